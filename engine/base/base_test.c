@@ -1,0 +1,213 @@
+/* The small parts of base: each tested with what would break it. */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+#include "engine/base/arena.h"
+#include "engine/base/buf.h"
+#include "engine/base/error.h"
+#include "engine/base/file.h"
+#include "engine/base/json.h"
+#include "engine/base/map.h"
+#include "engine/base/pool.h"
+#include "engine/base/topk.h"
+#include "tests/check.h"
+
+static void error_keeps_code_and_adds_context(void) {
+    struct error err;
+    CHECK(!error_set(&err, ERROR_CORRUPT, "found %d", 3));
+    CHECK(!error_wrap(&err, "line %d: ", 7));
+    CHECK_EQUAL(err.code, ERROR_CORRUPT);
+    CHECK_TEXT(err.message, "line 7: found 3");
+    char longer[2 * ERROR_MESSAGE_MAX];
+    memset(longer, 'x', sizeof longer);
+    longer[sizeof longer - 1] = '\0';
+    error_set(&err, ERROR_INVALID, "%s", longer);
+    error_wrap(&err, "%s", longer);
+    CHECK_EQUAL(strlen(err.message), ERROR_MESSAGE_MAX - 1);
+}
+
+static void arena_aligns_and_keeps(void) {
+    struct arena arena = {0};
+    unsigned char *blocks[200];
+    for (size_t round = 0; round < 3; round++) {
+        for (size_t i = 0; i < 200; i++) {
+            blocks[i] = arena_alloc(&arena, i * 37 + 1, 1);
+            CHECK((size_t)blocks[i] % 64 == 0);
+            memset(blocks[i], (int)i, i * 37 + 1);
+        }
+        for (size_t i = 0; i < 200; i++)
+            CHECK(blocks[i][0] == i % 256 && blocks[i][i * 37] == i % 256);
+        arena_reset(&arena);
+    }
+    CHECK_TEXT(arena_format(&arena, "%d-%s", 5, "a"), "5-a");
+    CHECK_TEXT(arena_text(&arena, "abcdef", 3), "abc");
+    arena_done(&arena);
+}
+
+static void topk_agrees_with_sorting(void) {
+    enum { N = 500 };
+    unsigned long long seed = 1;
+    struct arena arena = {0};
+    for (size_t k = 0; k <= N + 10; k = k * 2 + 1) {
+        struct scored all[N];
+        struct topk topk;
+        topk_init(&topk, k, &arena);
+        for (uint32_t i = 0; i < N; i++) { /* few distinct scores: many ties */
+            all[i] = (struct scored){(float)(check_random(&seed) % 20), i * 7 % N};
+            topk_push(&topk, all[i].score, all[i].docid);
+        }
+        CHECK(!topk_push(&topk, NAN, 1));
+        topk_sort(&topk);
+        scored_sort(all, N);
+        CHECK_EQUAL(topk.n, k < N ? k : N);
+        for (size_t i = 0; i < topk.n; i++)
+            CHECK(topk.heap[i].docid == all[i].docid && topk.heap[i].score == all[i].score);
+    }
+    arena_done(&arena);
+}
+
+static void map_finds_what_was_put(void) {
+    struct map map = {0};
+    struct arena arena = {0};
+    CHECK(!map_find(&map, "x", 1));
+    for (uint32_t i = 0; i < 5000; i++) {
+        bool is_new;
+        char *key = arena_format(&arena, "key%u", i % 2500);
+        uint32_t *value = map_put(&map, key, strlen(key), i, &is_new);
+        CHECK(is_new == (i < 2500) && *value == i % 2500);
+    }
+    CHECK_EQUAL(map.n, 2500);
+    CHECK(!map_find(&map, "key2500", 7));
+    CHECK_EQUAL(*map_find(&map, "key2499", 7), 2499);
+    map_clear(&map);
+    CHECK(!map_find(&map, "key2499", 7));
+    map_done(&map);
+    arena_done(&arena);
+}
+
+struct pool_sum {
+    atomic_size_t sum;
+    atomic_int busy[8];
+};
+
+static void add_item(void *context, size_t item, size_t worker) {
+    struct pool_sum *sum = context;
+    CHECK(atomic_fetch_add(&sum->busy[worker], 1) == 0); /* one call a worker at a time */
+    atomic_fetch_add(&sum->sum, item);
+    atomic_fetch_sub(&sum->busy[worker], 1);
+}
+
+static void pool_runs_each_item_once(void) {
+    struct pool *pool = pool_open(4);
+    for (size_t n = 0; n < 300; n++) {
+        struct pool_sum sum = {0};
+        pool_run(pool, n, add_item, &sum);
+        CHECK_EQUAL(sum.sum, n ? n * (n - 1) / 2 : 0);
+    }
+    pool_close(pool);
+    pool_close(NULL);
+}
+
+static void json_reads_and_checks(void) {
+    struct error err;
+    const char *text = "{\"a\":1,\"b\":\"x\",\"c\":[1.5,null],\"d\":true,\"n\":null}";
+    struct json *root = json_parse(text, strlen(text), &err);
+    CHECK(root);
+    uint32_t number = 9;
+    CHECK_OK(json_read_u32(root, "a", 0, 5, &number, &err), err);
+    CHECK_EQUAL(number, 1);
+    number = 9;
+    CHECK_OK(json_read_u32(root, "n", 0, 5, &number, &err), err);
+    CHECK_OK(json_read_u32(root, "absent", 0, 5, &number, &err), err);
+    CHECK_EQUAL(number, 9);
+    CHECK(!json_read_u32(root, "a", 2, 5, &number, &err));
+    CHECK_TEXT(err.message, "\"a\" must be between 2 and 5, found 1");
+    CHECK(!json_read_u32(root, "b", 2, 5, &number, &err));
+    CHECK_TEXT(err.message, "\"b\" must be a number, found a string");
+    CHECK_EQUAL(json_count(json_get(root, "c")), 2);
+    CHECK_NEAR(json_number_of(json_at(json_get(root, "c"), 0)), 1.5, 0);
+    CHECK(!json_at(json_get(root, "c"), 2));
+    CHECK(!json_get(NULL, "c"));
+    struct buf out = {0};
+    json_print(root, &out);
+    CHECK_TEXT(out.data, text);
+    json_release(root);
+    buf_done(&out);
+
+    const char *bad[] = {"", "{", "[1,]", "{\"a\":1}x", "\"\xff\"", "nul", "[1e999]"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        CHECK(!json_parse(bad[i], strlen(bad[i]), &err));
+    char deep[200];
+    memset(deep, '[', 100);
+    memset(deep + 100, ']', 100);
+    CHECK(!json_parse(deep, 200, &err));
+    CHECK_EQUAL(err.code, ERROR_LIMIT);
+}
+
+static void json_keeps_floats_and_mends_utf8(void) {
+    unsigned long long seed = 3;
+    struct error err;
+    float values[64];
+    for (size_t i = 0; i < 64; i++)
+        values[i] = check_random_float(&seed) * (i % 2 ? 1e-6f : 1e3f);
+    struct json *array = json_new_floats(values, 64);
+    json_push(array, json_new_string("a\xff" "b", 3));
+    json_push(array, json_new_number(1e15));
+    json_push(array, json_new_number(NAN));
+    struct buf out = {0};
+    json_print(array, &out);
+    json_release(array);
+    struct json *back = json_parse(out.data, out.len, &err);
+    CHECK(back);
+    for (size_t i = 0; i < 64; i++)
+        CHECK((float)json_number_of(json_at(back, i)) == values[i]);
+    CHECK_TEXT(json_string_of(json_at(back, 64), NULL), "a\xef\xbf\xbd" "b");
+    CHECK(strstr(out.data, ",1000000000000000,null]"));
+    json_release(back);
+    buf_done(&out);
+}
+
+static void files_are_written_whole(void) {
+    struct error err;
+    char folder[] = "/tmp/tercet-base-XXXXXX";
+    CHECK(mkdtemp(folder));
+    char path[256], deep[256];
+    snprintf(path, sizeof path, "%s/file", folder);
+    snprintf(deep, sizeof deep, "%s/a/b/c", folder);
+    CHECK_OK(file_make_folder(deep, &err), err);
+    CHECK_OK(file_make_folder(deep, &err), err);
+    CHECK(file_is_folder(deep));
+    CHECK_OK(file_write_atomic(path, "hello", 5, &err), err);
+    CHECK_OK(file_write_atomic(path, "bye", 3, &err), err);
+    struct buf buf = {0};
+    CHECK_OK(file_read(path, 10, &buf, &err), err);
+    CHECK_TEXT(buf.data, "bye");
+    CHECK(!file_read(path, 2, &buf, &err));
+    CHECK_EQUAL(err.code, ERROR_LIMIT);
+    struct file_map map;
+    CHECK(!file_map_open(deep, &map, &err));
+    CHECK(!file_map_open("/nowhere/at/all", &map, &err));
+    CHECK_EQUAL(err.code, ERROR_NOT_FOUND);
+    CHECK(!file_make_folder(path, &err)); /* a file stands there */
+    CHECK_OK(file_write_atomic(path, "", 0, &err), err);
+    CHECK_OK(file_map_open(path, &map, &err), err);
+    CHECK_EQUAL(map.len, 0);
+    file_map_close(&map);
+    buf_done(&buf);
+    unlink(path);
+    snprintf(path, sizeof path, "rm -r '%s'", folder);
+    CHECK_EQUAL(system(path), 0);
+}
+
+int main(void) {
+    error_keeps_code_and_adds_context();
+    arena_aligns_and_keeps();
+    topk_agrees_with_sorting();
+    map_finds_what_was_put();
+    pool_runs_each_item_once();
+    json_reads_and_checks();
+    json_keeps_floats_and_mends_utf8();
+    files_are_written_whole();
+    return check_result();
+}

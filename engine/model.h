@@ -1,0 +1,51 @@
+/* model.h - config, tokenizer and weights of one encoder, ready to be shared.
+ *
+ * A model is a Hugging Face folder (or the embedded one): config.json, tokenizer.json,
+ * model.safetensors, 1_Pooling/config.json, and for three-mode models the heads sparse_linear and
+ * colbert_linear (heads.safetensors, or <head>.safetensors).
+ * Threads: immutable once open; encoders on any number of threads share it. */
+#ifndef TERCET_MODEL_H
+#define TERCET_MODEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/base/error.h"
+
+struct model;
+struct tokenizer;
+
+enum model_precision {
+    MODEL_PRECISION_AUTO, /* what suits this CPU best; f32 for now */
+    MODEL_PRECISION_F32,
+};
+
+struct model_options {
+    const char *name; /* see hub.h; NULL: the embedded default */
+    enum model_precision precision;
+};
+
+struct model_info {
+    const char *name;        /* as asked for */
+    const char *where;       /* folder, or "embedded:..." */
+    const char *fingerprint; /* hash of config, tokenizer and weights, hex: two models with the same
+                                one give the same vectors */
+    uint32_t layers_n, dense_dim, heads_n, vocabulary_n;
+    uint32_t multi_dim; /* the ColBERT head's width, or dense_dim: the token states themselves */
+    uint32_t length_max; /* tokens, specials included */
+    bool has_sparse_head, has_colbert_head;
+    const char *query_instruction; /* put in front of a query; "" when the family has none */
+    const char *analyzer;          /* the default lexer: "head", "words:en" or "model" */
+    const char *precision;         /* the one in use: "f32" */
+};
+
+bool model_open(const struct model_options *options, struct model **out, struct error *err);
+void model_close(struct model *model);
+
+const struct model_info *model_info(const struct model *model);
+const struct tokenizer *model_tokenizer(const struct model *model);
+
+bool model_precision_parse(const char *name, enum model_precision *out, struct error *err);
+
+#endif

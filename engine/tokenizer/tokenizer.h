@@ -1,0 +1,59 @@
+/* tokenizer.h - text -> token ids with their byte ranges, exactly as Hugging Face's tokenizers.
+ *
+ * What the folder's tokenizer.json says is followed: added tokens, normalizer, pre-tokenizer,
+ * model, template. Kinds known here: BERT's WordPiece.
+ * Threads:  a tokenizer is immutable once open; any number of threads may use one at a time.
+ * Memory:   results come from the caller's arena.
+ * Input:    any bytes. Invalid UTF-8 is read as U+FFFD, one for each byte that cannot be used;
+ *           byte offsets keep counting in the original text. */
+#ifndef TERCET_TOKENIZER_H
+#define TERCET_TOKENIZER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/base/arena.h"
+#include "engine/base/error.h"
+
+struct tokenizer;
+
+struct token_range {
+    uint32_t begin, end; /* bytes of the original text; [0, 0] for special tokens put in */
+};
+
+struct tokens {
+    size_t n;
+    uint32_t *ids;              /* [n] */
+    struct token_range *ranges; /* [n] */
+    uint8_t *type_ids;          /* [n] 0; 1 behind the first separator of a pair */
+};
+
+/* json: the bytes of tokenizer.json; `where` names it in messages. */
+bool tokenizer_open(const char *json, size_t json_len, const char *where, struct tokenizer **out,
+                    struct error *err);
+void tokenizer_close(struct tokenizer *tokenizer);
+
+/* The whole text with special tokens around it, at most max_length tokens: the first
+ * max_length - specials and all the specials. max_length 0: no limit. Text of 4 GiB and more is
+ * ERROR_LIMIT. */
+bool tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t len,
+                      size_t max_length, struct arena *arena, struct tokens *out,
+                      struct error *err);
+
+/* A (query, passage) pair as FlagReranker builds it: the query is cut to max_length * 3 / 4 tokens,
+ * then the passage alone is cut so that everything fits; when not even an empty passage would make
+ * it fit, nothing is cut (as there). The passage's ranges count in the passage. */
+bool tokenizer_encode_pair(const struct tokenizer *tokenizer, const char *query, size_t query_len,
+                           const char *passage, size_t passage_len, size_t max_length,
+                           struct arena *arena, struct tokens *out, struct error *err);
+
+size_t tokenizer_vocabulary_n(const struct tokenizer *tokenizer);
+
+/* The token's text as it stands in the vocabulary ("##ing"); NULL for an id out of range. */
+const char *tokenizer_token_text(const struct tokenizer *tokenizer, uint32_t id);
+
+/* True for [CLS], [SEP], [PAD], [UNK], [MASK] and other special tokens: no lexical weight. */
+bool tokenizer_is_special(const struct tokenizer *tokenizer, uint32_t id);
+
+#endif

@@ -1,0 +1,44 @@
+/* weights.h - named tensors of a model folder, mapped and not copied.
+ *
+ * Reads safetensors (https://github.com/huggingface/safetensors: u64 header length, JSON header,
+ * data). Tensors of dtype F32, F16, BF16, and I8 with a "<name>_scale" companion of F32 [rows, 1]
+ * (compressed-tensors "int-quantized": w = int8 * scale of its row). Others may be present and are
+ * passed over. Everything in the header is untrusted: offsets, shapes and sizes are checked.
+ * Threads: immutable once open. */
+#ifndef TERCET_WEIGHTS_H
+#define TERCET_WEIGHTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/base/error.h"
+
+struct weights;
+
+enum weights_dtype { WEIGHTS_F32, WEIGHTS_F16, WEIGHTS_BF16, WEIGHTS_I8 };
+
+enum { WEIGHTS_RANK_MAX = 4 };
+
+struct weights_tensor {
+    enum weights_dtype dtype;
+    size_t rank, shape[WEIGHTS_RANK_MAX];
+    const void *data;         /* row-major, little-endian, perhaps unaligned; borrowed */
+    const void *row_scales;   /* F32 [shape[0]], perhaps unaligned; only for WEIGHTS_I8 */
+};
+
+/* data stays borrowed by the weights until they close; `where` names the file in messages. */
+bool weights_open(const uint8_t *data, size_t len, const char *where, struct weights **out,
+                  struct error *err);
+void weights_close(struct weights *weights);
+
+/* NULL when there is none of that name (or it has a dtype we do not read). */
+const struct weights_tensor *weights_find(const struct weights *weights, const char *name);
+
+/* The tensor as f32, out [rows * columns]: ERROR_NOT_FOUND when missing, ERROR_INVALID when its
+ * shape is not [rows, columns] ([columns] when rows is 1), ERROR_CORRUPT when it holds a NaN or
+ * infinity. Messages name file, tensor, expected and found. */
+bool weights_read_f32(const struct weights *weights, const char *name, size_t rows, size_t columns,
+                      float *out, struct error *err);
+
+#endif

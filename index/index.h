@@ -1,0 +1,147 @@
+/* index.h - one folder of searchable records: open, describe, read a moment of it.
+ *
+ * A record is a key, stored text and fields, and up to three representations: a dense vector, a
+ * sparse vector, multi-vectors. The index knows nothing of models or text analysis.
+ *
+ * On disk: FOLDER/data.mdb (LMDB, the truth) and FOLDER/dense/<generation>.faiss (derived).
+ * Words: docid = dense u32 given in order of writing, never used again; doc_key = the user's id; a
+ * segment = an immutable docid range with its own postings; a tombstone = a docid that is dead.
+ * Threads: struct index may be shared by all threads of a process. A process opens a folder once
+ * (LMDB's rule). Many processes may read while one writes. */
+#ifndef TERCET_INDEX_H
+#define TERCET_INDEX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/base/arena.h"
+#include "engine/base/error.h"
+#include "engine/base/sparse_vector.h"
+#include "engine/base/topk.h"
+
+enum index_lexical {
+    INDEX_LEXICAL_NONE,
+    INDEX_LEXICAL_LEARNED, /* score = sum over shared terms of query weight x document weight */
+    INDEX_LEXICAL_BM25,    /* Robertson; idf and saturation as Lucene has them; k1, b below */
+};
+
+/* Fixed when the index is made. Strings are the caller's words, stored and given back. */
+struct index_settings {
+    char model[256];       /* name or folder of the encoder; "" when vectors come ready-made */
+    char fingerprint[65];  /* the model's; a search with another model must be refused */
+    char analyzer[32];     /* "head", "words:en", "model" */
+    char instruction[512]; /* the query instruction */
+    uint32_t length_max;   /* the token limit that documents were encoded with */
+    uint32_t dense_dim;    /* 0: no dense vectors */
+    uint32_t multi_dim;    /* 0: no multi-vectors */
+    enum index_lexical lexical;
+    float bm25_k1, bm25_b; /* 1.2 and 0.75 */
+};
+
+struct index;
+
+enum index_mode { INDEX_READ, INDEX_WRITE };
+
+/* Makes a new, empty index (the folder and its parents too) and opens it for writing.
+ * ERROR_INVALID when the folder already holds one. */
+bool index_create(const char *folder, const struct index_settings *settings, struct index **out,
+                  struct error *err);
+
+/* ERROR_NOT_FOUND when there is no index; ERROR_UNSUPPORTED for a format version we do not know;
+ * with INDEX_WRITE, ERROR_BUSY when another process (or handle) holds the writer's lock. */
+bool index_open(const char *folder, enum index_mode mode, struct index **out, struct error *err);
+void index_close(struct index *index);
+
+bool index_exists(const char *folder); /* FOLDER/data.mdb is there */
+const struct index_settings *index_settings_of(const struct index *index);
+const char *index_folder(const struct index *index);
+
+struct index_counts {
+    uint64_t documents_n;       /* alive */
+    uint64_t dead_n;            /* replaced or deleted, not reclaimed yet */
+    uint64_t segments_n;
+    uint64_t terms_n;           /* distinct words known (analysed words only) */
+    uint64_t bytes_on_disk;     /* of the folder */
+    uint64_t dense_generation;  /* number of the FAISS generation in use; 0: none */
+    uint64_t dense_covered_n;   /* docids below this are in the generation; the rest is exact */
+};
+bool index_count(struct index *index, struct index_counts *out, struct error *err);
+
+/* ---- one moment of the index ---- */
+
+/* What a snapshot sees never changes while it is open: it is one LMDB read transaction. Keep it
+ * for a request, not for hours (pages it can see are not reused). One thread at a time. */
+struct snapshot;
+bool snapshot_open(struct index *index, struct snapshot **out, struct error *err);
+void snapshot_close(struct snapshot *snapshot);
+uint64_t snapshot_documents_n(const struct snapshot *snapshot);
+
+/* ---- stored records ---- */
+
+struct document {
+    const char *key, *title, *text; /* NUL-terminated copies in the arena */
+    size_t key_len, title_len, text_len;
+    const char *fields; /* JSON object as text, "" when there are none */
+    size_t fields_len;
+    uint64_t content_hash;
+};
+
+bool document_get(struct snapshot *snapshot, uint32_t docid, struct arena *arena,
+                  struct document *out, struct error *err);
+
+/* The live docid of a key. ERROR_NOT_FOUND when there is none. */
+bool document_find(struct snapshot *snapshot, const char *key, size_t key_len,
+                   uint32_t *docid_out, struct error *err);
+
+/* The content hash stored with a live key, so that unchanged documents can be skipped. False and
+ * no error when the key is unknown. */
+bool document_hash(struct snapshot *snapshot, const char *key, size_t key_len,
+                   uint64_t *hash_out);
+
+/* The id of a word in the term dictionary; false when no document has ever said it. */
+bool term_find(struct snapshot *snapshot, const char *word, size_t word_len, uint32_t *id_out);
+
+/* ---- retrieval: the k best docids of one mode, dead ones left out ---- */
+/* Results lie in the arena, best first (topk.h's order). */
+
+struct scored_list {
+    struct scored *entries;
+    size_t n;
+};
+
+/* Exact top k over the postings, blocks skipped by their maxima. Only documents that share a term
+ * are returned. */
+bool sparse_search(struct snapshot *snapshot, const struct sparse_vector *query, size_t k,
+                   struct arena *arena, struct scored_list *out, struct error *err);
+
+/* FAISS over the generation, exact over the newer rows; scores are the exact inner products with
+ * the stored rows. exact: score every row instead (the oracle). query: [dense_dim]. */
+bool dense_search(struct snapshot *snapshot, const float *query, size_t k, bool exact,
+                  struct arena *arena, struct scored_list *out, struct error *err);
+
+/* ---- exact scores of given candidates from the forward tables; scores_out: [n] ---- */
+/* docids must be live in the snapshot. Reading in ascending order is kindest to the page cache. */
+
+bool dense_score(struct snapshot *snapshot, const float *query, const uint32_t *docids, size_t n,
+                 float *scores_out, struct error *err);
+bool sparse_score(struct snapshot *snapshot, const struct sparse_vector *query,
+                  const uint32_t *docids, size_t n, struct arena *arena, float *scores_out,
+                  struct error *err);
+/* MaxSim: the mean over query vectors of the best product with the document's stored codes.
+ * query: [query_n, multi_dim], each row of length 1. */
+bool multi_score(struct snapshot *snapshot, const float *query, size_t query_n,
+                 const uint32_t *docids, size_t n, struct arena *arena, float *scores_out,
+                 struct error *err);
+
+/* ---- why a document scored as it did ---- */
+
+/* Each query term's share of one document's sparse score: shares_out [query->n], 0 when absent. */
+bool sparse_explain(struct snapshot *snapshot, const struct sparse_vector *query, uint32_t docid,
+                    struct arena *arena, float *shares_out, struct error *err);
+/* For each query vector, the document's best vector and its product: both [query_n]. */
+bool multi_explain(struct snapshot *snapshot, const float *query, size_t query_n, uint32_t docid,
+                   struct arena *arena, uint32_t *best_out, float *products_out,
+                   struct error *err);
+
+#endif

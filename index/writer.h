@@ -1,0 +1,59 @@
+/* writer.h - the only way into an index: put, delete, commit.
+ *
+ * Everything since the last commit becomes visible and durable at once in writer_commit: one LMDB
+ * transaction with fsync. What it has acknowledged survives kill -9 and power cuts; what it has not
+ * is as if it never was. Readers go on seeing their moment meanwhile.
+ * Threads: one thread from the first put to the commit (LMDB's rule). */
+#ifndef TERCET_INDEX_WRITER_H
+#define TERCET_INDEX_WRITER_H
+
+#include "index/index.h"
+
+struct writer;
+
+/* LMDB's own limit on keys (511 bytes) less our prefix: longer doc_keys are ERROR_LIMIT. */
+enum { WRITER_KEY_BYTES_MAX = 500 };
+
+struct record {
+    const char *key;
+    size_t key_len; /* 1 .. WRITER_KEY_BYTES_MAX */
+    const char *title, *text, *fields; /* fields: a JSON object as text; each may be NULL with len 0 */
+    size_t title_len, text_len, fields_len;
+    uint64_t content_hash;
+    const float *dense;          /* [dense_dim]; NULL only when the index has no dense vectors */
+    struct sparse_vector sparse; /* learned weights, or term frequencies (BM25); may be empty */
+    float sparse_length;         /* BM25's document length */
+    const float *multi;          /* [multi_n, multi_dim], rows of length 1 */
+    uint32_t multi_n;
+};
+
+/* The index must be open with INDEX_WRITE and outlive the writer; one writer at a time. */
+bool writer_open(struct index *index, struct writer **out, struct error *err);
+
+/* Drops what was not committed. NULL is fine. */
+void writer_close(struct writer *writer);
+
+/* The id of a word, given now if it is new (becomes durable with the next commit). */
+bool writer_term_id(struct writer *writer, const char *word, size_t word_len, uint32_t *id_out,
+                    struct error *err);
+
+/* Upsert: a record with the same key is replaced. Wrong dimensions, NaN or infinity, ids out of
+ * order, a key too long: ERROR_INVALID or ERROR_LIMIT, and the writer is as before the call. */
+bool writer_put(struct writer *writer, const struct record *record, struct error *err);
+
+/* The content hash of a key as this writer sees it (uncommitted puts included). False: unknown. */
+bool writer_hash(struct writer *writer, const char *key, size_t key_len, uint64_t *hash_out);
+
+bool writer_delete(struct writer *writer, const char *key, size_t key_len, bool *found_out,
+                   struct error *err);
+
+/* Durable when it returns true. On failure everything since the last commit is dropped. */
+bool writer_commit(struct writer *writer, struct error *err);
+
+/* Builds the next FAISS generation when enough documents are newer than the last one, writes it
+ * (temporary file, fsync, rename, folder fsync) and commits its name. Call it after a commit, when
+ * there is time: at the end of an ingest. Searches are right without it, only slower. threads_n 0:
+ * all cores. */
+bool writer_build_dense(struct writer *writer, size_t threads_n, struct error *err);
+
+#endif
