@@ -152,7 +152,9 @@ static void json_keeps_floats_and_mends_utf8(void) {
     for (size_t i = 0; i < 64; i++)
         values[i] = check_random_float(&seed) * (i % 2 ? 1e-6f : 1e3f);
     struct json *array = json_new_floats(values, 64);
-    json_push(array, json_new_string("a\xff" "b", 3));
+    json_push(array, json_new_string("a\xff"
+                                     "b",
+                                     3));
     json_push(array, json_new_number(1e15));
     json_push(array, json_new_number(NAN));
     struct buf out = {0};
@@ -162,7 +164,8 @@ static void json_keeps_floats_and_mends_utf8(void) {
     CHECK(back);
     for (size_t i = 0; i < 64; i++)
         CHECK((float)json_number_of(json_at(back, i)) == values[i]);
-    CHECK_TEXT(json_string_of(json_at(back, 64), NULL), "a\xef\xbf\xbd" "b");
+    CHECK_TEXT(json_string_of(json_at(back, 64), NULL), "a\xef\xbf\xbd"
+                                                        "b");
     CHECK(strstr(out.data, ",1000000000000000,null]"));
     json_release(back);
     buf_done(&out);

@@ -47,7 +47,7 @@ void file_map_close(struct file_map *map) {
 }
 
 bool file_read(const char *path, size_t bytes_max, struct buf *out, struct error *err) {
-    struct file_map map;
+    struct file_map map = {0};
     if (!file_map_open(path, &map, err))
         return false;
     bool ok = map.len <= bytes_max;

@@ -126,7 +126,7 @@ bool json_bool_of(const struct json *value) {
     return json_is_true(inner(value));
 }
 
-/* The member to read, or NULL when it is absent or null; *ok_out tells whether its kind is right. */
+/* The member to read, NULL when it is absent or null; *ok_out tells whether its kind is right. */
 static const struct json *member_of_kind(const struct json *object, const char *key,
                                          enum json_kind kind, bool *ok_out, struct error *err) {
     const struct json *member = json_get(object, key);
@@ -283,6 +283,5 @@ static int append_to_buf(const char *bytes, size_t len, void *buf) {
 void json_print(const struct json *value, struct buf *out) {
     enum { DIGITS_THAT_KEEP_F32 = 9 };
     json_dump_callback(inner(value), append_to_buf, out,
-                       JSON_COMPACT | JSON_ENCODE_ANY |
-                           JSON_REAL_PRECISION(DIGITS_THAT_KEEP_F32));
+                       JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(DIGITS_THAT_KEEP_F32));
 }

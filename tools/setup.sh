@@ -1,0 +1,356 @@
+#!/usr/bin/env bash
+# setup.sh - from a fresh clone to a running Tercet, with one command.
+# Usage:
+#   tools/setup.sh deps           install what Tercet needs, then build it in build/
+#   tools/setup.sh demo [ARG...]  deps, then build/tercet demo ARG...
+#   tools/setup.sh test           deps, then every test: gcc, clang, sanitizers
+#
+#   TERCET_CACHE=DIR              keeps the libraries built here (default: .cache in the project)
+#   TERCET_SYSTEM_FAISS=1         uses the installed FAISS and its C API instead of building them
+#
+# Installs the distribution's packages (Debian 12 and 13, Ubuntu 24.04; elsewhere it says what is
+# missing), builds FAISS with its C API for this processor, then Tercet. Writes nowhere but through
+# the package manager, in the cache and in the build folders. What is there already is kept, so a
+# second run takes seconds and needs neither the network nor root.
+set -euo pipefail
+shopt -s nullglob
+export LC_ALL=C CC=${CC:-gcc}
+
+usage() { sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
+say() { printf '==> %s\n' "$*"; }
+die() { printf 'setup.sh: %s\n' "$*" >&2; exit 1; }
+
+# logged NAME COMMAND...: output goes to a log; its end is shown when the command fails.
+logged() {
+    local log="$cache/log/$1.log"
+    shift
+    if ! "$@" >"$log" 2>&1 </dev/null; then
+        tail -n 40 "$log" >&2
+        die "failed: $* (the whole output: $log)"
+    fi
+}
+
+# ---- packages --------------------------------------------------------------------------------
+
+# One line a purpose: what it is for | its packages.
+packages_wanted() {
+    echo 'to compile|gcc g++ meson ninja-build pkg-config'
+    echo 'matrix products|libopenblas-dev'
+    echo 'the index on disk|liblmdb-dev libroaring-dev libxxhash-dev libzstd-dev'
+    echo 'text and JSON|libutf8proc-dev libstemmer-dev libjansson-dev zlib1g-dev'
+    echo 'the server|libuv1-dev'
+    if offers_package libllhttp-dev; then echo 'HTTP parsing|libllhttp-dev'; fi
+    if ! system_faiss_wanted; then echo 'to build FAISS|cmake dpkg-dev'; fi
+    # The sanitizers come with gcc.
+    if [[ $command == test ]]; then echo 'the tests|clang curl python3'; fi
+}
+
+has_package() { [[ $(dpkg-query -W -f='${Status}' "$1" 2>/dev/null) == 'install ok installed' ]]; }
+offers_package() { has_package "$1" || apt-cache show "$1" >/dev/null 2>&1; }
+system_faiss_wanted() { [[ ${TERCET_SYSTEM_FAISS:-0} == 1 ]]; }
+
+# The wanted lines, less what is installed.
+packages_missing() {
+    local purpose packages package missing
+    while IFS='|' read -r purpose packages; do
+        missing=''
+        for package in $packages; do
+            has_package "$package" || missing+=" $package"
+        done
+        if [[ $missing ]]; then printf '%s|%s\n' "$purpose" "${missing# }"; fi
+    done < <(packages_wanted)
+}
+
+as_root() { if ((EUID == 0)); then "$@"; else sudo "$@"; fi; }
+
+install_packages() {
+    local names
+    mapfile -t names < <(missing_names)
+    ((${#names[@]})) || return 0
+    if ((EUID != 0)) && ! command -v sudo >/dev/null; then
+        die "this needs root, and there is no sudo. As root, run once:
+    apt-get update && apt-get install --no-install-recommends ${names[*]}"
+    fi
+    say 'reading the package lists (apt-get update)'
+    as_root apt-get -qq update || say 'not all lists could be read; going on with what is known'
+    mapfile -t names < <(missing_names) # the new lists may offer more
+    say 'installing from the distribution:'
+    packages_missing | awk -F'|' '{ printf "      %-20s %s\n", $1, $2 }'
+    logged packages as_root env DEBIAN_FRONTEND=noninteractive apt-get -y -q \
+        -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 install --no-install-recommends "${names[@]}"
+}
+
+missing_names() { packages_missing | cut -d'|' -f2 | tr ' ' '\n'; }
+
+# On a system this script can't install for: the same needs, looked for by what they provide.
+check_by_hand() {
+    local missing=() name
+    for name in gcc g++ meson ninja pkg-config; do
+        command -v "$name" >/dev/null || missing+=("the command $name")
+    done
+    for name in openblas libzstd libxxhash libutf8proc jansson zlib libuv libllhttp; do
+        pkg-config --exists "$name" 2>/dev/null || missing+=("the library $name (by pkg-config)")
+    done
+    for name in lmdb.h roaring/roaring.h libstemmer.h faiss/c_api/Index_c.h; do
+        has_header "$name" || missing+=("the header <$name> and its library")
+    done
+    ((${#missing[@]})) || return 0
+    die "packages are installed for you on Debian 12, Debian 13 and Ubuntu 24.04; this is $os_name.
+Install these with your package manager, then run this again:
+$(printf '  - %s\n' "${missing[@]}")
+Debian's names: $(packages_wanted | cut -d'|' -f2 | tr '\n' ' ')
+FAISS: build release 1.7.3 or newer with -DFAISS_ENABLE_C_API=ON and install it."
+}
+
+has_header() { echo "#include <$1>" | gcc -E -x c - >/dev/null 2>&1; }
+
+# ---- sources from the distribution -----------------------------------------------------------
+
+# Machines rarely have deb-src lines, so apt gets sources and lists of its own, drawn from the
+# machine's entries; the system's configuration stays as it is.
+private_apt() {
+    local apt="$scratch/apt"
+    "$1" -q -o Dir::Etc::SourceList="$apt/sources.list" -o Dir::Etc::SourceParts=- \
+        -o Dir::State::Lists="$apt/lists" -o Dir::Cache="$apt/cache" \
+        -o Acquire::Languages=none -o APT::Sandbox::User=root "${@:2}"
+}
+
+# Half-made things live in one folder, emptied before and after; it holds private_apt's lists too.
+make_scratch() {
+    trap 'rm -rf "$scratch"' EXIT
+    mkdir -p "$scratch/apt/lists/partial" "$scratch/apt/cache/archives/partial"
+    distribution_sources >"$scratch/apt/sources.list"
+    [[ -s $scratch/apt/sources.list ]] || die "apt knows no source of $os_name's own packages"
+    logged sources private_apt apt-get update
+}
+
+# apt itself reads every format of its sources. Kept: this release, its updates and its security
+# fixes; other releases, backports and other people's archives are not.
+distribution_sources() {
+    local uri suite codename component origin options=''
+    local keyring="/usr/share/keyrings/$os_id-archive-keyring.gpg"
+    if [[ -e $keyring ]]; then options="[signed-by=$keyring] "; fi
+    # shellcheck disable=SC2016 # apt fills these in
+    local targets format='$(REPO_URI) $(RELEASE) $(CODENAME) $(COMPONENT) $(ORIGIN)'
+    targets=$(apt-get indextargets --format "$format" 'Created-By: Packages')
+    if [[ -z $targets ]]; then # no lists downloaded: apt leaves CODENAME and ORIGIN as they stand
+        targets=$(apt-get indextargets --no-release-info --format "$format" 'Created-By: Packages')
+    fi
+    printf '%s\n' "$targets" |
+        while read -r uri suite codename component origin; do
+            if [[ $codename == \$* ]]; then codename=$suite; fi
+            if [[ $origin == \$* ]]; then origin=$os_id; fi
+            if [[ ${origin,,} == "$os_id" &&
+                $codename =~ ^$os_codename(-updates|-security)?$ ]]; then
+                printf "%s $options$uri $suite $component\n" deb deb-src
+            fi
+        done | sort -u
+}
+
+# ---- libraries built here --------------------------------------------------------------------
+
+faiss_flags=(-DCMAKE_BUILD_TYPE=Release '-DCMAKE_CXX_FLAGS_RELEASE=-O3 -DNDEBUG -march=native'
+    -DCMAKE_C_COMPILER=gcc -DCMAKE_CXX_COMPILER=g++ -DBLA_VENDOR=OpenBLAS
+    -DFAISS_ENABLE_C_API=ON -DFAISS_ENABLE_GPU=OFF -DFAISS_ENABLE_PYTHON=OFF
+    -DBUILD_TESTING=OFF -DBUILD_SHARED_LIBS=OFF)
+
+# Names what a built library depends on: the release, the compiler, what -march=native means on
+# this processor, and the flags. A cache folder carried to another machine is not used by mistake.
+build_key() {
+    {
+        echo "$os_id $os_version $*"
+        gcc -dumpfullversion
+        gcc -march=native -Q --help=target
+    } | sha256sum | cut -c1-12
+}
+
+# Sets `built` to the folder NAME-VERSION-KEY in the cache, made by `build_NAME` when it is not
+# there. It is renamed when whole, so an interrupted build is never taken for a finished one.
+provide() {
+    local name=$1 key=$2 found=("$cache/$1"-*-"$2")
+    if ((${#found[@]})); then
+        built=${found[0]}
+        return
+    fi
+    if [[ ! -d $scratch/apt ]]; then make_scratch; fi
+    mkdir "$scratch/$name"
+    cd "$scratch/$name"
+    "build_$name"
+    built="$cache/$name-$(<version)-$key"
+    mv -T out "$built"
+    cd "$root"
+}
+
+# build_*: leave the release in `version` and what is to be kept in `out` (lib, include).
+build_faiss() {
+    local source # with a slash at its end
+    if ! (logged faiss-source private_apt apt-get source faiss) 2>/dev/null; then
+        take_packaged_faiss
+        return
+    fi
+    source=$(echo faiss-*/)
+    dpkg-parsechangelog -l "${source}debian/changelog" -S Version >version
+    say "building FAISS $(<version) for this processor (a minute or two)"
+    logged faiss-configure cmake -S "$source" -B objects -G Ninja "${faiss_flags[@]}"
+    logged faiss ninja -C objects -j "$(nproc)" faiss faiss_c
+    mkdir -p out/lib out/include/faiss
+    cp objects/faiss/libfaiss.a objects/c_api/libfaiss_c.a out/lib/
+    cp -r "${source}c_api" out/include/faiss/
+    find out/include -type f ! -name '*.h' -delete
+}
+
+# Second best, from Debian 13 on: the package's own static libraries, unpacked, not installed.
+take_packaged_faiss() {
+    logged faiss-package private_apt apt-get download libfaiss-dev
+    dpkg-deb -x libfaiss-dev_*.deb unpacked
+    if [[ ! -e unpacked/usr/include/faiss/c_api/Index_c.h ]]; then
+        tail "$cache/log/faiss-source.log" >&2
+        die "the source package of FAISS can't be had, and $os_name's libfaiss-dev has no C API"
+    fi
+    say "FAISS's source package can't be had now; taking libfaiss-dev, made for any processor"
+    say "(slower: to try again, remove $cache/faiss-*)"
+    echo "$(dpkg-deb -f libfaiss-dev_*.deb Version)-generic" >version
+    mkdir -p out/lib
+    cp unpacked/usr/lib/*/libfaiss*.a out/lib/
+    mv unpacked/usr/include out/include
+}
+
+# Debian 12 has llhttp only as C sources inside a package for Node.js, which is unpacked here and
+# not installed: that would bring Node.js along.
+build_llhttp() {
+    say 'building llhttp'
+    logged llhttp-source private_apt apt-get download node-llhttp
+    dpkg-deb -f node-llhttp_*.deb Version | sed 's/[~+].*//' >version
+    dpkg-deb -x node-llhttp_*.deb unpacked
+    mkdir -p out/lib out/include
+    cp unpacked/usr/share/include/llhttp/llhttp.h out/include/
+    logged llhttp gcc -O3 -march=native -fPIC -Iout/include -c \
+        unpacked/usr/share/llhttp/{api,http,llhttp}.c
+    ar rcs out/lib/libllhttp.a api.o http.o llhttp.o
+}
+
+# write_pc NAME PREFIX LIBS: what dependency('NAME') in meson.build finds.
+write_pc() {
+    [[ $2 =~ -([0-9.]+)- ]] || BASH_REMATCH=('' 0)
+    printf '%s\n' "Name: $1" 'Description: provided by tools/setup.sh' \
+        "Version: ${BASH_REMATCH[1]}" "Cflags: -I\"$2/include\"" "Libs: -L\"$2/lib\" $3" \
+        >"$cache/pkgconfig/$1.pc"
+}
+
+provide_libraries() {
+    local built=/usr/local
+    rm -rf "$scratch"
+    if ! system_faiss_wanted; then
+        provide faiss "$(build_key "${faiss_flags[@]}")"
+    elif ! has_header faiss/c_api/Index_c.h; then
+        die 'TERCET_SYSTEM_FAISS=1, but <faiss/c_api/Index_c.h> is not installed'
+    fi
+    write_pc faiss_c "$built" '-lfaiss_c -lfaiss -lopenblas -lstdc++ -lgomp -lm -lpthread'
+    if ! pkg-config --exists libllhttp; then
+        provide llhttp "$(build_key)"
+        write_pc libllhttp "$built" -lllhttp
+    fi
+    rm -rf "$scratch"
+}
+
+# ---- Tercet ----------------------------------------------------------------------------------
+
+# configure FOLDER OPTION...: also when it exists, since a library may have moved.
+configure() {
+    local folder=$1 again=()
+    if [[ -e $folder/meson-private/coredata.dat ]]; then
+        meson configure --clearcache "$folder" >/dev/null
+        again=(--reconfigure)
+    fi
+    meson setup "${again[@]}" "$folder" "-Dpkg_config_path=$cache/pkgconfig" "${@:2}"
+}
+
+deps() {
+    exec 9>"$cache/lock"
+    flock --nonblock 9 || { say 'waiting for another run of setup.sh' && flock 9; }
+    case "$os_id $os_version" in
+    'debian 12' | 'debian 13' | 'ubuntu 24.04') timed 'packages' install_packages ;;
+    *) check_by_hand && TERCET_SYSTEM_FAISS=1 ;;
+    esac
+    timed 'FAISS and other libraries' provide_libraries
+    timed 'configuring' logged configure configure build --buildtype=release
+    timed 'building' ninja -C build
+    if [[ -e build/tools/tercet ]]; then ln -sf tools/tercet build/tercet; fi # shorter to type
+    exec 9>&-
+}
+
+# timed WHAT COMMAND...
+timed() {
+    local start=$SECONDS
+    "${@:2}"
+    say "$1: $((SECONDS - start)) s"
+}
+
+# ---- tests -----------------------------------------------------------------------------------
+
+passed=0 failed=0 skipped=0
+
+# test_run WHAT FOLDER OPTIONS ARGUMENT...: configures FOLDER with OPTIONS, builds it, runs
+# `meson test ARGUMENT...` in it and adds to the counts.
+test_run() {
+    local what=$1 folder=$2 options status=0 start=$SECONDS log="$cache/log/$2-test.log"
+    read -ra options <<<"$3"
+    say "$what: building and testing in $folder"
+    {
+        (logged "configure-$folder" configure "$folder" "${options[@]}") &&
+            ninja --quiet -C "$folder" &&
+            meson test -C "$folder" --no-rebuild --print-errorlogs "${@:4}"
+    } 2>&1 | tee "$log" || status=1
+    count_results "$log" "$status"
+    say "$what: $((SECONDS - start)) s"
+}
+
+# Adds up meson's closing lines. A run that failed without naming a failed test (it did not build,
+# or the runner died) counts as one failure.
+count_results() {
+    local ok bad skip
+    read -r ok bad skip < <(awk '
+        /^(Ok|Expected Fail): /              { ok += $NF }
+        /^(Fail|Unexpected Pass|Timeout): /  { bad += $NF }
+        /^Skipped: /                         { skip += $NF }
+        END                                  { print ok + 0, bad + 0, skip + 0 }' "$1")
+    if (($2 != 0 && bad == 0)); then bad=1; fi
+    passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
+}
+
+run_tests() {
+    test_run 'gcc' build --buildtype=release
+    CC=clang test_run 'clang' build-clang '--buildtype=release -Dwerror=true' --suite fast
+    test_run 'address and undefined sanitizers' build-asan \
+        '--buildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false' \
+        --suite fast --suite slow -t 6
+    echo "$passed passed, $failed failed, $skipped skipped"
+    ((failed == 0 && passed > 0))
+}
+
+# ---- main ------------------------------------------------------------------------------------
+
+command=${1:-}
+case "$command" in
+deps | test) (($# == 1)) || usage ;;
+demo) ;;
+*) usage ;;
+esac
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cache=${TERCET_CACHE:-$root/.cache}
+mkdir -p "$cache/log" "$cache/pkgconfig"
+cache=$(cd "$cache" && pwd)
+scratch="$cache/scratch"
+cd "$root"
+
+# shellcheck disable=SC1091 # the system's own file
+os_release() { (. /etc/os-release 2>/dev/null && echo "${!1:-unknown}") || echo unknown; }
+os_id=$(os_release ID) os_version=$(os_release VERSION_ID)
+os_codename=$(os_release VERSION_CODENAME) os_name=$(os_release PRETTY_NAME)
+
+deps
+case "$command" in
+demo) exec ./build/tercet demo "${@:2}" ;;
+test) run_tests ;;
+esac
