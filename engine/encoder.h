@@ -41,10 +41,10 @@ struct encoder_text {
 
 /* Everything lies in the arena given to encoder_encode. */
 struct encoding {
-    uint32_t tokens_n;     /* tokens that went through the model, specials and instruction included */
-    const float *dense;    /* [dense_dim], or NULL when not asked for */
+    uint32_t tokens_n;  /* that went through the model, specials and instruction included */
+    const float *dense; /* [dense_dim], or NULL when not asked for */
     struct lexical lexical;
-    const float *multi;    /* [multi_n, multi_dim] row-major */
+    const float *multi; /* [multi_n, multi_dim] row-major */
     uint32_t multi_n;
     /* For each multi-vector, its token's byte range in the text (the instruction not counted;
      * [0, 0] for the closing special token). [multi_n] */
@@ -52,8 +52,8 @@ struct encoding {
 };
 
 /* pool may be NULL: the calling thread does all the work. Both are borrowed. */
-bool encoder_open(const struct model *model, struct pool *pool, const struct encoder_options *options,
-                  struct encoder **out, struct error *err);
+bool encoder_open(const struct model *model, struct pool *pool,
+                  const struct encoder_options *options, struct encoder **out, struct error *err);
 void encoder_close(struct encoder *encoder);
 
 /* out: [n]. The batch is split into sequences over the pool, longest first; give it texts of like

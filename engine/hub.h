@@ -29,7 +29,7 @@ struct model_file {
 bool model_files_open(const char *name, struct model_files **out, struct error *err);
 void model_files_close(struct model_files *files);
 
-/* The model's name as given (the default's name when none was), and its folder or "embedded:...". */
+/* The model's name as given (the default's when none was), and its folder or "embedded:...". */
 const char *model_files_name(const struct model_files *files);
 const char *model_files_where(const struct model_files *files);
 

@@ -24,7 +24,7 @@ struct tokenizer;
 struct lexical_term {
     const char *word; /* NULL when the term is a token id */
     uint32_t word_len;
-    uint32_t id; /* token id; 0 when the term is a word */
+    uint32_t id;  /* token id; 0 when the term is a word */
     float weight; /* learned weight, or the count of occurrences */
 };
 

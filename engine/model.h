@@ -32,7 +32,7 @@ struct model_info {
     const char *fingerprint; /* hash of config, tokenizer and weights, hex: two models with the same
                                 one give the same vectors */
     uint32_t layers_n, dense_dim, heads_n, vocabulary_n;
-    uint32_t multi_dim; /* the ColBERT head's width, or dense_dim: the token states themselves */
+    uint32_t multi_dim;  /* the ColBERT head's width, or dense_dim: the token states themselves */
     uint32_t length_max; /* tokens, specials included */
     bool has_sparse_head, has_colbert_head;
     const char *query_instruction; /* put in front of a query; "" when the family has none */

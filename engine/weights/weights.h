@@ -23,8 +23,8 @@ enum { WEIGHTS_RANK_MAX = 4 };
 struct weights_tensor {
     enum weights_dtype dtype;
     size_t rank, shape[WEIGHTS_RANK_MAX];
-    const void *data;         /* row-major, little-endian, perhaps unaligned; borrowed */
-    const void *row_scales;   /* F32 [shape[0]], perhaps unaligned; only for WEIGHTS_I8 */
+    const void *data;       /* row-major, little-endian, perhaps unaligned; borrowed */
+    const void *row_scales; /* F32 [shape[0]], perhaps unaligned; only for WEIGHTS_I8 */
 };
 
 /* data stays borrowed by the weights until they close; `where` names the file in messages. */
@@ -37,7 +37,8 @@ const struct weights_tensor *weights_find(const struct weights *weights, const c
 
 /* The tensor as f32, out [rows * columns]: ERROR_NOT_FOUND when missing, ERROR_INVALID when its
  * shape is not [rows, columns] ([columns] when rows is 1), ERROR_CORRUPT when it holds a NaN or
- * infinity. Messages name file, tensor, expected and found. */
+ * infinity. Messages name file, tensor, expected and found. out NULL: only name, dtype and shape
+ * are checked, before anything is allocated for the tensor. */
 bool weights_read_f32(const struct weights *weights, const char *name, size_t rows, size_t columns,
                       float *out, struct error *err);
 

@@ -1,0 +1,349 @@
+#include "engine/encoder.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/mem.h"
+#include "engine/base/pool.h"
+#include "engine/forward.h"
+#include "engine/heads.h"
+#include "engine/model_parts.h"
+#include "engine/tokenizer/tokenizer.h"
+
+/* Tokens a forward run is filled up to: enough rows for the matrix products to run at full speed
+ * (measured: 512 and up), few enough that the states of a small model stay in a core's cache. */
+enum { RUN_TOKENS_MAX = 1024, RUN_TOKENS_MIN = 256 };
+/* Runs a worker gets from a batch, so that no core waits long for the last one. */
+enum { RUNS_PER_WORKER = 4 };
+/* Two special tokens and one of the text. */
+enum { LENGTH_MIN = 3 };
+
+/* What one thread of the pool needs for itself. */
+struct worker {
+    struct forward *forward;
+    struct analyzer *analyzer; /* NULL: not needed */
+    uint32_t *term_at;         /* [vocabulary_n] zeros for heads_lexical; NULL: not needed */
+    struct arena arena;        /* tokens and terms of the batch, until the next one */
+    struct forward_sequence *sequences;
+    size_t sequences_cap;
+    struct error err;
+    size_t failed_item; /* SIZE_MAX: none */
+};
+
+struct encoder {
+    const struct model *model;
+    struct pool *pool;
+    unsigned modes;
+    char *instruction;
+    size_t instruction_len;
+    size_t length_max;
+    bool sparse_head; /* lexical weights come from the model */
+    struct worker *workers;
+    size_t workers_n;
+};
+
+/* One encoder_encode. */
+struct batch {
+    struct encoder *encoder;
+    const struct encoder_text *texts;
+    struct encoding *encodings; /* [n] */
+    struct tokens *tokens;      /* [n] */
+    size_t n;
+    size_t *order;     /* [n], texts by length, longest first */
+    size_t *run_begin; /* [runs_n + 1], indices in order */
+    size_t runs_n;
+};
+
+/* ---- open and close ---- */
+
+static bool open_workers(struct encoder *encoder, const char *analyzer, struct error *err) {
+    const struct model *model = encoder->model;
+    encoder->workers_n = encoder->pool ? pool_workers_n(encoder->pool) : 1;
+    encoder->workers = mem_zalloc(encoder->workers_n, sizeof *encoder->workers);
+    for (size_t i = 0; i < encoder->workers_n; i++) {
+        struct worker *worker = &encoder->workers[i];
+        worker->forward = forward_open(model);
+        if (encoder->sparse_head)
+            worker->term_at = mem_zalloc(model->config.vocabulary_n, sizeof *worker->term_at);
+        else if (encoder->modes & ENCODE_LEXICAL &&
+                 !analyzer_open(analyzer, model->tokenizer, &worker->analyzer, err))
+            return false;
+    }
+    return true;
+}
+
+static bool check_options(const struct model *model, const struct encoder_options *options,
+                          const char *analyzer, struct error *err) {
+    if (options->length_max > model->info.length_max)
+        return error_set(err, ERROR_LIMIT, "length_max %u: the model reads at most %u tokens",
+                         options->length_max, model->info.length_max);
+    if (options->length_max > 0 && options->length_max < LENGTH_MIN)
+        return error_set(err, ERROR_INVALID, "length_max %u: must be at least %d",
+                         options->length_max, LENGTH_MIN);
+    if (options->modes & ENCODE_LEXICAL && strcmp(analyzer, "head") == 0 &&
+        !model->info.has_sparse_head)
+        return error_set(err, ERROR_UNSUPPORTED,
+                         "analyzer \"head\": %s has no sparse head; use \"words:en\" or \"model\"",
+                         model->info.name);
+    return true;
+}
+
+bool encoder_open(const struct model *model, struct pool *pool,
+                  const struct encoder_options *options, struct encoder **out, struct error *err) {
+    const char *analyzer = options->analyzer ? options->analyzer : model->info.analyzer;
+    if (!check_options(model, options, analyzer, err))
+        return false;
+    struct encoder *encoder = mem_zalloc(1, sizeof *encoder);
+    encoder->model = model;
+    encoder->pool = pool;
+    encoder->modes = options->modes;
+    encoder->instruction = mem_strdup(options->instruction ? options->instruction : "");
+    encoder->instruction_len = strlen(encoder->instruction);
+    encoder->length_max = options->length_max ? options->length_max : model->info.length_max;
+    encoder->sparse_head = options->modes & ENCODE_LEXICAL && strcmp(analyzer, "head") == 0;
+    if (!open_workers(encoder, analyzer, err)) {
+        encoder_close(encoder);
+        return false;
+    }
+    *out = encoder;
+    return true;
+}
+
+void encoder_close(struct encoder *encoder) {
+    if (!encoder)
+        return;
+    for (size_t i = 0; i < encoder->workers_n; i++) {
+        struct worker *worker = &encoder->workers[i];
+        forward_close(worker->forward);
+        analyzer_close(worker->analyzer);
+        arena_done(&worker->arena);
+        free(worker->term_at);
+        free(worker->sequences);
+    }
+    free(encoder->workers);
+    free(encoder->instruction);
+    free(encoder);
+}
+
+/* ---- a loop over the pool, and its errors ---- */
+
+/* The first failure by item, so that the message is the same whatever the number of threads. */
+static void worker_failed(struct worker *worker, size_t item, const struct error *err) {
+    if (item < worker->failed_item) {
+        worker->failed_item = item;
+        worker->err = *err;
+    }
+}
+
+static bool spread(struct batch *batch, size_t items_n, pool_work *work, struct error *err) {
+    struct encoder *encoder = batch->encoder;
+    for (size_t i = 0; i < encoder->workers_n; i++)
+        encoder->workers[i].failed_item = SIZE_MAX;
+    if (encoder->pool)
+        pool_run(encoder->pool, items_n, work, batch);
+    else
+        for (size_t item = 0; item < items_n; item++)
+            work(batch, item, 0);
+    const struct worker *first = &encoder->workers[0];
+    for (size_t i = 1; i < encoder->workers_n; i++)
+        if (encoder->workers[i].failed_item < first->failed_item)
+            first = &encoder->workers[i];
+    if (first->failed_item == SIZE_MAX)
+        return true;
+    *err = first->err;
+    return false;
+}
+
+/* ---- first loop: every text is read ---- */
+
+/* True when something is asked for that only hidden states tell. */
+static bool needs_forward(const struct encoder *encoder) {
+    return encoder->modes & (ENCODE_DENSE | ENCODE_MULTI) || encoder->sparse_head;
+}
+
+static bool tokenize(const struct encoder *encoder, const struct encoder_text *text,
+                     struct arena *arena, struct tokens *out, struct error *err) {
+    const struct model *model = encoder->model;
+    const char *whole = text->text;
+    size_t whole_len = text->len;
+    if (encoder->instruction_len > 0) {
+        whole_len = encoder->instruction_len + text->len;
+        char *joined = arena_alloc(arena, whole_len + 1, 1);
+        memcpy(joined, encoder->instruction, encoder->instruction_len);
+        if (text->len > 0)
+            memcpy(joined + encoder->instruction_len, text->text, text->len);
+        whole = joined;
+    }
+    if (!tokenizer_encode(model->tokenizer, whole, whole_len, encoder->length_max, arena, out, err))
+        return false;
+    for (size_t i = 0; i < out->n; i++)
+        if (out->ids[i] >= model->config.vocabulary_n)
+            return error_set(err, ERROR_INVALID,
+                             "the tokenizer makes the token id %u, the model has %u", out->ids[i],
+                             model->config.vocabulary_n);
+    if (out->n == 0)
+        return error_set(err, ERROR_UNSUPPORTED,
+                         "the tokenizer makes no token at all of a text "
+                         "(it has no [CLS])");
+    return true;
+}
+
+static void read_text(void *context, size_t item, size_t worker_i) {
+    struct batch *batch = context;
+    struct encoder *encoder = batch->encoder;
+    struct worker *worker = &encoder->workers[worker_i];
+    const struct encoder_text *text = &batch->texts[item];
+    struct error err;
+    if (needs_forward(encoder) &&
+        !tokenize(encoder, text, &worker->arena, &batch->tokens[item], &err))
+        worker_failed(worker, item, &err);
+    else if (worker->analyzer &&
+             !analyzer_run(worker->analyzer, text->text, text->len, &worker->arena,
+                           &batch->encodings[item].lexical, &err))
+        worker_failed(worker, item, &err);
+}
+
+/* ---- second loop: sequences of like length go through the model together ---- */
+
+struct length_of {
+    size_t item, tokens_n;
+};
+
+static int compare_longest_first(const void *a, const void *b) {
+    const struct length_of *x = a, *y = b;
+    if (x->tokens_n != y->tokens_n)
+        return x->tokens_n > y->tokens_n ? -1 : 1;
+    return x->item < y->item ? -1 : 1;
+}
+
+static void plan_runs(struct batch *batch, struct arena *arena) {
+    struct length_of *lengths = ARENA_NEW(arena, struct length_of, batch->n);
+    size_t total = 0;
+    for (size_t i = 0; i < batch->n; i++) {
+        lengths[i] = (struct length_of){i, batch->tokens[i].n};
+        total += batch->tokens[i].n;
+    }
+    qsort(lengths, batch->n, sizeof *lengths, compare_longest_first);
+    size_t full = total / (batch->encoder->workers_n * RUNS_PER_WORKER);
+    full = full < RUN_TOKENS_MIN ? RUN_TOKENS_MIN : full > RUN_TOKENS_MAX ? RUN_TOKENS_MAX : full;
+    batch->order = ARENA_NEW(arena, size_t, batch->n);
+    batch->run_begin = ARENA_NEW(arena, size_t, batch->n + 1);
+    size_t in_run = 0;
+    for (size_t i = 0; i < batch->n; i++) {
+        batch->order[i] = lengths[i].item;
+        if (i == 0 || in_run + lengths[i].tokens_n > full) {
+            batch->run_begin[batch->runs_n++] = i;
+            in_run = 0;
+        }
+        in_run += lengths[i].tokens_n;
+    }
+    batch->run_begin[batch->runs_n] = batch->n;
+}
+
+/* Room for everything the heads will write: the arena is not for several threads. */
+static void allocate_outputs(struct batch *batch, struct arena *arena) {
+    const struct encoder *encoder = batch->encoder;
+    const struct model_info *info = &encoder->model->info;
+    for (size_t i = 0; i < batch->n; i++) {
+        struct encoding *encoding = &batch->encodings[i];
+        const struct tokens *tokens = &batch->tokens[i];
+        encoding->tokens_n = (uint32_t)tokens->n;
+        if (encoder->modes & ENCODE_DENSE)
+            encoding->dense = ARENA_NEW(arena, float, info->dense_dim);
+        if (encoder->modes & ENCODE_MULTI) {
+            size_t n = heads_multi_n(tokens, encoder->instruction_len);
+            encoding->multi_n = (uint32_t)n;
+            encoding->multi = ARENA_NEW(arena, float, n * info->multi_dim);
+            encoding->multi_ranges = ARENA_NEW(arena, struct token_range, n);
+        }
+        if (encoder->sparse_head)
+            encoding->lexical.terms = ARENA_NEW(arena, struct lexical_term, tokens->n);
+    }
+}
+
+/* hidden: [tokens of the item, hidden]. The encoding's arrays are ours until encoder_encode
+ * returns, so writing through its const pointers is fine. */
+static void apply_heads(struct batch *batch, struct worker *worker, size_t item,
+                        const float *hidden) {
+    const struct encoder *encoder = batch->encoder;
+    struct encoding *encoding = &batch->encodings[item];
+    const struct tokens *tokens = &batch->tokens[item];
+    if (encoder->modes & ENCODE_DENSE)
+        heads_dense(encoder->model, hidden, (float *)(uintptr_t)encoding->dense);
+    if (encoder->modes & ENCODE_MULTI)
+        heads_multi(encoder->model, hidden, tokens, encoder->instruction_len,
+                    (float *)(uintptr_t)encoding->multi,
+                    (struct token_range *)(uintptr_t)encoding->multi_ranges);
+    if (encoder->sparse_head)
+        heads_lexical(encoder->model, hidden, tokens, encoder->instruction_len, worker->term_at,
+                      &encoding->lexical);
+}
+
+static void encode_run(void *context, size_t run, size_t worker_i) {
+    struct batch *batch = context;
+    struct worker *worker = &batch->encoder->workers[worker_i];
+    size_t begin = batch->run_begin[run], n = batch->run_begin[run + 1] - begin;
+    if (n > worker->sequences_cap) {
+        worker->sequences_cap = n;
+        worker->sequences = mem_realloc(worker->sequences, n, sizeof *worker->sequences);
+    }
+    for (size_t i = 0; i < n; i++) {
+        const struct tokens *tokens = &batch->tokens[batch->order[begin + i]];
+        worker->sequences[i] = (struct forward_sequence){.ids = tokens->ids, .n = tokens->n};
+    }
+    const float *hidden = forward_run(worker->forward, worker->sequences, n);
+    for (size_t i = 0; i < n; i++) {
+        apply_heads(batch, worker, batch->order[begin + i], hidden);
+        hidden += worker->sequences[i].n * batch->encoder->model->config.hidden;
+    }
+}
+
+/* ---- the whole ---- */
+
+/* Moves counted terms from a worker's arena, which the next batch resets, to the caller's. */
+static void keep_terms(struct lexical *lexical, struct arena *arena) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < lexical->n; i++)
+        bytes += lexical->terms[i].word_len + 1;
+    struct lexical_term *terms = ARENA_NEW(arena, struct lexical_term, lexical->n);
+    char *words = arena_alloc(arena, bytes, 1);
+    for (size_t i = 0; i < lexical->n; i++) {
+        terms[i] = lexical->terms[i];
+        if (!terms[i].word)
+            continue;
+        memcpy(words, terms[i].word, terms[i].word_len);
+        words[terms[i].word_len] = '\0';
+        terms[i].word = words;
+        words += terms[i].word_len + 1;
+    }
+    lexical->terms = terms;
+}
+
+bool encoder_encode(struct encoder *encoder, const struct encoder_text *texts, size_t n,
+                    struct arena *arena, struct encoding *out, struct error *err) {
+    for (size_t i = 0; i < encoder->workers_n; i++)
+        arena_reset(&encoder->workers[i].arena);
+    struct arena *scratch = &encoder->workers[0].arena;
+    struct batch batch = {
+        .encoder = encoder,
+        .texts = texts,
+        .encodings = ARENA_ZERO(scratch, struct encoding, n),
+        .tokens = ARENA_ZERO(scratch, struct tokens, n),
+        .n = n,
+    };
+    if (!spread(&batch, n, read_text, err))
+        return false;
+    if (encoder->modes & ENCODE_LEXICAL && !encoder->sparse_head)
+        for (size_t i = 0; i < n; i++)
+            keep_terms(&batch.encodings[i].lexical, arena);
+    if (needs_forward(encoder)) {
+        allocate_outputs(&batch, arena);
+        plan_runs(&batch, scratch);
+        if (!spread(&batch, batch.runs_n, encode_run, err))
+            return false;
+    }
+    if (n > 0)
+        memcpy(out, batch.encodings, n * sizeof *out);
+    return true;
+}

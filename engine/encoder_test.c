@@ -1,0 +1,220 @@
+/* The encoder with the embedded model: what it promises, whatever the values are. */
+#include "engine/base/buf.h"
+#include "engine/base/pool.h"
+#include "engine/encoder.h"
+#include "engine/hub.h"
+#include "engine/math/matmul.h"
+#include "engine/model.h"
+#include "engine/tokenizer/tokenizer.h"
+#include "tests/check.h"
+
+enum { TEXTS_N = 6 };
+static const struct encoder_text texts[TEXTS_N] = {
+    {"", 0},
+    {"what is a panda?", 16},
+    {"The giant panda is a bear native to China; it eats bamboo, and bamboo alone.", 76},
+    {"running runs runner", 19},
+    {"\xff\xfe broken \xc3", 11}, /* not UTF-8 */
+    {"Sphinx of black quartz, judge my vow", 36},
+};
+
+static struct model *model;
+
+static struct encoder *open_encoder(struct pool *pool, unsigned modes, const char *instruction) {
+    struct encoder_options options = {.modes = modes, .instruction = instruction};
+    struct encoder *encoder = NULL;
+    struct error err;
+    CHECK_OK(encoder_open(model, pool, &options, &encoder, &err), err);
+    return encoder;
+}
+
+static double difference(const float *a, const float *b, size_t n) {
+    double most = 0;
+    for (size_t i = 0; i < n; i++)
+        most = isfinite(a[i]) ? fmax(most, fabs((double)a[i] - (double)b[i])) : INFINITY;
+    return most;
+}
+
+static void embedded_model_opens(void) {
+    const struct model_info *info = model_info(model);
+    CHECK_TEXT(info->name, HUB_DEFAULT_MODEL);
+    CHECK_TEXT(info->where, "embedded:bge-small-en-v1.5");
+    CHECK_EQUAL(info->dense_dim, 384);
+    CHECK_EQUAL(info->layers_n, 12);
+    CHECK_EQUAL(info->multi_dim, 384);
+    CHECK_EQUAL(info->length_max, 512);
+    CHECK(!info->has_sparse_head && !info->has_colbert_head);
+    CHECK_TEXT(info->analyzer, "words:en");
+    CHECK_TEXT(info->query_instruction,
+               "Represent this sentence for searching relevant passages: ");
+    CHECK_EQUAL(strlen(info->fingerprint), 32);
+}
+
+static void precisions_have_names(void) {
+    enum model_precision precision;
+    struct error err = {0};
+    CHECK(model_precision_parse("f32", &precision, &err) && precision == MODEL_PRECISION_F32);
+    CHECK(model_precision_parse("auto", &precision, &err) && precision == MODEL_PRECISION_AUTO);
+    CHECK(!model_precision_parse("f31", &precision, &err));
+    CHECK_EQUAL(err.code, ERROR_INVALID);
+}
+
+/* A text alone, in a batch, on one thread or on several: the same within rounding; twice the same
+ * way: the same to the bit. */
+static void batch_does_not_matter(void) {
+    enum { COPIES = 20, N = COPIES * TEXTS_N };
+    struct encoder_text many[N];
+    struct encoding alone[TEXTS_N], again[TEXTS_N], together[N];
+    struct arena arena = {0};
+    struct error err;
+    struct pool *pool = pool_open(3);
+    struct encoder *single = open_encoder(NULL, ENCODE_ALL, NULL);
+    struct encoder *spread = open_encoder(pool, ENCODE_ALL, NULL);
+    for (size_t i = 0; i < TEXTS_N; i++) {
+        CHECK_OK(encoder_encode(single, &texts[i], 1, &arena, &alone[i], &err), err);
+        CHECK_OK(encoder_encode(spread, &texts[i], 1, &arena, &again[i], &err), err);
+    }
+    for (size_t i = 0; i < N; i++)
+        many[i] = texts[i % TEXTS_N];
+    CHECK_OK(encoder_encode(spread, many, N, &arena, together, &err), err);
+    for (size_t i = 0; i < N; i++) {
+        const struct encoding *a = &alone[i % TEXTS_N], *b = &together[i];
+        CHECK_EQUAL(b->tokens_n, a->tokens_n);
+        CHECK_EQUAL(b->multi_n, a->multi_n);
+        CHECK(difference(b->dense, a->dense, 384) < 1e-5);
+        CHECK(difference(b->multi, a->multi, a->multi_n * 384) < 1e-5);
+        CHECK_EQUAL(b->lexical.n, a->lexical.n);
+        for (size_t t = 0; t < a->lexical.n && t < b->lexical.n; t++) {
+            CHECK_TEXT(b->lexical.terms[t].word, a->lexical.terms[t].word);
+            CHECK(b->lexical.terms[t].weight == a->lexical.terms[t].weight);
+        }
+    }
+    for (size_t i = 0; i < TEXTS_N; i++) {
+        CHECK(memcmp(alone[i].dense, again[i].dense, 384 * sizeof(float)) == 0);
+        CHECK(memcmp(alone[i].multi, again[i].multi, alone[i].multi_n * 384 * sizeof(float)) == 0);
+    }
+    CHECK_OK(encoder_encode(spread, NULL, 0, &arena, NULL, &err), err);
+    encoder_close(single);
+    encoder_close(spread);
+    pool_close(pool);
+    arena_done(&arena);
+}
+
+static void vectors_have_length_one(void) {
+    struct arena arena = {0};
+    struct encoding encodings[TEXTS_N];
+    struct error err;
+    struct encoder *encoder = open_encoder(NULL, ENCODE_ALL, NULL);
+    CHECK_OK(encoder_encode(encoder, texts, TEXTS_N, &arena, encodings, &err), err);
+    for (size_t i = 0; i < TEXTS_N; i++) {
+        const struct encoding *e = &encodings[i];
+        double squares = 0;
+        for (size_t d = 0; d < 384; d++)
+            squares += (double)e->dense[d] * (double)e->dense[d];
+        CHECK_NEAR(squares, 1, 1e-5);
+        CHECK_EQUAL(e->multi_n, e->tokens_n - 1);
+        for (size_t t = 0; t < e->multi_n; t++) {
+            CHECK(e->multi_ranges[t].begin <= e->multi_ranges[t].end);
+            CHECK(e->multi_ranges[t].end <= texts[i].len);
+        }
+        CHECK_EQUAL(e->multi_ranges[e->multi_n - 1].end, 0); /* [SEP] */
+    }
+    CHECK_EQUAL(encodings[0].tokens_n, 2); /* [CLS] [SEP] */
+    CHECK_EQUAL(encodings[0].lexical.n, 0);
+    encoder_close(encoder);
+    arena_done(&arena);
+}
+
+/* The instruction changes the vectors, and leaves neither vectors nor terms of its own. */
+static void instruction_is_left_out(void) {
+    const char *instruction = model_info(model)->query_instruction;
+    struct arena arena = {0};
+    struct encoding bare[TEXTS_N], told[TEXTS_N], by_hand;
+    struct error err;
+    struct encoder *plain = open_encoder(NULL, ENCODE_ALL, NULL);
+    struct encoder *query = open_encoder(NULL, ENCODE_ALL, instruction);
+    CHECK_OK(encoder_encode(plain, texts, TEXTS_N, &arena, bare, &err), err);
+    CHECK_OK(encoder_encode(query, texts, TEXTS_N, &arena, told, &err), err);
+    for (size_t i = 0; i < TEXTS_N; i++) {
+        CHECK_EQUAL(told[i].tokens_n, bare[i].tokens_n + 8);
+        CHECK_EQUAL(told[i].multi_n, bare[i].multi_n);
+        CHECK_EQUAL(told[i].lexical.n, bare[i].lexical.n);
+        CHECK(difference(told[i].dense, bare[i].dense, 384) > 1e-3);
+        for (size_t t = 0; t < bare[i].multi_n && t < told[i].multi_n; t++) {
+            CHECK_EQUAL(told[i].multi_ranges[t].begin, bare[i].multi_ranges[t].begin);
+            CHECK_EQUAL(told[i].multi_ranges[t].end, bare[i].multi_ranges[t].end);
+        }
+    }
+    char joined[256];
+    int len = snprintf(joined, sizeof joined, "%s%s", instruction, texts[1].text);
+    struct encoder_text text = {joined, (size_t)len};
+    CHECK_OK(encoder_encode(plain, &text, 1, &arena, &by_hand, &err), err);
+    CHECK(difference(by_hand.dense, told[1].dense, 384) < 1e-5);
+    encoder_close(plain);
+    encoder_close(query);
+    arena_done(&arena);
+}
+
+/* The model reads the first 512 tokens of a long text, the analyzer all of it. */
+static void long_text_is_cut_for_the_model_only(void) {
+    enum { WORDS = 5000 };
+    struct buf buf = {0};
+    struct arena arena = {0};
+    struct encoding encoding, cut;
+    struct error err;
+    for (size_t i = 0; i < WORDS; i++)
+        buf_text(&buf, "bamboo ");
+    buf_text(&buf, "zebra");
+    struct encoder_text text = {buf.data, buf.len};
+    struct encoder *encoder = open_encoder(NULL, ENCODE_ALL, NULL);
+    CHECK_OK(encoder_encode(encoder, &text, 1, &arena, &encoding, &err), err);
+    CHECK_EQUAL(encoding.tokens_n, 512);
+    CHECK_EQUAL(encoding.multi_n, 511);
+    CHECK_EQUAL(encoding.lexical.n, 2);
+    CHECK_EQUAL(encoding.lexical.length, WORDS + 1);
+    encoder_close(encoder);
+
+    struct encoder_options options = {.modes = ENCODE_DENSE, .length_max = 16};
+    CHECK_OK(encoder_open(model, NULL, &options, &encoder, &err), err);
+    CHECK_OK(encoder_encode(encoder, &text, 1, &arena, &cut, &err), err);
+    CHECK_EQUAL(cut.tokens_n, 16);
+    CHECK(cut.multi == NULL && cut.lexical.n == 0);
+    encoder_close(encoder);
+    buf_done(&buf);
+    arena_done(&arena);
+}
+
+static void options_are_checked(void) {
+    struct encoder *encoder = NULL;
+    struct error err = {0};
+    struct encoder_options options = {.modes = ENCODE_DENSE, .length_max = 513};
+    CHECK(!encoder_open(model, NULL, &options, &encoder, &err));
+    CHECK_EQUAL(err.code, ERROR_LIMIT);
+    options.length_max = 2;
+    CHECK(!encoder_open(model, NULL, &options, &encoder, &err));
+    CHECK_EQUAL(err.code, ERROR_INVALID);
+    options = (struct encoder_options){.modes = ENCODE_LEXICAL, .analyzer = "head"};
+    CHECK(!encoder_open(model, NULL, &options, &encoder, &err));
+    CHECK_EQUAL(err.code, ERROR_UNSUPPORTED);
+    options.analyzer = "words:no-such-language";
+    CHECK(!encoder_open(model, NULL, &options, &encoder, &err));
+}
+
+int main(int argc, char **argv) {
+    (void)argc;
+    matmul_choose_core(argv);
+    struct error err;
+    struct model_options options = {0};
+    CHECK_OK(model_open(&options, &model, &err), err);
+    if (!model)
+        return check_result();
+    embedded_model_opens();
+    precisions_have_names();
+    batch_does_not_matter();
+    vectors_have_length_one();
+    instruction_is_left_out();
+    long_text_is_cut_for_the_model_only();
+    options_are_checked();
+    model_close(model);
+    return check_result();
+}

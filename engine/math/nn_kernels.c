@@ -1,0 +1,159 @@
+/* One kind of nn.h's functions: compiled once for each instruction set, with NN_KERNELS naming the
+ * table it fills (meson.build). The loops are plain C that the compiler vectorises; `omp simd`
+ * (-fopenmp-simd, no OpenMP runtime) allows it to reorder the sums, which nothing else here may. */
+#include "engine/math/nn_kernels.h"
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+/* e^x for x <= 0, within 3e-7 relative; e^-87 (1.6e-38) below that. x = n ln 2 + r with
+ * |r| <= ln 2 / 2: e^r by its Taylor series, 2^n by the exponent bits. */
+static inline float exp_negative(float x) {
+    const float log2_e = 1.44269504f;
+    const float ln2_high = 0.693359375f,
+                ln2_low = -2.12194440e-4f; /* Cody & Waite: n * high exact */
+    const float round = 12582912.0f;       /* 1.5 * 2^23: adding it leaves no fraction bits */
+    enum { EXPONENT_BIAS = 127, MANTISSA_BITS = 23 };
+
+    x = x > -87.0f ? x : -87.0f;
+    float n = (x * log2_e + round) - round;
+    float r = (x - n * ln2_high) - n * ln2_low;
+    float p = 1.0f / 5040;
+    p = p * r + 1.0f / 720;
+    p = p * r + 1.0f / 120;
+    p = p * r + 1.0f / 24;
+    p = p * r + 1.0f / 6;
+    p = p * r + 0.5f;
+    p = p * r + 1.0f;
+    p = p * r + 1.0f;
+    int32_t bits = ((int32_t)n + EXPONENT_BIAS) * (1 << MANTISSA_BITS);
+    float power;
+    memcpy(&power, &bits, sizeof power);
+    return p * power;
+}
+
+/* Abramowitz & Stegun 7.1.26: erf(z) = 1 - (a1 t + ... + a5 t^5) e^(-z^2), t = 1 / (1 + p z), for
+ * z >= 0; |error| <= 1.5e-7 before rounding. */
+static inline float erf_positive(float z) {
+    float t = 1.0f / (1.0f + 0.3275911f * z);
+    float p = 1.061405429f;
+    p = p * t - 1.453152027f;
+    p = p * t + 1.421413741f;
+    p = p * t - 0.284496736f;
+    p = p * t + 0.254829592f;
+    return 1.0f - p * t * exp_negative(-z * z);
+}
+
+static inline float gelu(float v) {
+    const float sqrt_half = 0.707106781f;
+    float erf = copysignf(erf_positive(fabsf(v) * sqrt_half), v);
+    return 0.5f * v * (1.0f + erf);
+}
+
+static void add_bias(float *restrict x, size_t rows, size_t n, const float *restrict bias) {
+    for (size_t i = 0; i < rows; i++, x += n) {
+#pragma omp simd
+        for (size_t j = 0; j < n; j++)
+            x[j] += bias[j];
+    }
+}
+
+/* x [n], already summed to `sum`. Two passes: the variance of values about their own mean. */
+static inline void norm_row(float *restrict x, size_t n, float sum, const struct nn_norm *norm) {
+    const float *restrict gain = norm->gain, *restrict shift = norm->shift;
+    float mean = sum / (float)n, squares = 0;
+#pragma omp simd reduction(+ : squares)
+    for (size_t j = 0; j < n; j++)
+        squares += (x[j] - mean) * (x[j] - mean);
+    float scale = 1.0f / sqrtf(squares / (float)n + norm->epsilon);
+#pragma omp simd
+    for (size_t j = 0; j < n; j++)
+        x[j] = (x[j] - mean) * scale * gain[j] + shift[j];
+}
+
+static void layer_norm(float *restrict x, size_t rows, size_t n, const struct nn_norm *norm) {
+    for (size_t i = 0; i < rows; i++, x += n) {
+        float sum = 0;
+#pragma omp simd reduction(+ : sum)
+        for (size_t j = 0; j < n; j++)
+            sum += x[j];
+        norm_row(x, n, sum, norm);
+    }
+}
+
+static void residual_norm(float *restrict x, const float *restrict y, const float *restrict bias,
+                          size_t rows, size_t n, const struct nn_norm *norm) {
+    for (size_t i = 0; i < rows; i++, x += n, y += n) {
+        float sum = 0;
+#pragma omp simd reduction(+ : sum)
+        for (size_t j = 0; j < n; j++) {
+            x[j] += y[j] + bias[j];
+            sum += x[j];
+        }
+        norm_row(x, n, sum, norm);
+    }
+}
+
+static void bias_gelu(float *restrict x, size_t rows, size_t n, const float *restrict bias) {
+    for (size_t i = 0; i < rows; i++, x += n) {
+#pragma omp simd
+        for (size_t j = 0; j < n; j++)
+            x[j] = gelu(x[j] + bias[j]);
+    }
+}
+
+/* The largest of x [n], n >= 1. clang 14 refuses to vectorise a maximum as a reduction (because of
+ * NaN and -0), gcc 12 to keep lanes of an array in a register: each gets the form it knows. */
+static inline float row_max(const float *restrict x, size_t n) {
+    float max = x[0];
+#if defined(__clang__)
+    enum { LANES = 16 };
+    float lanes[LANES];
+    size_t whole = n / LANES * LANES;
+    for (size_t lane = 0; lane < LANES; lane++)
+        lanes[lane] = max;
+    for (size_t j = 0; j < whole; j += LANES)
+        for (size_t lane = 0; lane < LANES; lane++)
+            lanes[lane] = x[j + lane] > lanes[lane] ? x[j + lane] : lanes[lane];
+    for (size_t lane = 0; lane < LANES; lane++)
+        max = lanes[lane] > max ? lanes[lane] : max;
+    for (size_t j = whole; j < n; j++)
+        max = x[j] > max ? x[j] : max;
+#else
+#pragma omp simd reduction(max : max)
+    for (size_t j = 0; j < n; j++)
+        max = x[j] > max ? x[j] : max;
+#endif
+    return max;
+}
+
+/* x [n] = e^(x - max). A function of its own: inside softmax clang 14 carries values from this loop
+ * into the next, and then vectorises neither. */
+__attribute__((noinline)) static void exp_row(float *restrict x, size_t n, float max) {
+#pragma omp simd
+    for (size_t j = 0; j < n; j++)
+        x[j] = exp_negative(x[j] - max);
+}
+
+static void softmax(float *restrict x, size_t rows, size_t n, size_t stride) {
+    for (size_t i = 0; i < rows; i++, x += stride) {
+        float sum = 0;
+        exp_row(x, n, n ? row_max(x, n) : 0);
+#pragma omp simd reduction(+ : sum)
+        for (size_t j = 0; j < n; j++)
+            sum += x[j];
+        float scale = 1.0f / sum;
+#pragma omp simd
+        for (size_t j = 0; j < n; j++)
+            x[j] *= scale;
+    }
+}
+
+const struct nn_kernels NN_KERNELS = {
+    .add_bias = add_bias,
+    .layer_norm = layer_norm,
+    .residual_norm = residual_norm,
+    .bias_gelu = bias_gelu,
+    .softmax = softmax,
+};

@@ -1,0 +1,200 @@
+/* Every kind of the row-wise functions, products and attention against plain doubles. */
+#include "engine/base/cpu.h"
+#include "engine/base/mem.h"
+#include "engine/math/attention.h"
+#include "engine/math/matmul.h"
+#include "engine/math/nn_kernels.h"
+#include "tests/check.h"
+
+static unsigned long long seed = 42;
+
+static float *random_floats(size_t n, float scale) {
+    float *values = mem_alloc(n, sizeof *values);
+    for (size_t i = 0; i < n; i++)
+        values[i] = scale * check_random_float(&seed);
+    return values;
+}
+
+/* The largest |found - expected| / max(1, |expected|). */
+static double worst(const float *found, const double *expected, size_t n) {
+    double most = 0;
+    for (size_t i = 0; i < n; i++) {
+        double difference = fabs((double)found[i] - expected[i]);
+        most = fmax(most, difference / fmax(1, fabs(expected[i])));
+        if (!isfinite(found[i]))
+            return INFINITY;
+    }
+    return most;
+}
+
+static void norm_oracle(double *x, size_t n, const struct nn_norm *norm) {
+    double mean = 0, variance = 0;
+    for (size_t j = 0; j < n; j++)
+        mean += x[j] / (double)n;
+    for (size_t j = 0; j < n; j++)
+        variance += (x[j] - mean) * (x[j] - mean) / (double)n;
+    for (size_t j = 0; j < n; j++)
+        x[j] = (x[j] - mean) / sqrt(variance + (double)norm->epsilon) * (double)norm->gain[j] +
+               (double)norm->shift[j];
+}
+
+static void softmax_oracle(double *x, size_t n) {
+    double max = -INFINITY, sum = 0;
+    for (size_t j = 0; j < n; j++)
+        max = fmax(max, x[j]);
+    for (size_t j = 0; j < n; j++)
+        sum += x[j] = exp(x[j] - max);
+    for (size_t j = 0; j < n; j++)
+        x[j] /= sum;
+}
+
+static void rows_agree(const struct nn_kernels *kernels, size_t rows, size_t n, float scale) {
+    float *x = random_floats(rows * n, scale), *y = random_floats(rows * n, scale);
+    float *bias = random_floats(n, 1), *gain = random_floats(n, 1), *shift = random_floats(n, 1);
+    float *found = mem_alloc(rows * n, sizeof *found);
+    double *expected = mem_alloc(rows * n, sizeof *expected);
+    const struct nn_norm norm = {gain, shift, 1e-5f};
+    size_t bytes = rows * n * sizeof *found;
+
+    memcpy(found, x, bytes);
+    kernels->add_bias(found, rows, n, bias);
+    for (size_t i = 0; i < rows * n; i++)
+        expected[i] = (double)x[i] + (double)bias[i % n];
+    CHECK(worst(found, expected, rows * n) < 1e-6);
+
+    memcpy(found, x, bytes);
+    kernels->layer_norm(found, rows, n, &norm);
+    for (size_t i = 0; i < rows * n; i++)
+        expected[i] = (double)x[i];
+    for (size_t i = 0; i < rows; i++)
+        norm_oracle(expected + i * n, n, &norm);
+    CHECK(worst(found, expected, rows * n) < 1e-5);
+
+    memcpy(found, x, bytes);
+    kernels->residual_norm(found, y, bias, rows, n, &norm);
+    for (size_t i = 0; i < rows * n; i++)
+        expected[i] = (double)x[i] + (double)y[i] + (double)bias[i % n];
+    for (size_t i = 0; i < rows; i++)
+        norm_oracle(expected + i * n, n, &norm);
+    CHECK(worst(found, expected, rows * n) < 1e-5);
+
+    memcpy(found, x, bytes);
+    kernels->bias_gelu(found, rows, n, bias);
+    for (size_t i = 0; i < rows * n; i++) {
+        double v = (double)x[i] + (double)bias[i % n];
+        expected[i] = v / 2 * (1 + erf(v / sqrt(2)));
+    }
+    CHECK(worst(found, expected, rows * n) < 1e-6);
+
+    memcpy(found, x, bytes);
+    size_t used = n - n / 3; /* the rest of each row must stay */
+    kernels->softmax(found, rows, used, n);
+    for (size_t i = 0; i < rows * n; i++)
+        expected[i] = (double)x[i];
+    for (size_t i = 0; i < rows; i++)
+        softmax_oracle(expected + i * n, used);
+    CHECK(worst(found, expected, rows * n) < 1e-6);
+
+    free(x), free(y), free(bias), free(gain), free(shift), free(found), free(expected);
+}
+
+static void every_kind_agrees(const struct nn_kernels *kernels) {
+    static const size_t widths[] = {1, 2, 7, 8, 15, 16, 17, 64, 100, 384, 1023};
+    for (size_t i = 0; i < sizeof widths / sizeof *widths; i++)
+        for (float scale = 0.01f; scale < 200; scale *= 10)
+            rows_agree(kernels, 3, widths[i], scale);
+}
+
+/* exp as softmax uses it: relative error over its whole range, and what is far below is 0. */
+static void softmax_tails_are_exact(const struct nn_kernels *kernels) {
+    enum { N = 4000 };
+    static float x[N];
+    double most = 0;
+    for (size_t i = 0; i < N; i++) {
+        float pair[2] = {0, -86.0f * (float)i / N};
+        double expected = exp((double)pair[1]) / (1 + exp((double)pair[1]));
+        kernels->softmax(pair, 1, 2, 2);
+        most = fmax(most, fabs((double)pair[1] - expected) / expected);
+    }
+    CHECK(most < 5e-7);
+    for (size_t i = 0; i < N; i++)
+        x[i] = i ? -1e30f : 1e30f;
+    kernels->softmax(x, 1, N, N);
+    CHECK(x[0] == 1.0f && x[1] < 1e-37f);
+}
+
+static void products_agree(void) {
+    static const size_t sizes[][3] = {
+        {1, 1, 1}, {1, 384, 8}, {3, 5, 7}, {65, 33, 17}, {100, 64, 300}};
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+        size_t m = sizes[s][0], n = sizes[s][1], k = sizes[s][2];
+        float *x = random_floats(m * k, 1), *w = random_floats(n * k, 1), *b = random_floats(n, 1);
+        float *out = mem_alloc(m * n, sizeof *out);
+        double *expected = mem_alloc(m * n, sizeof *expected);
+        matmul_f32(x, m, k, w, n, b, out);
+        for (size_t i = 0; i < m * n; i++) {
+            expected[i] = (double)b[i % n];
+            for (size_t d = 0; d < k; d++)
+                expected[i] += (double)x[i / n * k + d] * (double)w[i % n * k + d];
+        }
+        CHECK(worst(out, expected, m * n) < 1e-5);
+        free(x), free(w), free(b), free(out), free(expected);
+    }
+}
+
+/* One head of one sequence, the textbook way. out: [n], one value dimension. */
+static void attention_oracle(const float *qkv, size_t n, size_t hidden, size_t dim, size_t head,
+                             size_t query, double *out) {
+    double *scores = mem_alloc(n, sizeof *scores);
+    for (size_t i = 0; i < n; i++) {
+        scores[i] = 0;
+        for (size_t d = 0; d < dim; d++)
+            scores[i] += (double)qkv[query * 3 * hidden + head * dim + d] *
+                         (double)qkv[i * 3 * hidden + hidden + head * dim + d] / sqrt((double)dim);
+    }
+    softmax_oracle(scores, n);
+    for (size_t d = 0; d < dim; d++) {
+        out[d] = 0;
+        for (size_t i = 0; i < n; i++)
+            out[d] += scores[i] * (double)qkv[i * 3 * hidden + 2 * hidden + head * dim + d];
+    }
+    free(scores);
+}
+
+static void attention_agrees(void) {
+    static const size_t lengths[] = {1, 2, 9, 63, 64, 65, 130, 257};
+    static const size_t shapes[][2] = {{1, 4}, {5, 8}, {2, 32}, {3, 40}}; /* heads, head width */
+    for (size_t l = 0; l < sizeof lengths / sizeof *lengths; l++)
+        for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+            size_t n = lengths[l], heads_n = shapes[s][0], dim = shapes[s][1];
+            size_t hidden = heads_n * dim;
+            float *qkv = random_floats(n * 3 * hidden, 3);
+            float *out = mem_alloc(n * hidden, sizeof *out);
+            float *scratch = mem_alloc(attention_scratch_n(n), sizeof *scratch);
+            double *expected = mem_alloc(n * hidden, sizeof *expected);
+            attention_f32(qkv, n, hidden, heads_n, scratch, out);
+            for (size_t i = 0; i < n; i++)
+                for (size_t h = 0; h < heads_n; h++)
+                    attention_oracle(qkv, n, hidden, dim, h, i, expected + i * hidden + h * dim);
+            CHECK(worst(out, expected, n * hidden) < 2e-5);
+            free(qkv), free(out), free(scratch), free(expected);
+        }
+}
+
+int main(void) {
+    every_kind_agrees(&nn_kernels_plain);
+    softmax_tails_are_exact(&nn_kernels_plain);
+#if defined(__x86_64__)
+    if (cpu_level() >= CPU_AVX2) {
+        every_kind_agrees(&nn_kernels_avx2);
+        softmax_tails_are_exact(&nn_kernels_avx2);
+    }
+    if (cpu_level() >= CPU_AVX512) {
+        every_kind_agrees(&nn_kernels_avx512);
+        softmax_tails_are_exact(&nn_kernels_avx512);
+    }
+#endif
+    products_agree();
+    attention_agrees();
+    return check_result();
+}
