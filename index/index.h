@@ -58,13 +58,13 @@ const struct index_settings *index_settings_of(const struct index *index);
 const char *index_folder(const struct index *index);
 
 struct index_counts {
-    uint64_t documents_n;       /* alive */
-    uint64_t dead_n;            /* replaced or deleted, not reclaimed yet */
+    uint64_t documents_n; /* alive */
+    uint64_t dead_n;      /* replaced or deleted, not reclaimed yet */
     uint64_t segments_n;
-    uint64_t terms_n;           /* distinct words known (analysed words only) */
-    uint64_t bytes_on_disk;     /* of the folder */
-    uint64_t dense_generation;  /* number of the FAISS generation in use; 0: none */
-    uint64_t dense_covered_n;   /* docids below this are in the generation; the rest is exact */
+    uint64_t terms_n;          /* distinct words known (analysed words only) */
+    uint64_t bytes_on_disk;    /* of the folder */
+    uint64_t dense_generation; /* number of the FAISS generation in use; 0: none */
+    uint64_t dense_covered_n;  /* docids below this are in the generation; the rest is exact */
 };
 bool index_count(struct index *index, struct index_counts *out, struct error *err);
 
@@ -91,13 +91,12 @@ bool document_get(struct snapshot *snapshot, uint32_t docid, struct arena *arena
                   struct document *out, struct error *err);
 
 /* The live docid of a key. ERROR_NOT_FOUND when there is none. */
-bool document_find(struct snapshot *snapshot, const char *key, size_t key_len,
-                   uint32_t *docid_out, struct error *err);
+bool document_find(struct snapshot *snapshot, const char *key, size_t key_len, uint32_t *docid_out,
+                   struct error *err);
 
 /* The content hash stored with a live key, so that unchanged documents can be skipped. False and
  * no error when the key is unknown. */
-bool document_hash(struct snapshot *snapshot, const char *key, size_t key_len,
-                   uint64_t *hash_out);
+bool document_hash(struct snapshot *snapshot, const char *key, size_t key_len, uint64_t *hash_out);
 
 /* The id of a word in the term dictionary; false when no document has ever said it. */
 bool term_find(struct snapshot *snapshot, const char *word, size_t word_len, uint32_t *id_out);
@@ -141,7 +140,6 @@ bool sparse_explain(struct snapshot *snapshot, const struct sparse_vector *query
                     struct arena *arena, float *shares_out, struct error *err);
 /* For each query vector, the document's best vector and its product: both [query_n]. */
 bool multi_explain(struct snapshot *snapshot, const float *query, size_t query_n, uint32_t docid,
-                   struct arena *arena, uint32_t *best_out, float *products_out,
-                   struct error *err);
+                   struct arena *arena, uint32_t *best_out, float *products_out, struct error *err);
 
 #endif

@@ -3,7 +3,15 @@
  * Everything since the last commit becomes visible and durable at once in writer_commit: one LMDB
  * transaction with fsync. What it has acknowledged survives kill -9 and power cuts; what it has not
  * is as if it never was. Readers go on seeing their moment meanwhile.
- * Threads: one thread from the first put to the commit (LMDB's rule). */
+ *
+ * How often to commit: every 1,000 to 10,000 records. An open batch costs memory (postings, at most
+ * 64 MiB of them at a time, and the pages it changed: about what the records weigh on disk, up to
+ * LMDB's 512 MiB, written out early beyond that), a commit costs an fsync and now and then a merge.
+ * A call refused for its input (ERROR_INVALID, ERROR_LIMIT) changes nothing. When the disk fails in
+ * the middle of a put or delete, the whole batch is dropped, and every call says so until
+ * writer_commit has said it: half a batch cannot be committed by mistake.
+ * Threads: one thread from the first call behind a commit (writer_hash and writer_term_id count) to
+ * the next commit or writer_close: LMDB's rule. */
 #ifndef TERCET_INDEX_WRITER_H
 #define TERCET_INDEX_WRITER_H
 
@@ -16,13 +24,14 @@ enum { WRITER_KEY_BYTES_MAX = 500 };
 
 struct record {
     const char *key;
-    size_t key_len; /* 1 .. WRITER_KEY_BYTES_MAX */
-    const char *title, *text, *fields; /* fields: a JSON object as text; each may be NULL with len 0 */
+    size_t key_len;                    /* 1 .. WRITER_KEY_BYTES_MAX */
+    const char *title, *text, *fields; /* fields: a JSON object; each may be NULL with len 0 */
     size_t title_len, text_len, fields_len;
     uint64_t content_hash;
-    const float *dense;          /* [dense_dim]; NULL only when the index has no dense vectors */
+    const float *dense;          /* [dense_dim], each within +-65504 (f16); NULL only when the index
+                                  * has no dense vectors */
     struct sparse_vector sparse; /* learned weights, or term frequencies (BM25); may be empty */
-    float sparse_length;         /* BM25's document length */
+    float sparse_length;         /* BM25's document length in words, 0 .. 2^24 */
     const float *multi;          /* [multi_n, multi_dim], rows of length 1 */
     uint32_t multi_n;
 };
@@ -33,7 +42,8 @@ bool writer_open(struct index *index, struct writer **out, struct error *err);
 /* Drops what was not committed. NULL is fine. */
 void writer_close(struct writer *writer);
 
-/* The id of a word, given now if it is new (becomes durable with the next commit). */
+/* The id of a word (1 .. WRITER_KEY_BYTES_MAX bytes, else ERROR_LIMIT), given now if it is new
+ * (becomes durable with the next commit). */
 bool writer_term_id(struct writer *writer, const char *word, size_t word_len, uint32_t *id_out,
                     struct error *err);
 

@@ -1,0 +1,127 @@
+/* fixture.h - what the tests of index/ share: a folder that vanishes, records out of chance, and
+ * the plainest possible memory of what an index should hold. */
+#ifndef TERCET_INDEX_FIXTURE_H
+#define TERCET_INDEX_FIXTURE_H
+
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "index/index.h"
+#include "index/writer.h"
+#include "tests/check.h"
+
+enum { FIXTURE_TERMS_MAX = 64, FIXTURE_DIM = 8, FIXTURE_MULTI_MAX = 4, FIXTURE_TEXT_MAX = 200 };
+
+static inline int fixture_remove_one(const char *path, const struct stat *info, int flag,
+                                     struct FTW *walk) {
+    (void)info, (void)flag, (void)walk;
+    return remove(path);
+}
+
+static inline void fixture_remove(const char *folder) {
+    nftw(folder, fixture_remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/* A new folder's name in out; remove it with fixture_remove. */
+static inline void fixture_folder(char out[64]) {
+    strcpy(out, "/tmp/tercet-index-XXXXXX");
+    CHECK(mkdtemp(out));
+}
+
+/* A record that owns what it points to. Do not copy it by assignment: call fixture_record again. */
+struct fixture_record {
+    char key[32], title[32], text[FIXTURE_TEXT_MAX], fields[64];
+    uint32_t ids[FIXTURE_TERMS_MAX];
+    float weights[FIXTURE_TERMS_MAX];
+    size_t terms_n;
+    float length;
+    float dense[FIXTURE_DIM];
+    float multi[FIXTURE_MULTI_MAX * FIXTURE_DIM];
+    uint32_t multi_n;
+    uint64_t hash;
+};
+
+/* Skewed like words are: half of all draws fall on a few ids. */
+static inline uint32_t fixture_term(unsigned long long *seed, uint32_t vocabulary) {
+    uint64_t draw = check_random(seed) >> 11;
+    double u = (double)draw / 9007199254740992.0;
+    return (uint32_t)(vocabulary * u * u * u);
+}
+
+static inline int fixture_by_id(const void *a, const void *b) {
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* Up to n_max distinct ascending ids; how many. */
+static inline size_t fixture_ids(unsigned long long *seed, size_t n_max, uint32_t vocabulary,
+                                 uint32_t *ids) {
+    size_t n = check_random(seed) % (n_max + 1), kept = 0;
+    for (size_t i = 0; i < n; i++)
+        ids[i] = fixture_term(seed, vocabulary);
+    qsort(ids, n, sizeof *ids, fixture_by_id);
+    for (size_t i = 0; i < n; i++)
+        if (i == 0 || ids[i] != ids[kept - 1])
+            ids[kept++] = ids[i];
+    return kept;
+}
+
+static inline void fixture_record(unsigned long long *seed, enum index_lexical lexical,
+                                  uint32_t vocabulary, uint32_t key, struct fixture_record *out) {
+    memset(out, 0, sizeof *out);
+    snprintf(out->key, sizeof out->key, "doc-%u", key);
+    snprintf(out->title, sizeof out->title, "title %u", key);
+    snprintf(out->fields, sizeof out->fields, "{\"n\":%u}", key);
+    out->hash = check_random(seed);
+    size_t text_len = check_random(seed) % (FIXTURE_TEXT_MAX - 1);
+    for (size_t i = 0; i < text_len; i++)
+        out->text[i] = (char)('a' + check_random(seed) % 26);
+    out->terms_n = fixture_ids(seed, FIXTURE_TERMS_MAX, vocabulary, out->ids);
+    for (size_t i = 0; i < out->terms_n; i++) {
+        out->weights[i] = lexical == INDEX_LEXICAL_BM25 ? (float)(1 + check_random(seed) % 7)
+                                                        : 1.001f + check_random_float(seed);
+        out->length += lexical == INDEX_LEXICAL_BM25 ? out->weights[i] : 0;
+    }
+    for (size_t i = 0; i < FIXTURE_DIM; i++)
+        out->dense[i] = check_random_float(seed);
+    out->multi_n = (uint32_t)(check_random(seed) % (FIXTURE_MULTI_MAX + 1));
+    for (size_t i = 0; i < (size_t)out->multi_n * FIXTURE_DIM; i++)
+        out->multi[i] = check_random_float(seed);
+}
+
+static inline struct record fixture_view(const struct fixture_record *from) {
+    return (struct record){
+        .key = from->key,
+        .key_len = strlen(from->key),
+        .title = from->title,
+        .title_len = strlen(from->title),
+        .text = from->text,
+        .text_len = strlen(from->text),
+        .fields = from->fields,
+        .fields_len = strlen(from->fields),
+        .content_hash = from->hash,
+        .dense = from->dense,
+        .sparse = {from->ids, from->weights, from->terms_n},
+        .sparse_length = from->length,
+        .multi = from->multi,
+        .multi_n = from->multi_n,
+    };
+}
+
+static inline struct index_settings fixture_settings(enum index_lexical lexical) {
+    return (struct index_settings){
+        .model = "model",
+        .fingerprint = "print",
+        .analyzer = "words:en",
+        .instruction = "say \"it\":\n",
+        .length_max = 512,
+        .lexical = lexical,
+        .bm25_k1 = 1.2f,
+        .bm25_b = 0.75f,
+    };
+}
+
+#endif

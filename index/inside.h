@@ -1,0 +1,58 @@
+/* inside.h - what the files of index/ know of an open index and of a snapshot; nobody else does.
+ *
+ * Locking: index->published_lock guards `published` and the counts of its holders, for the length
+ * of a few instructions; nothing else is taken while it is held. index->writing is atomic. */
+#ifndef TERCET_INDEX_INSIDE_H
+#define TERCET_INDEX_INSIDE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "index/dense_store.h"
+#include "index/index.h"
+#include "index/segment.h"
+#include "index/store.h"
+
+/* The meta value "state": what a commit moves on. On disk as it is here (32 bytes). */
+struct index_state {
+    uint32_t docid_next, term_next, segment_next;
+    uint32_t zero;
+    uint64_t generation_number;
+    uint32_t generation_covered_end, generation_rows_n;
+};
+
+/* The segments of one commit, parsed once and shared by all snapshots of it. */
+struct published {
+    uint64_t txn_id;
+    uint32_t holders_n; /* under published_lock; the index itself is one */
+    struct segments segments;
+    uint64_t live_n, length_sum;
+};
+
+struct index {
+    char *folder;
+    struct store *store;
+    struct index_settings settings;
+    struct dense_index *dense; /* NULL: no dense vectors */
+    pthread_mutex_t published_lock;
+    struct published *published; /* of the newest commit read so far; NULL at first */
+    atomic_bool writing;         /* a writer is open */
+};
+
+struct snapshot {
+    struct index *index;
+    struct store_txn *txn;
+    struct published *published;
+    struct index_state state;
+};
+
+bool index_state_read(struct store_txn *txn, struct index_state *out, struct error *err);
+bool index_state_write(struct store_txn *txn, const struct index_state *state, struct error *err);
+
+/* For tests: postings are written out when there are so many, not only when memory asks for it. */
+void writer_limit_postings(struct writer *writer, size_t postings_n);
+
+/* Forgets what snapshots share; called at close. */
+void index_unpublish(struct index *index);
+
+#endif

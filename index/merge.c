@@ -1,0 +1,221 @@
+#include "index/merge.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/mem.h"
+
+enum { KEY_BYTES = 8 }; /* segment, term: both u32, big-endian */
+
+static void make_key(uint8_t key[KEY_BYTES], uint32_t segment_id, uint32_t term) {
+    put_be32(key, segment_id);
+    put_be32(key + 4, term);
+}
+
+/* ---- sorting what is fresh ---- */
+
+/* Least significant digit first, 11 bits a pass: stable, and linear where qsort took ten times as
+ * long as the rest of a commit. */
+void fresh_sort(struct fresh *fresh) {
+    enum { BITS = 11, DIGITS = 1 << BITS };
+    struct fresh_posting *from = fresh->items;
+    struct fresh_posting *to = mem_alloc(fresh->n + 1, sizeof *to);
+    for (unsigned shift = 0; shift < 32; shift += BITS) {
+        size_t starts[DIGITS + 1] = {0};
+        for (size_t i = 0; i < fresh->n; i++)
+            starts[(from[i].term >> shift & (DIGITS - 1)) + 1]++;
+        for (size_t d = 0; d < DIGITS; d++)
+            starts[d + 1] += starts[d];
+        for (size_t i = 0; i < fresh->n; i++)
+            to[starts[from[i].term >> shift & (DIGITS - 1)]++] = from[i];
+        struct fresh_posting *swap = from;
+        from = to;
+        to = swap;
+    }
+    fresh->items = from; /* three passes: what was allocated here */
+    fresh->cap = fresh->n + 1;
+    free(to);
+}
+
+/* ---- one older segment, term by term ---- */
+
+struct source {
+    const struct segment *segment;
+    struct store_cursor cursor;
+    uint32_t term;
+    bool done;
+};
+
+static bool source_settle(struct source *source, struct error *err) {
+    struct bytes key = source->cursor.key;
+    if (key.data && key.len != KEY_BYTES)
+        return store_corrupt(source->cursor.txn, TABLE_POSTINGS, err, "a key of %zu bytes",
+                             key.len);
+    source->done = !key.data || get_be32(key.data) != source->segment->id;
+    if (!source->done)
+        source->term = get_be32((const uint8_t *)key.data + 4);
+    return true;
+}
+
+static bool source_open(struct store_txn *txn, const struct segment *segment, struct source *out,
+                        struct error *err) {
+    uint8_t key[KEY_BYTES];
+    make_key(key, segment->id, 0);
+    out->segment = segment;
+    return store_cursor_open(txn, TABLE_POSTINGS, key, sizeof key, &out->cursor, err) &&
+           source_settle(out, err);
+}
+
+/* ---- one term's list out of all ---- */
+
+struct merge {
+    struct store_txn *txn;
+    struct source *sources; /* [sources_n], oldest first */
+    size_t sources_n;
+    const struct fresh *fresh;
+    size_t fresh_at; /* the first fresh posting not merged yet */
+    struct posting *postings;
+    size_t n, cap;
+    struct buf list;
+    uint64_t postings_n;
+};
+
+static void push(struct merge *merge, struct posting posting) {
+    if (merge->n == merge->cap) {
+        merge->cap = merge->cap ? 2 * merge->cap : 1024;
+        merge->postings = mem_realloc(merge->postings, merge->cap, sizeof posting);
+    }
+    merge->postings[merge->n++] = posting;
+}
+
+static bool damaged(const struct source *source, struct error *err) {
+    return store_corrupt(source->cursor.txn, TABLE_POSTINGS, err,
+                         "segment %u, term %u: not a posting list", source->segment->id,
+                         source->term);
+}
+
+static bool push_live(struct merge *merge, struct source *source, const struct posting_list *list,
+                      struct error *err) {
+    const struct segment *segment = source->segment;
+    for (uint32_t b = 0; b < list->blocks_n; b++) {
+        struct posting_block block;
+        if (!posting_list_block(list, b, &block))
+            return damaged(source, err);
+        for (uint32_t i = 0; i < block.n; i++) {
+            struct posting posting = {
+                .docid = posting_block_docid(&block, i),
+                .weight = posting_block_weight(&block, i),
+                .length = posting_block_length(&block, i),
+            };
+            if (merge->n > 0 && merge->postings[merge->n - 1].docid >= posting.docid)
+                return damaged(source, err);
+            if (segment->dead_n == 0 ||
+                !roaring_bitmap_contains(segment->tombstones, posting.docid))
+                push(merge, posting);
+        }
+    }
+    return true;
+}
+
+/* The smallest term not merged yet; false: there is none. */
+static bool next_term(const struct merge *merge, uint32_t *term_out, size_t *holders_n_out) {
+    bool any = merge->fresh_at < merge->fresh->n;
+    uint32_t term = any ? merge->fresh->items[merge->fresh_at].term : UINT32_MAX;
+    size_t holders_n = any;
+    for (size_t i = 0; i < merge->sources_n; i++) {
+        const struct source *source = &merge->sources[i];
+        if (source->done)
+            continue;
+        if (!any || source->term < term) {
+            term = source->term;
+            holders_n = 0;
+        }
+        any = true;
+        holders_n += source->term == term;
+    }
+    *term_out = term;
+    *holders_n_out = holders_n;
+    return any;
+}
+
+static bool take_source(struct merge *merge, struct source *source, bool alone, struct error *err) {
+    struct posting_list list;
+    if (!store_cursor_refresh(&source->cursor, err))
+        return false;
+    if (!posting_list_open(source->cursor.value, &list))
+        return damaged(source, err);
+    if (alone && source->segment->dead_n == 0) { /* docids stay: the bytes are the new list */
+        buf_append(&merge->list, source->cursor.value.data, source->cursor.value.len);
+        merge->postings_n += list.n;
+    } else if (!push_live(merge, source, &list, err)) {
+        return false;
+    }
+    return store_cursor_next(&source->cursor, err) && source_settle(source, err);
+}
+
+static void take_fresh(struct merge *merge, uint32_t term) {
+    const struct fresh *fresh = merge->fresh;
+    for (; merge->fresh_at < fresh->n && fresh->items[merge->fresh_at].term == term;
+         merge->fresh_at++) {
+        struct posting posting = fresh->items[merge->fresh_at].posting;
+        if (fresh->dead_n == 0 || !roaring_bitmap_contains(fresh->dead, posting.docid))
+            push(merge, posting);
+    }
+}
+
+static bool merge_term(struct merge *merge, uint32_t id, uint32_t term, size_t holders_n,
+                       struct error *err) {
+    merge->n = 0;
+    buf_clear(&merge->list);
+    for (size_t i = 0; i < merge->sources_n; i++) {
+        struct source *source = &merge->sources[i];
+        if (!source->done && source->term == term &&
+            !take_source(merge, source, holders_n == 1, err))
+            return false;
+    }
+    take_fresh(merge, term);
+    if (merge->n > 0)
+        postings_encode(merge->postings, merge->n, &merge->list);
+    merge->postings_n += merge->n;
+    if (merge->list.len == 0) /* all dead */
+        return true;
+    uint8_t key[KEY_BYTES];
+    void *value;
+    make_key(key, id, term);
+    if (!store_append(merge->txn, TABLE_POSTINGS, key, sizeof key, merge->list.len, &value, err))
+        return false;
+    memcpy(value, merge->list.data, merge->list.len);
+    return true;
+}
+
+bool merge_postings(struct store_txn *txn, uint32_t id, const struct segment *olds, size_t olds_n,
+                    const struct fresh *fresh, uint64_t *postings_n_out, struct error *err) {
+    struct merge merge = {.txn = txn, .fresh = fresh, .sources_n = olds_n};
+    merge.sources = mem_zalloc(olds_n + 1, sizeof *merge.sources);
+    bool ok = true;
+    for (size_t i = 0; ok && i < olds_n; i++)
+        ok = source_open(txn, &olds[i], &merge.sources[i], err);
+    uint32_t term;
+    size_t holders_n;
+    while (ok && next_term(&merge, &term, &holders_n))
+        ok = merge_term(&merge, id, term, holders_n, err);
+    for (size_t i = 0; i < olds_n; i++)
+        store_cursor_close(&merge.sources[i].cursor);
+    free(merge.sources);
+    free(merge.postings);
+    buf_done(&merge.list);
+    if (ok)
+        *postings_n_out = merge.postings_n;
+    return ok;
+}
+
+bool merge_delete_postings(struct store_txn *txn, uint32_t segment_id, struct error *err) {
+    struct store_cursor cursor = {0};
+    uint8_t key[KEY_BYTES];
+    make_key(key, segment_id, 0);
+    bool ok = store_cursor_open(txn, TABLE_POSTINGS, key, sizeof key, &cursor, err);
+    while (ok && cursor.key.data && get_be32(cursor.key.data) == segment_id)
+        ok = store_cursor_delete(&cursor, err);
+    store_cursor_close(&cursor);
+    return ok;
+}

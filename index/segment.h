@@ -1,0 +1,64 @@
+/* segment.h - an immutable range of docids with postings of its own, and who in it is dead.
+ *
+ * Sizes follow the logarithmic method (Bentley & Saxe 1980; Lucene's tiers): a commit makes one
+ * segment, and as soon as SEGMENT_FANOUT neighbours at the newest end are of one tier they become
+ * one. Tiers never grow from old to new, and no tier has SEGMENT_FANOUT segments, so an index of N
+ * documents has at most (SEGMENT_FANOUT - 1) x (log_4 N + 1) segments: 30 for a million, 48 ever.
+ * A posting is rewritten at most log_4 N times.
+ * Threads: a struct segments is shared and read-only once it is published. */
+#ifndef TERCET_INDEX_SEGMENT_H
+#define TERCET_INDEX_SEGMENT_H
+
+#include <roaring/roaring.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/base/error.h"
+#include "index/store.h"
+
+enum { SEGMENT_FANOUT = 4 };
+
+/* Lengths are summed in whole 1/256 words, so that adding and subtracting them in any order gives
+ * the same average length, and with it the same scores, to the bit. */
+enum { SEGMENT_LENGTH_UNIT = 256 };
+
+struct segment {
+    uint32_t id;
+    uint32_t docid_begin, docid_end;
+    uint32_t docs_n;              /* with postings here: alive or dead */
+    uint32_t dead_n;              /* of docs_n */
+    uint64_t postings_n;          /* dead ones included */
+    uint64_t length_sum;          /* of the live, in 1/256 words */
+    roaring_bitmap_t *tombstones; /* every docid of the range that is not alive */
+    bool dirty;                   /* writer only: differs from the table */
+};
+
+/* All segments of one commit, ascending by docid. */
+struct segments {
+    struct segment *items;
+    size_t n, cap;
+};
+
+uint64_t segment_length_units(float length);
+
+/* Reads the table. *out is the caller's, to be given to segments_done. */
+bool segments_read(struct store_txn *txn, struct segments *out, struct error *err);
+void segments_done(struct segments *segments);
+
+void segments_push(struct segments *segments, struct segment segment);   /* takes the bitmap */
+void segments_remove(struct segments *segments, size_t first, size_t n); /* frees the bitmaps */
+
+/* The segment whose range holds the docid; NULL: none does. */
+struct segment *segments_find(const struct segments *segments, uint32_t docid);
+bool segments_is_live(const struct segments *segments, uint32_t docid);
+
+uint64_t segments_live_n(const struct segments *segments);
+uint64_t segments_length_sum(const struct segments *segments);
+
+bool segment_write(struct store_txn *txn, const struct segment *segment, struct error *err);
+
+/* How many of the newest segments must become one with a new segment of docs_n documents. */
+size_t segments_merge_n(const struct segments *segments, uint32_t docs_n);
+
+#endif

@@ -1,0 +1,471 @@
+#include "index/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <lmdb.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "engine/base/file.h"
+#include "engine/base/mem.h"
+
+enum {
+    /* Read transactions open at once over all processes; a slot is 64 bytes of lock.mdb. */
+    READERS_MAX = 1024,
+    PATH_BYTES_MAX = 4096,
+};
+
+/* The map is address space, not disk and not memory: data.mdb grows only as pages are written.
+ * Reserving more than any index needs means that it never has to be enlarged, which LMDB allows
+ * only while no transaction is open. 1 TiB is 1/128 of an x86-64 address space, so one process can
+ * hold a hundred indexes; where so much is refused (ulimit -v, a sanitizer) less is tried. */
+static const size_t map_bytes_first = (size_t)1 << 40;
+static const size_t map_bytes_least = (size_t)1 << 30;
+
+static const char *const table_names[TABLES_N] = {
+    [TABLE_META] = "meta",           [TABLE_KEYS] = "keys",
+    [TABLE_TERMS] = "terms",         [TABLE_FREQUENCIES] = "frequencies",
+    [TABLE_DOCUMENTS] = "documents", [TABLE_DENSE] = "dense",
+    [TABLE_SPARSE] = "sparse",       [TABLE_MULTI] = "multi",
+    [TABLE_POSTINGS] = "postings",   [TABLE_SEGMENTS] = "segments",
+};
+
+struct store {
+    char *folder;
+    MDB_env *env;
+    MDB_dbi tables[TABLES_N];
+    int writer_lock; /* file descriptor; -1 when reading only */
+    dev_t device;    /* with inode: who has this folder open in this process */
+    ino_t inode;
+    struct store *next_open;
+};
+
+struct store_txn {
+    struct store *store;
+    MDB_txn *txn;
+};
+
+/* The folders that this process has open. */
+static pthread_mutex_t open_stores_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct store *open_stores;
+
+const char *store_table_name(enum store_table table) {
+    return table_names[table];
+}
+
+const char *store_folder(const struct store *store) {
+    return store->folder;
+}
+
+bool store_is_writable(const struct store *store) {
+    return store->writer_lock >= 0;
+}
+
+/* ---- errors ---- */
+
+static enum error_code code_of(int rc) {
+    switch (rc) {
+    case MDB_CORRUPTED:
+    case MDB_PAGE_NOTFOUND:
+    case MDB_PANIC:
+    case MDB_INVALID:
+    case MDB_BAD_VALSIZE: return ERROR_CORRUPT;
+    case MDB_VERSION_MISMATCH: return ERROR_UNSUPPORTED;
+    case MDB_MAP_FULL:
+    case MDB_TXN_FULL: return ERROR_LIMIT;
+    case MDB_READERS_FULL:
+    case EAGAIN: return ERROR_BUSY;
+    case ENOENT: return ERROR_NOT_FOUND;
+    default: return ERROR_IO;
+    }
+}
+
+static const char *advice_of(int rc) {
+    switch (rc) {
+    case MDB_CORRUPTED:
+    case MDB_PAGE_NOTFOUND:
+    case MDB_INVALID: return " (the file is damaged; restore it from a snapshot)";
+    case MDB_MAP_FULL:
+        return " (the address space reserved for the index is used up; raise `ulimit -v`)";
+    case MDB_TXN_FULL: return " (commit in smaller batches)";
+    case MDB_READERS_FULL: return " (too many searches at once on this index)";
+    case ENOSPC: return " (nothing of this batch was written; free some space and repeat it)";
+    default: return "";
+    }
+}
+
+static bool failed(const struct store *store, int rc, const char *doing, struct error *err) {
+    return error_set(err, code_of(rc), "%s/data.mdb: %s: %s%s", store->folder, doing,
+                     mdb_strerror(rc), advice_of(rc));
+}
+
+static bool failed_in(const struct store_txn *txn, int rc, enum store_table table,
+                      const char *doing, struct error *err) {
+    return error_set(err, code_of(rc), "%s/data.mdb: table %s: %s: %s%s", txn->store->folder,
+                     table_names[table], doing, mdb_strerror(rc), advice_of(rc));
+}
+
+bool store_corrupt(const struct store_txn *txn, enum store_table table, struct error *err,
+                   const char *format, ...) {
+    char what[256];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(what, sizeof what, format, args);
+    va_end(args);
+    return error_set(err, ERROR_CORRUPT,
+                     "%s/data.mdb: table %s: %s (the file is damaged; restore it from a snapshot)",
+                     txn->store->folder, table_names[table], what);
+}
+
+/* ---- open and close ---- */
+
+static bool join_path(const char *folder, const char *name, char out[PATH_BYTES_MAX],
+                      struct error *err) {
+    int length = snprintf(out, PATH_BYTES_MAX, "%s/%s", folder, name);
+    if (length < 0 || length >= PATH_BYTES_MAX)
+        return error_set(err, ERROR_LIMIT, "folder name longer than %d bytes: %.100s...",
+                         PATH_BYTES_MAX, folder);
+    return true;
+}
+
+static bool take_writer_lock(struct store *store, struct error *err) {
+    char path[PATH_BYTES_MAX];
+    if (!join_path(store->folder, "writer.lock", path, err))
+        return false;
+    store->writer_lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (store->writer_lock < 0)
+        return error_set_errno(err, "%s", path);
+    if (flock(store->writer_lock, LOCK_EX | LOCK_NB) == 0)
+        return true;
+    if (errno != EWOULDBLOCK)
+        return error_set_errno(err, "%s", path);
+    return error_set(err, ERROR_BUSY,
+                     "%s: another process is writing to this index; stop it, or send it the "
+                     "documents",
+                     store->folder);
+}
+
+/* Enters the folder in the list of those this process has open. */
+static bool register_store(struct store *store, struct error *err) {
+    struct stat info;
+    if (stat(store->folder, &info) != 0)
+        return error_set_errno(err, "%s", store->folder);
+    pthread_mutex_lock(&open_stores_lock);
+    for (struct store *other = open_stores; other; other = other->next_open) {
+        if (other->device == info.st_dev && other->inode == info.st_ino) {
+            pthread_mutex_unlock(&open_stores_lock);
+            return error_set(err, ERROR_BUSY, "%s: already open in this process; use that handle",
+                             store->folder);
+        }
+    }
+    store->device = info.st_dev;
+    store->inode = info.st_ino;
+    store->next_open = open_stores;
+    open_stores = store;
+    pthread_mutex_unlock(&open_stores_lock);
+    return true;
+}
+
+static void unregister_store(struct store *store) {
+    pthread_mutex_lock(&open_stores_lock);
+    for (struct store **at = &open_stores; *at; at = &(*at)->next_open) {
+        if (*at == store) {
+            *at = store->next_open;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&open_stores_lock);
+}
+
+/* One try with one map size; a failed environment must be closed and made again. */
+static int open_environment(struct store *store, size_t map_bytes, unsigned flags) {
+    int rc = mdb_env_create(&store->env);
+    if (rc != 0) {
+        store->env = NULL;
+        return rc;
+    }
+    if ((rc = mdb_env_set_mapsize(store->env, map_bytes)) == 0 &&
+        (rc = mdb_env_set_maxreaders(store->env, READERS_MAX)) == 0 &&
+        (rc = mdb_env_set_maxdbs(store->env, TABLES_N)) == 0)
+        rc = mdb_env_open(store->env, store->folder, flags, 0666);
+    if (rc != 0) {
+        mdb_env_close(store->env);
+        store->env = NULL;
+    }
+    return rc;
+}
+
+static bool open_tables(struct store *store, enum store_mode mode, struct error *err) {
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(store->env, NULL, mode == STORE_CREATE ? 0 : MDB_RDONLY, &txn);
+    if (rc != 0)
+        return failed(store, rc, "open", err);
+    for (int t = 0; t < TABLES_N; t++) {
+        rc = mdb_dbi_open(txn, table_names[t], mode == STORE_CREATE ? MDB_CREATE : 0,
+                          &store->tables[t]);
+        if (rc != 0) {
+            mdb_txn_abort(txn);
+            if (rc == MDB_NOTFOUND)
+                return error_set(err, ERROR_CORRUPT,
+                                 "%s/data.mdb: no table \"%s\": this is not "
+                                 "a Tercet index, or it was never finished",
+                                 store->folder, table_names[t]);
+            return failed(store, rc, table_names[t], err);
+        }
+    }
+    rc = mdb_txn_commit(txn); /* of a read transaction too: it is what keeps the handles open */
+    return rc == 0 || failed(store, rc, "open", err);
+}
+
+/* A file cut short would raise SIGBUS at the first page that is missing. */
+static bool check_size(struct store *store, struct error *err) {
+    MDB_envinfo info;
+    MDB_stat stat;
+    struct stat file;
+    mdb_filehandle_t fd;
+    mdb_env_info(store->env, &info);
+    mdb_env_stat(store->env, &stat);
+    if (mdb_env_get_fd(store->env, &fd) != 0 || fstat(fd, &file) != 0)
+        return error_set_errno(err, "%s/data.mdb", store->folder);
+    uint64_t expected = (uint64_t)(info.me_last_pgno + 1) * stat.ms_psize;
+    if ((uint64_t)file.st_size >= expected)
+        return true;
+    return error_set(err, ERROR_CORRUPT,
+                     "%s/data.mdb: %lld bytes, its newest commit has %llu (it was cut short; "
+                     "restore it from a snapshot)",
+                     store->folder, (long long)file.st_size, (unsigned long long)expected);
+}
+
+static bool open_data(struct store *store, enum store_mode mode, struct error *err) {
+    /* NOTLS: a snapshot may be opened by one thread and used by another.
+     * NORDAHEAD: forward rows are read at random; read-ahead would fill memory with strangers. */
+    unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | (mode == STORE_READ ? MDB_RDONLY : 0);
+    int rc = 0;
+    for (size_t bytes = map_bytes_first; bytes >= map_bytes_least; bytes /= 4) {
+        rc = open_environment(store, bytes, flags);
+        if (rc != ENOMEM && rc != EINVAL)
+            break;
+    }
+    if (rc != 0)
+        return failed(store, rc, "open", err);
+    mdb_reader_check(store->env, &(int){0}); /* frees the slots of readers that were killed */
+    return check_size(store, err) && open_tables(store, mode, err);
+}
+
+bool store_open(const char *folder, enum store_mode mode, struct store **out, struct error *err) {
+    struct store *store = mem_zalloc(1, sizeof *store);
+    store->folder = mem_strdup(folder);
+    store->writer_lock = -1;
+    if ((mode == STORE_READ || take_writer_lock(store, err)) && register_store(store, err) &&
+        open_data(store, mode, err)) {
+        *out = store;
+        return true;
+    }
+    store_close(store);
+    return false;
+}
+
+void store_close(struct store *store) {
+    if (!store)
+        return;
+    if (store->env)
+        mdb_env_close(store->env);
+    unregister_store(store);
+    if (store->writer_lock >= 0)
+        close(store->writer_lock);
+    free(store->folder);
+    free(store);
+}
+
+/* ---- transactions ---- */
+
+static struct store_txn *wrap_txn(struct store *store, MDB_txn *inner) {
+    struct store_txn *txn = mem_alloc(1, sizeof *txn);
+    *txn = (struct store_txn){.store = store, .txn = inner};
+    return txn;
+}
+
+bool store_begin_read(struct store *store, struct store_txn **out, struct error *err) {
+    MDB_txn *inner;
+    int rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &inner);
+    if (rc == MDB_READERS_FULL) { /* perhaps by processes that are dead */
+        mdb_reader_check(store->env, &(int){0});
+        rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &inner);
+    }
+    if (rc != 0)
+        return failed(store, rc, "read", err);
+    *out = wrap_txn(store, inner);
+    return true;
+}
+
+bool store_begin_write(struct store *store, struct store_txn **out, struct error *err) {
+    MDB_txn *inner;
+    if (!store_is_writable(store))
+        return error_set(err, ERROR_INVALID, "%s: opened for reading only", store->folder);
+    int rc = mdb_txn_begin(store->env, NULL, 0, &inner);
+    if (rc != 0)
+        return failed(store, rc, "write", err);
+    *out = wrap_txn(store, inner);
+    return true;
+}
+
+bool store_commit(struct store_txn *txn, struct error *err) {
+    int rc = mdb_txn_commit(txn->txn);
+    bool ok = rc == 0 || failed(txn->store, rc, "commit", err);
+    free(txn);
+    return ok;
+}
+
+void store_abort(struct store_txn *txn) {
+    if (!txn)
+        return;
+    mdb_txn_abort(txn->txn);
+    free(txn);
+}
+
+uint64_t store_txn_id(const struct store_txn *txn) {
+    return mdb_txn_id(txn->txn);
+}
+
+/* ---- values ---- */
+
+static MDB_val val_of(const void *data, size_t len) {
+    return (MDB_val){.mv_size = len, .mv_data = (void *)(uintptr_t)data};
+}
+
+static struct bytes bytes_of(MDB_val val) {
+    return (struct bytes){.data = val.mv_data, .len = val.mv_size};
+}
+
+bool store_get(struct store_txn *txn, enum store_table table, const void *key, size_t key_len,
+               struct bytes *out, struct error *err) {
+    MDB_val k = val_of(key, key_len), v;
+    int rc = mdb_get(txn->txn, txn->store->tables[table], &k, &v);
+    if (rc == MDB_NOTFOUND || rc == 0) {
+        *out = rc == 0 ? bytes_of(v) : (struct bytes){0};
+        return true;
+    }
+    return failed_in(txn, rc, table, "get", err);
+}
+
+bool store_put(struct store_txn *txn, enum store_table table, const void *key, size_t key_len,
+               const void *value, size_t value_len, struct error *err) {
+    MDB_val k = val_of(key, key_len), v = val_of(value, value_len);
+    int rc = mdb_put(txn->txn, txn->store->tables[table], &k, &v, 0);
+    return rc == 0 || failed_in(txn, rc, table, "put", err);
+}
+
+bool store_append(struct store_txn *txn, enum store_table table, const void *key, size_t key_len,
+                  size_t value_len, void **value_out, struct error *err) {
+    MDB_val k = val_of(key, key_len), v = val_of(NULL, value_len);
+    int rc = mdb_put(txn->txn, txn->store->tables[table], &k, &v, MDB_APPEND | MDB_RESERVE);
+    if (rc == MDB_KEYEXIST)
+        return error_set(err, ERROR_CORRUPT,
+                         "%s/data.mdb: table %s: a key stands where only "
+                         "smaller ones can be",
+                         txn->store->folder, table_names[table]);
+    if (rc != 0)
+        return failed_in(txn, rc, table, "put", err);
+    *value_out = v.mv_data;
+    return true;
+}
+
+bool store_delete(struct store_txn *txn, enum store_table table, const void *key, size_t key_len,
+                  bool *found_out, struct error *err) {
+    MDB_val k = val_of(key, key_len);
+    int rc = mdb_del(txn->txn, txn->store->tables[table], &k, NULL);
+    if (rc != 0 && rc != MDB_NOTFOUND)
+        return failed_in(txn, rc, table, "delete", err);
+    if (found_out)
+        *found_out = rc == 0;
+    return true;
+}
+
+bool store_entries_n(struct store_txn *txn, enum store_table table, uint64_t *out,
+                     struct error *err) {
+    MDB_stat stat;
+    int rc = mdb_stat(txn->txn, txn->store->tables[table], &stat);
+    if (rc != 0)
+        return failed_in(txn, rc, table, "count", err);
+    *out = stat.ms_entries;
+    return true;
+}
+
+bool store_get_u32(struct store_txn *txn, enum store_table table, uint32_t key, struct bytes *out,
+                   struct error *err) {
+    uint8_t bytes[4];
+    put_be32(bytes, key);
+    return store_get(txn, table, bytes, sizeof bytes, out, err);
+}
+
+bool store_put_u32(struct store_txn *txn, enum store_table table, uint32_t key, const void *value,
+                   size_t value_len, struct error *err) {
+    uint8_t bytes[4];
+    put_be32(bytes, key);
+    return store_put(txn, table, bytes, sizeof bytes, value, value_len, err);
+}
+
+bool store_delete_u32(struct store_txn *txn, enum store_table table, uint32_t key,
+                      struct error *err) {
+    uint8_t bytes[4];
+    put_be32(bytes, key);
+    return store_delete(txn, table, bytes, sizeof bytes, NULL, err);
+}
+
+/* ---- cursors ---- */
+
+static bool cursor_move(struct store_cursor *cursor, MDB_val key, MDB_cursor_op op,
+                        struct error *err) {
+    MDB_val value = {0};
+    int rc = mdb_cursor_get(cursor->handle, &key, &value, op);
+    if (rc != 0 && rc != MDB_NOTFOUND)
+        return failed_in(cursor->txn, rc, cursor->table, "read", err);
+    cursor->key = rc == 0 ? bytes_of(key) : (struct bytes){0};
+    cursor->value = rc == 0 ? bytes_of(value) : (struct bytes){0};
+    return true;
+}
+
+bool store_cursor_open(struct store_txn *txn, enum store_table table, const void *key,
+                       size_t key_len, struct store_cursor *out, struct error *err) {
+    struct store_cursor cursor = {.txn = txn, .table = table};
+    MDB_cursor *handle;
+    int rc = mdb_cursor_open(txn->txn, txn->store->tables[table], &handle);
+    if (rc != 0)
+        return failed_in(txn, rc, table, "open a cursor", err);
+    cursor.handle = handle;
+    if (!cursor_move(&cursor, val_of(key, key_len), key_len ? MDB_SET_RANGE : MDB_FIRST, err)) {
+        mdb_cursor_close(handle);
+        return false;
+    }
+    *out = cursor;
+    return true;
+}
+
+bool store_cursor_next(struct store_cursor *cursor, struct error *err) {
+    return cursor_move(cursor, (MDB_val){0}, MDB_NEXT, err);
+}
+
+bool store_cursor_refresh(struct store_cursor *cursor, struct error *err) {
+    return cursor_move(cursor, (MDB_val){0}, MDB_GET_CURRENT, err);
+}
+
+bool store_cursor_delete(struct store_cursor *cursor, struct error *err) {
+    int rc = mdb_cursor_del(cursor->handle, 0);
+    if (rc != 0)
+        return failed_in(cursor->txn, rc, cursor->table, "delete", err);
+    /* After a delete LMDB's cursor stands on the following entry; GET_CURRENT at the end of a page
+     * would fail, NEXT knows about the deletion (C_DEL) and does the right thing in both cases. */
+    return cursor_move(cursor, (MDB_val){0}, MDB_NEXT, err);
+}
+
+void store_cursor_close(struct store_cursor *cursor) {
+    if (cursor->handle)
+        mdb_cursor_close(cursor->handle);
+    *cursor = (struct store_cursor){0};
+}

@@ -1,0 +1,498 @@
+/* Puts, deletes and commits.
+ *
+ * One LMDB write transaction holds everything since the last commit. Keys, texts and forward rows
+ * go into it at once; postings gather in memory and become a segment at the commit (or earlier,
+ * when there are too many: still in the same transaction, so still all or nothing). */
+#include "index/writer.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/mem.h"
+#include "index/documents.h"
+#include "index/forward.h"
+#include "index/inside.h"
+#include "index/merge.h"
+
+enum {
+    /* Postings held in memory, 16 bytes each: 64 MiB, some 30,000 documents. */
+    FRESH_MAX = 4 << 20,
+    SPARSE_TERMS_MAX = 1 << 20,  /* distinct terms of one record */
+    MULTI_VECTORS_MAX = 1 << 16, /* token vectors of one record; encoders stop at 8,192 */
+};
+static const float f16_max = 65504;      /* a dense value beyond it would become infinite */
+static const float length_max = 1 << 24; /* f32 counts words exactly up to here */
+
+struct writer {
+    struct index *index;
+    struct store_txn *txn; /* NULL: nothing since the last commit */
+    struct documents_writer *documents;
+    bool loaded;              /* state and segments are those of the newest commit, or the txn's */
+    struct index_state state; /* as this transaction leaves it */
+    struct index_state state_before;
+    struct segments segments;
+
+    /* Documents since the transaction began or fresh postings were last written. */
+    struct fresh fresh;
+    size_t fresh_max;     /* written out early beyond this; FRESH_MAX but in tests */
+    uint32_t fresh_begin; /* docids [fresh_begin, state.docid_next) */
+    uint64_t fresh_length_sum;
+
+    bool changed;   /* a put, delete or word since the transaction began */
+    uint32_t *lost; /* [lost_n] terms of documents that died in older segments (BM25) */
+    size_t lost_n, lost_cap;
+
+    bool broken; /* the batch was lost to `why`; said again until writer_commit */
+    struct error why;
+};
+
+/* ---- open, close, begin, give up ---- */
+
+bool writer_open(struct index *index, struct writer **out, struct error *err) {
+    if (!store_is_writable(index->store))
+        return error_set(err, ERROR_INVALID, "%s: opened for reading only", index->folder);
+    if (atomic_exchange(&index->writing, true))
+        return error_set(err, ERROR_BUSY, "%s: a writer is open already", index->folder);
+    struct writer *writer = mem_zalloc(1, sizeof *writer);
+    writer->index = index;
+    writer->documents = documents_writer_new();
+    writer->fresh_max = FRESH_MAX;
+    writer->fresh.dead = roaring_bitmap_create();
+    *out = writer;
+    return true;
+}
+
+struct index *writer_index(const struct writer *writer) {
+    return writer->index;
+}
+
+void writer_limit_postings(struct writer *writer, size_t postings_n) {
+    writer->fresh_max = postings_n;
+}
+
+static void fresh_clear(struct writer *writer) {
+    writer->fresh.n = 0;
+    writer->fresh.dead_n = 0;
+    roaring_bitmap_clear(writer->fresh.dead);
+    writer->fresh_begin = writer->state.docid_next;
+    writer->fresh_length_sum = 0;
+    writer->lost_n = 0;
+}
+
+/* Drops what was not committed; state and segments are read again when needed. */
+static void forget(struct writer *writer) {
+    store_abort(writer->txn);
+    writer->txn = NULL;
+    writer->loaded = false;
+    segments_done(&writer->segments);
+    fresh_clear(writer);
+}
+
+void writer_close(struct writer *writer) {
+    if (!writer)
+        return;
+    forget(writer);
+    documents_writer_free(writer->documents);
+    roaring_bitmap_free(writer->fresh.dead);
+    free(writer->fresh.items);
+    free(writer->lost);
+    atomic_store(&writer->index->writing, false);
+    free(writer);
+}
+
+static bool writer_begin(struct writer *writer, struct error *err) {
+    if (writer->broken) {
+        *err = writer->why;
+        return error_wrap(err, "everything since the last commit was dropped: ");
+    }
+    if (writer->txn)
+        return true;
+    if (!store_begin_write(writer->index->store, &writer->txn, err))
+        return false;
+    if (!writer->loaded) {
+        if (!index_state_read(writer->txn, &writer->state, err) ||
+            !segments_read(writer->txn, &writer->segments, err)) {
+            forget(writer);
+            return false;
+        }
+        writer->loaded = true;
+    }
+    writer->state_before = writer->state;
+    writer->changed = false;
+    fresh_clear(writer);
+    return true;
+}
+
+/* A change failed half-way: what the transaction holds is no whole batch any more. */
+static bool give_up(struct writer *writer, const struct error *err) {
+    writer->broken = true;
+    writer->why = *err;
+    forget(writer);
+    return false;
+}
+
+/* ---- is a record fit to be put? ---- */
+
+static bool check_vector(const float *values, size_t n, float max, const char *what,
+                         struct error *err) {
+    for (size_t i = 0; i < n; i++)
+        if (!(fabsf(values[i]) <= max))
+            return error_set(err, ERROR_INVALID,
+                             "%s: value %zu is %g; it must be a number "
+                             "between -%g and %g",
+                             what, i, (double)values[i], (double)max, (double)max);
+    return true;
+}
+
+static bool check_sparse(const struct record *record, struct error *err) {
+    const struct sparse_vector *sparse = &record->sparse;
+    if (sparse->n > SPARSE_TERMS_MAX)
+        return error_set(err, ERROR_LIMIT, "%zu sparse terms; at most %d", sparse->n,
+                         SPARSE_TERMS_MAX);
+    for (size_t i = 0; i < sparse->n; i++) {
+        if (i > 0 && sparse->ids[i] <= sparse->ids[i - 1])
+            return error_set(err, ERROR_INVALID, "sparse ids must ascend: %u, then %u",
+                             sparse->ids[i - 1], sparse->ids[i]);
+        if (!(sparse->weights[i] > 0 && isfinite(sparse->weights[i])))
+            return error_set(err, ERROR_INVALID, "weight of sparse id %u is %g; it must be above 0",
+                             sparse->ids[i], (double)sparse->weights[i]);
+    }
+    if (!(record->sparse_length >= 0 && record->sparse_length <= length_max))
+        return error_set(err, ERROR_INVALID, "a length of %g words; it must be between 0 and %g",
+                         (double)record->sparse_length, (double)length_max);
+    return true;
+}
+
+static bool check_texts(const struct record *record, struct error *err) {
+    if (record->key_len == 0)
+        return error_set(err, ERROR_INVALID, "the key is empty");
+    if (record->key_len > WRITER_KEY_BYTES_MAX)
+        return error_set(err, ERROR_LIMIT, "key \"%.40s...\": %zu bytes, at most %d", record->key,
+                         record->key_len, WRITER_KEY_BYTES_MAX);
+    if (record->title_len > DOCUMENT_TEXT_BYTES_MAX || record->text_len > DOCUMENT_TEXT_BYTES_MAX ||
+        record->fields_len > DOCUMENT_TEXT_BYTES_MAX)
+        return error_set(err, ERROR_LIMIT, "title, text and fields may have %d bytes each",
+                         DOCUMENT_TEXT_BYTES_MAX);
+    return true;
+}
+
+static bool check_record(const struct index_settings *settings, const struct record *record,
+                         struct error *err) {
+    if (!check_texts(record, err))
+        return false;
+    if (settings->dense_dim > 0 && !record->dense)
+        return error_set(err, ERROR_INVALID, "no dense vector; the index has %u dimensions",
+                         settings->dense_dim);
+    if (record->multi_n > MULTI_VECTORS_MAX)
+        return error_set(err, ERROR_LIMIT, "%u token vectors; at most %d", record->multi_n,
+                         MULTI_VECTORS_MAX);
+    return (settings->dense_dim == 0 ||
+            check_vector(record->dense, settings->dense_dim, f16_max, "dense vector", err)) &&
+           (settings->multi_dim == 0 ||
+            check_vector(record->multi, (size_t)record->multi_n * settings->multi_dim, f16_max,
+                         "token vectors", err)) &&
+           (settings->lexical == INDEX_LEXICAL_NONE || check_sparse(record, err));
+}
+
+/* ---- what a document's death takes with it ---- */
+
+static void push_lost(struct writer *writer, uint32_t term) {
+    if (writer->lost_n == writer->lost_cap) {
+        writer->lost_cap = writer->lost_cap ? 2 * writer->lost_cap : 4096;
+        writer->lost = mem_realloc(writer->lost, writer->lost_cap, sizeof term);
+    }
+    writer->lost[writer->lost_n++] = term;
+}
+
+/* Entombs a docid: in its segment, or among the fresh. */
+static bool entomb(struct writer *writer, uint32_t docid, const struct sparse_row *row,
+                   struct error *err) {
+    if (docid >= writer->fresh_begin) { /* its postings were never written or counted */
+        roaring_bitmap_add(writer->fresh.dead, docid);
+        writer->fresh.dead_n++;
+        writer->fresh_length_sum -= segment_length_units(row->length);
+        return true;
+    }
+    struct segment *segment = segments_find(&writer->segments, docid);
+    uint64_t units = segment_length_units(row->length);
+    if (!segment || roaring_bitmap_contains(segment->tombstones, docid) ||
+        segment->dead_n >= segment->docs_n || segment->length_sum < units)
+        return store_corrupt(writer->txn, TABLE_SEGMENTS, err,
+                             "docid %u: a key names it, its segment counts it as dead", docid);
+    roaring_bitmap_add(segment->tombstones, docid);
+    segment->dead_n++;
+    segment->length_sum -= units;
+    segment->dirty = true;
+    if (writer->index->settings.lexical == INDEX_LEXICAL_BM25)
+        for (size_t i = 0; i < row->n; i++)
+            push_lost(writer, get_u32(row->ids + 4 * i));
+    return true;
+}
+
+static bool bury(struct writer *writer, uint32_t docid, struct error *err) {
+    const struct index_settings *settings = &writer->index->settings;
+    struct sparse_row row = {0};
+    return (settings->lexical == INDEX_LEXICAL_NONE ||
+            forward_sparse_row(writer->txn, docid, &row, err)) &&
+           entomb(writer, docid, &row, err) && forward_delete(writer->txn, settings, docid, err) &&
+           store_delete_u32(writer->txn, TABLE_DOCUMENTS, docid, err);
+}
+
+/* ---- fresh postings become a segment ---- */
+
+static int by_value(const void *a, const void *b) {
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static bool count_term(struct writer *writer, uint32_t term, uint32_t gained, uint32_t lost,
+                       struct error *err) {
+    struct bytes value;
+    if (gained == lost)
+        return true;
+    if (!store_get_u32(writer->txn, TABLE_FREQUENCIES, term, &value, err))
+        return false;
+    uint64_t before = value.data && value.len == 4 ? get_u32(value.data) : 0;
+    if ((value.data && value.len != 4) || before + gained < lost)
+        return store_corrupt(writer->txn, TABLE_FREQUENCIES, err,
+                             "term %u: %zu bytes saying %u, %u documents fewer now", term,
+                             value.len, (unsigned)before, lost);
+    uint32_t after = (uint32_t)(before + gained - lost);
+    return after > 0 ? store_put_u32(writer->txn, TABLE_FREQUENCIES, term, &after, 4, err)
+                     : store_delete_u32(writer->txn, TABLE_FREQUENCIES, term, err);
+}
+
+/* How many live documents hold each term: kept to the document, so that idf and with it every score
+ * does not depend on which of the dead were already merged away. */
+static bool count_terms(struct writer *writer, struct error *err) {
+    const struct fresh *fresh = &writer->fresh;
+    size_t f = 0, l = 0;
+    if (writer->index->settings.lexical != INDEX_LEXICAL_BM25)
+        return true;
+    if (writer->lost_n > 0)
+        qsort(writer->lost, writer->lost_n, sizeof *writer->lost, by_value);
+    while (f < fresh->n || l < writer->lost_n) {
+        uint32_t term = f < fresh->n ? fresh->items[f].term : UINT32_MAX;
+        uint32_t gained = 0, lost = 0;
+        if (l < writer->lost_n && writer->lost[l] < term)
+            term = writer->lost[l];
+        for (; f < fresh->n && fresh->items[f].term == term; f++)
+            gained += fresh->dead_n == 0 ||
+                      !roaring_bitmap_contains(fresh->dead, fresh->items[f].posting.docid);
+        for (; l < writer->lost_n && writer->lost[l] == term; l++)
+            lost++;
+        if (!count_term(writer, term, gained, lost, err))
+            return false;
+    }
+    return true;
+}
+
+static bool delete_segment(struct writer *writer, const struct segment *segment,
+                           struct error *err) {
+    return merge_delete_postings(writer->txn, segment->id, err) &&
+           store_delete_u32(writer->txn, TABLE_SEGMENTS, segment->id, err);
+}
+
+/* What the segment made of the olds and the fresh says of itself. */
+static struct segment describe(const struct writer *writer, const struct segment *olds,
+                               size_t olds_n, uint32_t live_n) {
+    struct segment made = {
+        .id = writer->state.segment_next,
+        .docid_begin = olds_n > 0 ? olds[0].docid_begin : writer->fresh_begin,
+        .docid_end = writer->state.docid_next,
+        .docs_n = live_n,
+        .length_sum = writer->fresh_length_sum,
+        .tombstones = roaring_bitmap_copy(writer->fresh.dead),
+    };
+    for (size_t i = 0; i < olds_n; i++) {
+        uint32_t next = i + 1 < olds_n ? olds[i + 1].docid_begin : writer->fresh_begin;
+        roaring_bitmap_or_inplace(made.tombstones, olds[i].tombstones);
+        if (olds[i].docid_end < next) /* a segment that died whole lay between */
+            roaring_bitmap_add_range(made.tombstones, olds[i].docid_end, next);
+        made.docs_n += olds[i].docs_n - olds[i].dead_n;
+        made.length_sum += olds[i].length_sum;
+    }
+    return made;
+}
+
+static bool write_fresh(struct writer *writer, struct error *err) {
+    struct segments *segments = &writer->segments;
+    uint32_t live_n = writer->state.docid_next - writer->fresh_begin - writer->fresh.dead_n;
+    if (writer->fresh_begin == writer->state.docid_next && writer->lost_n == 0)
+        return true; /* nothing new */
+    fresh_sort(&writer->fresh);
+    if (!count_terms(writer, err))
+        return false;
+    if (live_n > 0) {
+        size_t olds_n = segments_merge_n(segments, live_n);
+        size_t first = segments->n - olds_n;
+        const struct segment *olds = segments->items + first;
+        struct segment made = describe(writer, olds, olds_n, live_n);
+        bool ok = merge_postings(writer->txn, made.id, olds, olds_n, &writer->fresh,
+                                 &made.postings_n, err) &&
+                  segment_write(writer->txn, &made, err);
+        for (size_t i = 0; ok && i < olds_n; i++)
+            ok = delete_segment(writer, &olds[i], err);
+        if (!ok) {
+            roaring_bitmap_free(made.tombstones);
+            return false;
+        }
+        writer->state.segment_next++;
+        segments_remove(segments, first, olds_n);
+        segments_push(segments, made);
+    }
+    fresh_clear(writer);
+    return true;
+}
+
+static bool write_tombstones(struct writer *writer, struct error *err) {
+    struct segments *segments = &writer->segments;
+    for (size_t i = segments->n; i-- > 0;) {
+        struct segment *segment = &segments->items[i];
+        if (segment->dead_n == segment->docs_n) {
+            if (!delete_segment(writer, segment, err))
+                return false;
+            segments_remove(segments, i, 1);
+        } else if (segment->dirty) {
+            if (!segment_write(writer->txn, segment, err))
+                return false;
+            segment->dirty = false;
+        }
+    }
+    return true;
+}
+
+bool writer_commit(struct writer *writer, struct error *err) {
+    if (writer->broken) {
+        *err = writer->why;
+        writer->broken = false; /* said; a new batch may begin */
+        return error_wrap(err, "everything since the last commit was dropped: ");
+    }
+    if (!writer->txn)
+        return true;
+    bool ok = write_fresh(writer, err) && write_tombstones(writer, err) &&
+              (memcmp(&writer->state, &writer->state_before, sizeof writer->state) == 0 ||
+               index_state_write(writer->txn, &writer->state, err));
+    if (ok) {
+        ok = store_commit(writer->txn, err);
+        writer->txn = NULL;
+    }
+    if (!ok)
+        forget(writer);
+    return ok;
+}
+
+/* ---- put, delete, and what they ask ---- */
+
+static void push_fresh(struct writer *writer, uint32_t docid, const struct record *record) {
+    struct fresh *fresh = &writer->fresh;
+    size_t n = record->sparse.n;
+    if (fresh->cap - fresh->n < n) {
+        while (fresh->cap - fresh->n < n)
+            fresh->cap = fresh->cap ? 2 * fresh->cap : 4096;
+        fresh->items = mem_realloc(fresh->items, fresh->cap, sizeof *fresh->items);
+    }
+    for (size_t i = 0; i < n; i++)
+        fresh->items[fresh->n++] = (struct fresh_posting){
+            .term = record->sparse.ids[i],
+            .posting = {docid, record->sparse.weights[i], record->sparse_length},
+        };
+}
+
+static bool put(struct writer *writer, const struct record *record, struct error *err) {
+    const struct index_settings *settings = &writer->index->settings;
+    struct key_entry before, entry = {writer->state.docid_next, record->content_hash};
+    bool found;
+    writer->changed = true;
+    if (!key_get(writer->txn, record->key, record->key_len, &before, &found, err) ||
+        (found && !bury(writer, before.docid, err)) ||
+        !key_put(writer->txn, record->key, record->key_len, entry, err) ||
+        !documents_append(writer->documents, writer->txn, entry.docid, record, err) ||
+        !forward_append(writer->txn, settings, entry.docid, record, err))
+        return false;
+    writer->state.docid_next++;
+    if (settings->lexical != INDEX_LEXICAL_NONE)
+        push_fresh(writer, entry.docid, record);
+    writer->fresh_length_sum += segment_length_units(record->sparse_length);
+    return writer->fresh.n < writer->fresh_max || write_fresh(writer, err);
+}
+
+bool writer_put(struct writer *writer, const struct record *record, struct error *err) {
+    const struct index_settings *settings = &writer->index->settings;
+    struct record fit = *record;
+    if (!check_record(settings, record, err) || !writer_begin(writer, err))
+        return false;
+    if (writer->state.docid_next == UINT32_MAX)
+        return error_set(err, ERROR_LIMIT, "%s: all %u docids are used; ingest into a new index",
+                         writer->index->folder, UINT32_MAX);
+    if (settings->lexical != INDEX_LEXICAL_BM25)
+        fit.sparse_length = 0; /* nobody asks for it */
+    return put(writer, &fit, err) || give_up(writer, err);
+}
+
+static bool delete_key(struct writer *writer, const char *key, size_t key_len, bool *found_out,
+                       struct error *err) {
+    struct key_entry entry;
+    bool found;
+    if (!key_get(writer->txn, key, key_len, &entry, &found, err) ||
+        (found && (!bury(writer, entry.docid, err) ||
+                   !store_delete(writer->txn, TABLE_KEYS, key, key_len, NULL, err))))
+        return false;
+    writer->changed = writer->changed || found;
+    *found_out = found;
+    return true;
+}
+
+bool writer_delete(struct writer *writer, const char *key, size_t key_len, bool *found_out,
+                   struct error *err) {
+    return writer_begin(writer, err) &&
+           (delete_key(writer, key, key_len, found_out, err) || give_up(writer, err));
+}
+
+bool writer_hash(struct writer *writer, const char *key, size_t key_len, uint64_t *hash_out) {
+    struct error ignored;
+    struct key_entry entry;
+    bool found;
+    if (!writer_begin(writer, &ignored) ||
+        !key_get(writer->txn, key, key_len, &entry, &found, &ignored) || !found)
+        return false;
+    *hash_out = entry.content_hash;
+    return true;
+}
+
+bool writer_term_id(struct writer *writer, const char *word, size_t word_len, uint32_t *id_out,
+                    struct error *err) {
+    bool found;
+    if (word_len == 0 || word_len > WRITER_KEY_BYTES_MAX)
+        return error_set(err, ERROR_LIMIT, "a word of %zu bytes; 1 to %d are possible", word_len,
+                         WRITER_KEY_BYTES_MAX);
+    if (!writer_begin(writer, err))
+        return false;
+    uint32_t id = writer->state.term_next;
+    if (!term_get(writer->txn, word, word_len, &id, &found, err))
+        return give_up(writer, err);
+    if (!found) {
+        if (id == UINT32_MAX)
+            return error_set(err, ERROR_LIMIT, "%s: all %u term ids are used",
+                             writer->index->folder, UINT32_MAX);
+        if (!store_put(writer->txn, TABLE_TERMS, word, word_len, &id, sizeof id, err))
+            return give_up(writer, err);
+        writer->state.term_next++;
+        writer->changed = true;
+    }
+    *id_out = id;
+    return true;
+}
+
+bool writer_name_generation(struct writer *writer, struct index_generation generation,
+                            struct error *err) {
+    if (writer->txn && writer->changed)
+        return error_set(err, ERROR_INVALID, "commit before a dense generation is named");
+    if (!writer_begin(writer, err))
+        return false;
+    writer->state.generation_number = generation.number;
+    writer->state.generation_covered_end = generation.covered_end;
+    writer->state.generation_rows_n = generation.rows_n;
+    return writer_commit(writer, err);
+}
