@@ -1,0 +1,77 @@
+/* pipeline.h - rows become representations, representations become commits.
+ *
+ * A window of rows (bounded in documents and bytes) is sorted by length and encoded in batches of
+ * like length, all cores sharing each batch; then the window is put in the order it was read and
+ * committed. Of rows with the same key the last wins. So memory is bounded by the window, not by
+ * the input, and a kill loses at most what was not committed yet; ingesting again skips what is
+ * there unchanged.
+ * Threads: an ingest is one thread's; its pool serves the encoder. */
+#ifndef TERCET_INGEST_PIPELINE_H
+#define TERCET_INGEST_PIPELINE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "index/index.h"
+#include "ingest/reader.h"
+#include "ingest/row.h"
+
+struct model;
+struct model_info;
+struct pool;
+struct ingest;
+
+struct ingest_stats {
+    uint64_t stored, unchanged, bad;
+    uint64_t encoded; /* documents; those of the window in hand are not stored yet */
+    uint64_t tokens;  /* of them */
+    uint64_t bytes_read, bytes_total; /* of the input; total 0: not known */
+    double seconds;
+    double encode_seconds; /* of them in the encoder */
+};
+
+/* Both run on the ingest's thread; any may be NULL. */
+struct ingest_callbacks {
+    void *context;
+    void (*progress)(void *context, const struct ingest_stats *stats); /* after each batch */
+    void (*bad_row)(void *context, const struct error *err); /* the message names file and line */
+};
+
+/* What an index of this model's vectors must be made with. analyzer NULL: the model's default;
+ * length_max 0: the model's limit. ERROR_LIMIT when a name is too long to be stored. */
+bool ingest_settings(const struct model_info *info, const char *analyzer, uint32_t length_max,
+                     struct index_settings *out, struct error *err);
+
+/* Opens the index for writing, or makes it. An existing one must have been made with this model,
+ * and with this analyzer and length where they are given. */
+bool ingest_open_index(const char *folder, const struct model_info *info, const char *analyzer,
+                       uint32_t length_max, struct index **out, struct error *err);
+
+/* index and model are borrowed and must agree; pool may be NULL. One ingest for an index. */
+bool ingest_open(struct index *index, const struct model *model, struct pool *pool,
+                 struct ingest **out, struct error *err);
+void ingest_close(struct ingest *ingest);
+
+/* Everything the reader has, committed, and the dense index brought up to date. *stop (may be NULL)
+ * set by another thread or a signal handler ends it after the batch in hand: what was encoded is
+ * committed, and the error is ERROR_STOPPED. */
+bool ingest_run(struct ingest *ingest, struct reader *reader, const atomic_bool *stop,
+                const struct ingest_callbacks *callbacks, struct ingest_stats *stats,
+                struct error *err);
+
+enum ingest_outcome { INGEST_STORED, INGEST_UNCHANGED, INGEST_BAD };
+
+struct ingest_verdict {
+    enum ingest_outcome outcome;
+    struct error err; /* of a bad one */
+};
+
+/* Rows that come as a request: encoded, put and committed when it returns true, a verdict each.
+ * False: the disk failed; of more than a thousand rows the first may be stored all the same.
+ * verdicts_out: [n]. */
+bool ingest_rows(struct ingest *ingest, const struct row *rows, size_t n,
+                 struct ingest_verdict *verdicts_out, struct error *err);
+
+#endif

@@ -1,0 +1,253 @@
+/* Documents through the whole of ingest, with the embedded model, into a real index. */
+#include "ingest/pipeline.h"
+
+#include <signal.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "engine/model.h"
+#include "index/writer.h"
+#include "tests/check.h"
+
+static struct model *model;
+static char folder[64], input[128];
+
+static void write_input(const char *text) {
+    FILE *out = fopen(input, "w");
+    CHECK(out && fputs(text, out) >= 0 && fclose(out) == 0);
+}
+
+static void count_bad(void *context, const struct error *err) {
+    (void)err;
+    ++*(int *)context;
+}
+
+static bool run(struct index *index, const atomic_bool *stop, struct ingest_stats *stats,
+                int *bad_told, struct error *err) {
+    const char *path = input;
+    struct ingest *ingest = NULL;
+    struct reader *reader = NULL;
+    struct ingest_callbacks callbacks = {.context = bad_told, .bad_row = count_bad};
+    *stats = (struct ingest_stats){0};
+    *bad_told = 0;
+    bool ok = ingest_open(index, model, NULL, &ingest, err) &&
+              reader_open(&path, 1, &reader, err) &&
+              ingest_run(ingest, reader, stop, &callbacks, stats, err);
+    reader_close(reader);
+    ingest_close(ingest);
+    return ok;
+}
+
+static uint64_t documents_n(struct index *index) {
+    struct index_counts counts;
+    struct error err;
+    CHECK_OK(index_count(index, &counts, &err), err);
+    return counts.documents_n;
+}
+
+/* The stored text of a key, "" when there is none. */
+static const char *text_of(struct index *index, const char *key, struct arena *arena) {
+    struct snapshot *snapshot;
+    struct document document;
+    struct error err;
+    uint32_t docid;
+    const char *text = "";
+    CHECK_OK(snapshot_open(index, &snapshot, &err), err);
+    if (document_find(snapshot, key, strlen(key), &docid, &err) &&
+        document_get(snapshot, docid, arena, &document, &err))
+        text = document.text;
+    snapshot_close(snapshot);
+    return text;
+}
+
+static void stores_skips_and_replaces(struct index *index, struct arena *arena) {
+    struct ingest_stats stats;
+    struct error err;
+    int bad;
+    write_input("{\"id\":\"a\",\"text\":\"the first text\"}\n"
+                "{\"id\":\"b\",\"text\":\"the second\"}\n"
+                "broken\n"
+                "{\"id\":\"a\",\"text\":\"the first again, and the last word\"}\n");
+    CHECK_OK(run(index, NULL, &stats, &bad, &err), err);
+    CHECK_EQUAL(stats.bad, 1);
+    CHECK_EQUAL(bad, 1);
+    CHECK_EQUAL(stats.stored, 3);
+    CHECK_EQUAL(documents_n(index), 2);
+    CHECK_TEXT(text_of(index, "a", arena), "the first again, and the last word");
+
+    write_input("{\"id\":\"a\",\"text\":\"the first again, and the last word\"}\n"
+                "{\"id\":\"b\",\"text\":\"changed\"}\n"
+                "{\"id\":\"c\",\"title\":\"new\",\"fields\":{\"x\":[1,2]}}\n");
+    CHECK_OK(run(index, NULL, &stats, &bad, &err), err);
+    CHECK_EQUAL(stats.unchanged, 1);
+    CHECK_EQUAL(stats.stored, 2);
+    CHECK_EQUAL(documents_n(index), 3);
+    CHECK_TEXT(text_of(index, "b", arena), "changed");
+}
+
+/* What is in the index is the row before the last one of its key, and must not hide the last. */
+static void the_last_row_of_a_key_wins(struct index *index, struct arena *arena) {
+    struct ingest_stats stats;
+    struct error err;
+    int bad;
+    write_input("{\"id\":\"twice\",\"text\":\"one\"}\n");
+    CHECK_OK(run(index, NULL, &stats, &bad, &err), err);
+    write_input("{\"id\":\"twice\",\"text\":\"two\"}\n{\"id\":\"twice\",\"text\":\"one\"}\n");
+    CHECK_OK(run(index, NULL, &stats, &bad, &err), err);
+    CHECK_TEXT(text_of(index, "twice", arena), "one");
+    CHECK_EQUAL(stats.tokens, 0); /* nothing had to be encoded */
+    write_input("{\"id\":\"twice\",\"text\":\"one\"}\n{\"id\":\"twice\",\"text\":\"two\"}\n");
+    CHECK_OK(run(index, NULL, &stats, &bad, &err), err);
+    CHECK_TEXT(text_of(index, "twice", arena), "two");
+}
+
+static atomic_bool stop_soon;
+
+static void stop_after_a_batch(void *context, const struct ingest_stats *stats) {
+    (void)context;
+    if (stats->encoded > 0)
+        atomic_store(&stop_soon, true);
+}
+
+/* Some hundred rows make a window of several batches: a stop ends it behind the first of them, what
+ * was encoded is there, and the same run again does the rest and nothing twice. */
+static void a_stop_ends_the_batch_and_keeps_it(struct index *index) {
+    enum { ROWS = 300 };
+    struct buf rows = {0};
+    struct ingest_stats stats = {0}, again;
+    struct ingest_callbacks callbacks = {.progress = stop_after_a_batch};
+    struct ingest *ingest;
+    struct reader *reader;
+    struct error err;
+    int bad;
+    const char *path = input;
+    uint64_t before = documents_n(index);
+    for (int i = 0; i < ROWS; i++)
+        buf_format(&rows, "{\"id\":\"stop%d\",\"text\":\"row number %d\"}\n", i, i);
+    write_input(rows.data);
+    CHECK_OK(ingest_open(index, model, NULL, &ingest, &err), err);
+    CHECK_OK(reader_open(&path, 1, &reader, &err), err);
+    CHECK(!ingest_run(ingest, reader, &stop_soon, &callbacks, &stats, &err));
+    CHECK_EQUAL(err.code, ERROR_STOPPED);
+    CHECK(stats.stored > 0 && stats.stored < ROWS);
+    CHECK_EQUAL(documents_n(index), before + stats.stored);
+    reader_close(reader);
+    ingest_close(ingest);
+    CHECK_OK(run(index, NULL, &again, &bad, &err), err);
+    CHECK_EQUAL(again.unchanged, stats.stored);
+    CHECK_EQUAL(again.stored, ROWS - stats.stored);
+    CHECK_EQUAL(documents_n(index), before + ROWS);
+    buf_done(&rows);
+}
+
+static void on_alarm(int number) {
+    (void)number;
+    atomic_store(&stop_soon, true);
+}
+
+/* Waiting for standard input: the signal breaks the read off, and that is no bad row. */
+static void a_stop_ends_waiting_for_input(struct index *index) {
+    struct sigaction handling = {.sa_handler = on_alarm}, before;
+    struct itimerval soon = {.it_value = {.tv_usec = 50000}};
+    struct ingest_stats stats = {0};
+    struct ingest *ingest;
+    struct reader *reader;
+    struct error err;
+    const char *path = "-";
+    int ends[2], input_before = dup(STDIN_FILENO);
+    CHECK(pipe(ends) == 0 && dup2(ends[0], STDIN_FILENO) >= 0);
+    atomic_store(&stop_soon, false);
+    sigaction(SIGALRM, &handling, &before);
+    CHECK_OK(ingest_open(index, model, NULL, &ingest, &err), err);
+    CHECK_OK(reader_open(&path, 1, &reader, &err), err);
+    setitimer(ITIMER_REAL, &soon, NULL);
+    CHECK(!ingest_run(ingest, reader, &stop_soon, NULL, &stats, &err));
+    CHECK_EQUAL(err.code, ERROR_STOPPED);
+    CHECK_EQUAL(stats.bad, 0);
+    reader_close(reader);
+    ingest_close(ingest);
+    sigaction(SIGALRM, &before, NULL);
+    dup2(input_before, STDIN_FILENO);
+    close(input_before);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+static void stops_when_asked(struct index *index) {
+    struct ingest_stats stats;
+    struct error err;
+    int bad;
+    atomic_bool stop = true;
+    uint64_t before = documents_n(index);
+    write_input("{\"id\":\"never\",\"text\":\"read\"}\n");
+    CHECK(!run(index, &stop, &stats, &bad, &err));
+    CHECK_EQUAL(err.code, ERROR_STOPPED);
+    CHECK_EQUAL(documents_n(index), before);
+}
+
+static void requests_get_a_verdict_a_row(struct index *index, struct arena *arena) {
+    struct ingest *ingest;
+    struct error err;
+    struct ingest_verdict verdicts[3];
+    static char long_key[600];
+    memset(long_key, 'k', sizeof long_key - 1);
+    struct row rows[3] = {
+        {.key = "r", .key_len = 1, .title = "", .text = "by request", .text_len = 10, .fields = ""},
+        {.key = long_key,
+         .key_len = sizeof long_key - 1,
+         .title = "",
+         .text = "x",
+         .text_len = 1,
+         .fields = ""},
+        {.key = "b", .key_len = 1, .title = "", .text = "changed", .text_len = 7, .fields = ""},
+    };
+    CHECK_OK(ingest_open(index, model, NULL, &ingest, &err), err);
+    CHECK_OK(ingest_rows(ingest, rows, 3, verdicts, &err), err);
+    CHECK_EQUAL(verdicts[0].outcome, INGEST_STORED);
+    CHECK_EQUAL(verdicts[1].outcome, INGEST_BAD);
+    CHECK_EQUAL(verdicts[2].outcome, INGEST_UNCHANGED);
+    CHECK_OK(ingest_rows(ingest, rows, 0, verdicts, &err), err);
+    CHECK_TEXT(text_of(index, "r", arena), "by request");
+    ingest_close(ingest);
+}
+
+static void other_settings_are_refused(void) {
+    const struct model_info *info = model_info(model);
+    struct model_info other = *info;
+    struct index *index;
+    struct error err;
+    other.fingerprint = "0123456789abcdef";
+    other.name = "another";
+    CHECK(!ingest_open_index(folder, &other, NULL, 0, &index, &err));
+    CHECK(strstr(err.message, "another"));
+    CHECK(!ingest_open_index(folder, info, "model", 0, &index, &err));
+    CHECK(!ingest_open_index(folder, info, NULL, 100, &index, &err));
+    CHECK_OK(ingest_open_index(folder, info, NULL, 0, &index, &err), err);
+    index_close(index);
+}
+
+int main(void) {
+    struct model_options options = {0};
+    struct arena arena = {0};
+    struct index *index = NULL;
+    struct error err;
+    strcpy(folder, "/tmp/tercet-pipeline-XXXXXX");
+    CHECK(mkdtemp(folder));
+    snprintf(input, sizeof input, "%s/rows.jsonl", folder);
+    CHECK_OK(model_open(&options, &model, &err), err);
+    CHECK_OK(ingest_open_index(folder, model_info(model), NULL, 0, &index, &err), err);
+    stores_skips_and_replaces(index, &arena);
+    the_last_row_of_a_key_wins(index, &arena);
+    stops_when_asked(index);
+    a_stop_ends_the_batch_and_keeps_it(index);
+    a_stop_ends_waiting_for_input(index);
+    requests_get_a_verdict_a_row(index, &arena);
+    index_close(index);
+    other_settings_are_refused();
+    model_close(model);
+    arena_done(&arena);
+    char command[128];
+    snprintf(command, sizeof command, "rm -r '%s'", folder);
+    CHECK_EQUAL(system(command), 0);
+    return check_result();
+}

@@ -1,0 +1,135 @@
+#include "ingest/row.h"
+
+#include <math.h>
+#include <string.h>
+#include <utf8proc.h>
+#include <xxhash.h>
+
+#include "index/writer.h"
+
+bool row_text_check(const char *text, size_t len, const char *what, struct error *err) {
+    const char *nul = memchr(text, '\0', len);
+    if (nul)
+        return error_set(err, ERROR_INVALID, "%s holds a NUL character at byte %zu", what,
+                         (size_t)(nul - text));
+    for (size_t i = 0; i < len;) {
+        if ((unsigned char)text[i] < 0x80) {
+            i++;
+            continue;
+        }
+        utf8proc_int32_t codepoint;
+        utf8proc_ssize_t n = utf8proc_iterate((const utf8proc_uint8_t *)text + i,
+                                              (utf8proc_ssize_t)(len - i), &codepoint);
+        if (n <= 0)
+            return error_set(err, ERROR_INVALID, "%s is not UTF-8: byte %zu is 0x%02x", what, i,
+                             (unsigned char)text[i]);
+        i += (size_t)n;
+    }
+    return true;
+}
+
+/* Until a row is known to be good its texts are the JSON tree's own: a bad row of 64 MiB must not
+ * stay in the arena. */
+
+/* The key: a string, or a whole number as JSON writes it. */
+static bool read_key(const struct json *json, struct arena *arena, struct row *row,
+                     struct error *err) {
+    static const char *const names[] = {"_id", "id", "docid"};
+    const struct json *id = NULL;
+    const char *name = NULL;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (json_kind_of(id) == JSON_KIND_NULL)
+            id = json_get(json, name = names[i]);
+    if (json_kind_of(id) == JSON_KIND_NULL)
+        return error_set(err, ERROR_INVALID, "no \"id\" (or \"_id\", \"docid\")");
+    if (json_kind_of(id) == JSON_KIND_STRING) {
+        const char *key = json_string_of(id, &row->key_len);
+        row->key = arena_text(arena, key, row->key_len);
+    } else if (json_kind_of(id) == JSON_KIND_NUMBER &&
+               json_number_of(id) == floor(json_number_of(id)) && fabs(json_number_of(id)) < 1e15) {
+        row->key = arena_format(arena, "%.0f", json_number_of(id));
+        row->key_len = strlen(row->key);
+    } else {
+        return error_set(err, ERROR_INVALID, "\"%s\" must be a string or a whole number, found %s",
+                         name, json_kind_name(json_kind_of(id)));
+    }
+    if (row->key_len == 0 || row->key_len > WRITER_KEY_BYTES_MAX)
+        return error_set(err, ERROR_INVALID, "\"%s\" must have 1 to %d bytes, found %zu", name,
+                         WRITER_KEY_BYTES_MAX, row->key_len);
+    return row_text_check(row->key, row->key_len, "the id", err);
+}
+
+static bool read_text(const struct json *json, const char *name, const char **out, size_t *len_out,
+                      struct error *err) {
+    const struct json *value = json_get(json, name);
+    if (json_kind_of(value) != JSON_KIND_STRING && json_kind_of(value) != JSON_KIND_NULL)
+        return error_set(err, ERROR_INVALID, "\"%s\" must be a string, found %s", name,
+                         json_kind_name(json_kind_of(value)));
+    *out = "";
+    *len_out = 0;
+    if (json_kind_of(value) == JSON_KIND_NULL)
+        return true;
+    *out = json_string_of(value, len_out);
+    return !memchr(*out, '\0', *len_out) ||
+           error_set(err, ERROR_INVALID, "\"%s\" holds a NUL character", name);
+}
+
+static bool read_fields(const struct json *json, struct arena *arena, struct row *row,
+                        struct error *err) {
+    const char *name = "fields";
+    const struct json *fields = json_get(json, name);
+    if (json_kind_of(fields) == JSON_KIND_NULL)
+        fields = json_get(json, name = "metadata");
+    row->fields = "";
+    row->fields_len = 0;
+    if (json_kind_of(fields) == JSON_KIND_NULL)
+        return true;
+    if (json_kind_of(fields) != JSON_KIND_OBJECT)
+        return error_set(err, ERROR_INVALID, "\"%s\" must be an object, found %s", name,
+                         json_kind_name(json_kind_of(fields)));
+    if (json_count(fields) == 0)
+        return true;
+    struct buf printed = {0};
+    json_print(fields, &printed);
+    row->fields = arena_text(arena, printed.data, printed.len);
+    row->fields_len = printed.len;
+    buf_done(&printed);
+    return true;
+}
+
+static bool is_blank(const char *text) {
+    return text[strspn(text, " \t\n\v\f\r")] == '\0';
+}
+
+bool row_from_json(const struct json *json, struct arena *arena, struct row *out,
+                   struct error *err) {
+    struct row row = {.file = ""};
+    if (json_kind_of(json) != JSON_KIND_OBJECT)
+        return error_set(err, ERROR_INVALID, "a document must be a JSON object, found %s",
+                         json_kind_name(json_kind_of(json)));
+    if (!read_key(json, arena, &row, err) ||
+        !read_text(json, "title", &row.title, &row.title_len, err) ||
+        !read_text(json, "text", &row.text, &row.text_len, err))
+        return false;
+    if (is_blank(row.title) && is_blank(row.text))
+        return error_set(err, ERROR_INVALID, "document \"%.100s\" has neither title nor text",
+                         row.key);
+    if (!read_fields(json, arena, &row, err))
+        return false;
+    row.title = arena_text(arena, row.title, row.title_len);
+    row.text = arena_text(arena, row.text, row.text_len);
+    *out = row;
+    return true;
+}
+
+uint64_t row_hash(const struct row *row) {
+    const struct {
+        const char *bytes;
+        size_t len;
+    } parts[] = {
+        {row->title, row->title_len}, {row->text, row->text_len}, {row->fields, row->fields_len}};
+    uint64_t hash = XXH3_64bits(row->key, row->key_len);
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        hash = XXH3_64bits_withSeed(parts[i].bytes, parts[i].len, hash + parts[i].len);
+    return hash;
+}
