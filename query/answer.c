@@ -1,0 +1,96 @@
+#include "query/answer.h"
+
+#include <string.h>
+
+static struct json *scores_json(const struct fuse_candidate *scores, unsigned modes) {
+    struct json *all = json_new_object();
+    for (int mode = 0; mode < FUSE_MODES_N; mode++) {
+        if (!(modes & (1u << mode)))
+            continue;
+        struct json *one = json_new_object();
+        json_add_number(one, "raw", (double)scores->raw[mode]);
+        json_add_number(one, "normalized", (double)scores->normalized[mode]);
+        json_add_number(one, "contribution", (double)scores->contribution[mode]);
+        json_add_number(one, "rank", scores->rank[mode]);
+        json_add(all, fuse_mode_name((enum fuse_mode)mode), one);
+    }
+    return all;
+}
+
+static struct json *explanation_json(const struct search_explanation *explanation) {
+    struct json *terms = json_new_array(), *tokens = json_new_array();
+    for (size_t i = 0; i < explanation->terms_n; i++) {
+        struct json *term = json_new_object();
+        json_add_string(term, "term", explanation->terms[i].text);
+        json_add_number(term, "query_weight", (double)explanation->terms[i].query_weight);
+        json_add_number(term, "score", (double)explanation->terms[i].share);
+        json_push(terms, term);
+    }
+    for (size_t i = 0; i < explanation->matches_n; i++) {
+        struct json *token = json_new_object();
+        json_add_string(token, "query", explanation->matches[i].query_token);
+        json_add_string(token, "passage", explanation->matches[i].passage_token);
+        json_add_number(token, "score", (double)explanation->matches[i].product);
+        json_push(tokens, token);
+    }
+    struct json *both = json_new_object();
+    json_add(both, "terms", terms);
+    json_add(both, "tokens", tokens);
+    return both;
+}
+
+struct json *document_json(const struct document *document) {
+    struct json *json = json_new_object();
+    struct error ignored;
+    json_add(json, "id", json_new_string(document->key, document->key_len));
+    json_add(json, "title", json_new_string(document->title, document->title_len));
+    json_add(json, "text", json_new_string(document->text, document->text_len));
+    if (document->fields_len) {
+        struct json *fields = json_parse(document->fields, document->fields_len, &ignored);
+        if (fields)
+            json_add(json, "fields", fields);
+    }
+    return json;
+}
+
+static struct json *hit_json(const struct search_hit *hit, unsigned modes) {
+    struct json *json = document_json(&hit->document);
+    json_add_number(json, "score", (double)hit->scores.score);
+    json_add(json, "scores", scores_json(&hit->scores, modes));
+    if (hit->explanation.terms || hit->explanation.matches)
+        json_add(json, "explain", explanation_json(&hit->explanation));
+    return json;
+}
+
+static struct json *timing_json(const struct search_timing *timing) {
+    struct json *json = json_new_object();
+    json_add_number(json, "total", timing->total_ms);
+    json_add_number(json, "encode", timing->encode_ms);
+    json_add_number(json, "retrieve", timing->retrieve_ms);
+    json_add_number(json, "score", timing->score_ms);
+    json_add_number(json, "fuse", timing->fuse_ms);
+    json_add_number(json, "fetch", timing->fetch_ms);
+    return json;
+}
+
+struct json *answer_json(const struct search_result *result) {
+    const struct fuse_plan *plan = &result->plan;
+    struct json *answer = json_new_object(), *hits = json_new_array();
+    struct json *modes = json_new_array(), *weights = json_new_object();
+    for (size_t i = 0; i < result->hits_n; i++)
+        json_push(hits, hit_json(&result->hits[i], plan->modes));
+    for (int mode = 0; mode < FUSE_MODES_N; mode++) {
+        const char *name = fuse_mode_name((enum fuse_mode)mode);
+        if (!(plan->modes & (1u << mode)))
+            continue;
+        json_push(modes, json_new_string(name, strlen(name)));
+        json_add_number(weights, name, (double)plan->weights[mode]);
+    }
+    json_add(answer, "hits", hits);
+    json_add_number(answer, "total_candidates", (double)result->candidates_n);
+    json_add(answer, "modes", modes);
+    json_add_string(answer, "fusion", fuse_method_name(plan->method));
+    json_add(answer, "weights", weights);
+    json_add(answer, "took_ms", timing_json(&result->timing));
+    return answer;
+}

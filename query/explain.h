@@ -1,0 +1,13 @@
+/* explain.h - the terms and the tokens behind a hit's sparse and multi-vector scores. */
+#ifndef TERCET_EXPLAIN_H
+#define TERCET_EXPLAIN_H
+
+#include "query/query.h"
+#include "query/search.h"
+
+/* Fills hit->explanation; hit->scores and hit->document must be there. */
+bool explain_hit(struct snapshot *snapshot, const struct tokenizer *tokenizer,
+                 const struct query *query, unsigned modes, struct arena *arena,
+                 struct search_hit *hit, struct error *err);
+
+#endif

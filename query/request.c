@@ -1,0 +1,167 @@
+#include "query/request.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Weights beyond this only hide a mistake, and sums of them stay finite in f32. */
+static const double weight_max = 1e6;
+
+static bool known_fields_only(const struct json *json, char field_out[REQUEST_FIELD_MAX],
+                              struct error *err) {
+    static const char *const known[] = {"query",  "k",          "modes",   "weights",
+                                        "fusion", "candidates", "explain", "exact"};
+    for (void *at = json_first(json); at; at = json_next(json, at)) {
+        const char *key = json_member_key(at);
+        size_t i = 0, n = sizeof known / sizeof *known;
+        while (i < n && strcmp(key, known[i]) != 0)
+            i++;
+        if (i < n)
+            continue;
+        snprintf(field_out, REQUEST_FIELD_MAX, "%s", key);
+        return error_set(err, ERROR_INVALID,
+                         "unknown field \"%.64s\": a search knows query, k, modes, weights, "
+                         "fusion, candidates, explain and exact",
+                         key);
+    }
+    return true;
+}
+
+static bool read_query(const struct json *json, struct search_request *request, struct error *err) {
+    const struct json *query = json_get(json, "query");
+    if (json_kind_of(query) != JSON_KIND_STRING)
+        return error_set(err, ERROR_INVALID, "\"query\" must be a string, found %s",
+                         query ? json_kind_name(json_kind_of(query)) : "nothing");
+    request->query = json_string_of(query, &request->query_len);
+    return true;
+}
+
+static bool read_modes(const struct json *json, struct search_request *request, struct error *err) {
+    const struct json *modes = json_get(json, "modes");
+    if (json_kind_of(modes) == JSON_KIND_NULL)
+        return true;
+    if (json_kind_of(modes) != JSON_KIND_ARRAY || json_count(modes) == 0)
+        return error_set(err, ERROR_INVALID,
+                         "\"modes\" must be a list of some of \"dense\", \"sparse\", \"multi\"");
+    for (size_t i = 0; i < json_count(modes); i++) {
+        const struct json *name = json_at(modes, i);
+        unsigned mode;
+        if (json_kind_of(name) != JSON_KIND_STRING)
+            return error_set(err, ERROR_INVALID, "\"modes\" must hold strings, found %s",
+                             json_kind_name(json_kind_of(name)));
+        if (!fuse_modes_parse(json_string_of(name, NULL), &mode, err))
+            return false;
+        request->modes |= mode;
+    }
+    return true;
+}
+
+static bool read_weight(const struct json *value, const char *name, float *out, struct error *err) {
+    double weight = json_kind_of(value) == JSON_KIND_NUMBER ? json_number_of(value) : -1;
+    if (!(weight >= 0 && weight <= weight_max))
+        return error_set(err, ERROR_INVALID, "the weight of %s must be a number from 0 to %g", name,
+                         weight_max);
+    *out = (float)weight;
+    return true;
+}
+
+static bool read_weights(const struct json *json, struct search_request *request,
+                         struct error *err) {
+    const struct json *weights = json_get(json, "weights");
+    enum json_kind kind = json_kind_of(weights);
+    if (kind == JSON_KIND_NULL)
+        return true;
+    if (kind != JSON_KIND_OBJECT &&
+        (kind != JSON_KIND_ARRAY || json_count(weights) != FUSE_MODES_N))
+        return error_set(err, ERROR_INVALID,
+                         "\"weights\" must be {\"dense\":..,\"sparse\":..,\"multi\":..} or three "
+                         "numbers in that order");
+    size_t known = 0;
+    for (int mode = 0; mode < FUSE_MODES_N; mode++) {
+        const char *name = fuse_mode_name((enum fuse_mode)mode);
+        const struct json *weight =
+            kind == JSON_KIND_ARRAY ? json_at(weights, (size_t)mode) : json_get(weights, name);
+        if (!weight)
+            continue;
+        if (!read_weight(weight, name, &request->weights[mode], err))
+            return false;
+        known++;
+    }
+    if (known != json_count(weights))
+        return error_set(err, ERROR_INVALID, "\"weights\" knows dense, sparse and multi only");
+    request->weights_given = true;
+    return true;
+}
+
+static bool read_fusion(const struct json *json, struct search_request *request,
+                        struct error *err) {
+    const char *fusion = NULL;
+    if (!json_read_string(json, "fusion", &fusion, err))
+        return false;
+    request->fusion_given = fusion != NULL;
+    return !fusion || fuse_method_parse(fusion, &request->fusion, err);
+}
+
+static bool read_k(const struct json *json, struct search_request *request, struct error *err) {
+    return json_read_u32(json, "k", 1, SEARCH_K_MAX, &request->k, err);
+}
+
+static bool read_candidates(const struct json *json, struct search_request *request,
+                            struct error *err) {
+    return json_read_u32(json, "candidates", 1, SEARCH_CANDIDATES_MAX, &request->candidates, err);
+}
+
+static bool read_explain(const struct json *json, struct search_request *request,
+                         struct error *err) {
+    return json_read_bool(json, "explain", &request->explain, err);
+}
+
+static bool read_exact(const struct json *json, struct search_request *request, struct error *err) {
+    return json_read_bool(json, "exact", &request->exact, err);
+}
+
+bool request_from_json(const struct json *json, struct search_request *out,
+                       char field_out[REQUEST_FIELD_MAX], struct error *err) {
+    static const struct {
+        const char *field;
+        bool (*read)(const struct json *, struct search_request *, struct error *);
+    } readers[] = {
+        {"query", read_query},     {"k", read_k},           {"modes", read_modes},
+        {"weights", read_weights}, {"fusion", read_fusion}, {"candidates", read_candidates},
+        {"explain", read_explain}, {"exact", read_exact},
+    };
+    struct search_request request = {0};
+    field_out[0] = '\0';
+    if (json_kind_of(json) != JSON_KIND_OBJECT)
+        return error_set(err, ERROR_INVALID, "a search request must be a JSON object, found %s",
+                         json_kind_name(json_kind_of(json)));
+    if (!known_fields_only(json, field_out, err))
+        return false;
+    for (size_t i = 0; i < sizeof readers / sizeof *readers; i++)
+        if (!readers[i].read(json, &request, err)) {
+            snprintf(field_out, REQUEST_FIELD_MAX, "%s", readers[i].field);
+            return false;
+        }
+    *out = request;
+    return true;
+}
+
+bool request_weights_parse(const char *list, float weights_out[FUSE_MODES_N], struct error *err) {
+    float weights[FUSE_MODES_N];
+    const char *at = list;
+    for (int mode = 0; mode < FUSE_MODES_N; mode++) {
+        char *end;
+        double weight = strtod(at, &end);
+        bool last = mode == FUSE_MODES_N - 1;
+        if (end == at || !(weight >= 0 && weight <= weight_max) || *end != (last ? '\0' : ','))
+            return error_set(err, ERROR_INVALID,
+                             "weights must be three numbers from 0 to %g for dense, sparse and "
+                             "multi, such as .3,.3,.4; found \"%s\"",
+                             weight_max, list);
+        weights[mode] = (float)weight;
+        at = end + 1;
+    }
+    memcpy(weights_out, weights, sizeof weights);
+    return true;
+}

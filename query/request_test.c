@@ -1,0 +1,83 @@
+/* Requests as JSON: what is read, and that each mistake is named by its field. */
+#include "query/request.h"
+
+#include "tests/check.h"
+
+static bool read(const char *text, struct search_request *out, char field[REQUEST_FIELD_MAX],
+                 struct error *err) {
+    struct json *json = json_parse(text, strlen(text), err);
+    CHECK(json);
+    bool ok = request_from_json(json, out, field, err);
+    json_release(json);
+    return ok;
+}
+
+static void reads_every_field(void) {
+    struct search_request request;
+    struct error err;
+    char field[REQUEST_FIELD_MAX];
+    CHECK_OK(
+        read("{\"query\":\"a\",\"k\":7,\"candidates\":50,\"modes\":[\"dense\",\"multi\"],"
+             "\"weights\":{\"dense\":0.25,\"multi\":0.75},\"fusion\":\"rrf\",\"explain\":true}",
+             &request, field, &err),
+        err);
+    CHECK_EQUAL(request.k, 7);
+    CHECK_EQUAL(request.candidates, 50);
+    CHECK_EQUAL(request.modes, 1 << FUSE_DENSE | 1 << FUSE_MULTI);
+    CHECK_NEAR(request.weights[FUSE_MULTI], .75, 0);
+    CHECK(request.weights_given && request.fusion_given && request.explain && !request.exact);
+    CHECK_EQUAL(request.fusion, FUSE_RRF);
+    CHECK_OK(read("{\"query\":\"\",\"weights\":[1,0,2.5],\"k\":null}", &request, field, &err), err);
+    CHECK_NEAR(request.weights[FUSE_MULTI], 2.5, 0);
+    CHECK_EQUAL(request.k, 0);
+    CHECK(!request.fusion_given);
+}
+
+static void names_the_field_at_fault(void) {
+    static const struct {
+        const char *text, *field;
+    } wrong[] = {
+        {"[]", ""},
+        {"{}", "query"},
+        {"{\"query\":null}", "query"},
+        {"{\"query\":\"a\",\"k\":0}", "k"},
+        {"{\"query\":\"a\",\"k\":1001}", "k"},
+        {"{\"query\":\"a\",\"k\":1.5}", "k"},
+        {"{\"query\":\"a\",\"k\":-1}", "k"},
+        {"{\"query\":\"a\",\"candidates\":\"many\"}", "candidates"},
+        {"{\"query\":\"a\",\"modes\":[]}", "modes"},
+        {"{\"query\":\"a\",\"modes\":[\"colbert\"]}", "modes"},
+        {"{\"query\":\"a\",\"modes\":[1]}", "modes"},
+        {"{\"query\":\"a\",\"weights\":[1,2]}", "weights"},
+        {"{\"query\":\"a\",\"weights\":{\"colbert\":1}}", "weights"},
+        {"{\"query\":\"a\",\"weights\":{\"dense\":-1}}", "weights"},
+        {"{\"query\":\"a\",\"fusion\":\"sum\"}", "fusion"},
+        {"{\"query\":\"a\",\"explain\":1}", "explain"},
+        {"{\"query\":\"a\",\"querry\":\"b\"}", "querry"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        struct search_request request;
+        struct error err;
+        char field[REQUEST_FIELD_MAX];
+        CHECK(!read(wrong[i].text, &request, field, &err));
+        CHECK_TEXT(field, wrong[i].field);
+    }
+}
+
+static void weights_as_a_list(void) {
+    float weights[FUSE_MODES_N];
+    struct error err;
+    CHECK_OK(request_weights_parse(".3,.3,.4", weights, &err), err);
+    CHECK_NEAR(weights[2], .4, 1e-6);
+    static const char *const wrong[] = {"",      "1",      "1,2",     "1,2,3,4",
+                                        "1,2,x", "1,2,-3", "1,2,nan", "1,2,inf"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        CHECK(!request_weights_parse(wrong[i], weights, &err));
+}
+
+int main(void) {
+    reads_every_field();
+    names_the_field_at_fault();
+    weights_as_a_list();
+    return check_result();
+}

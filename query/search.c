@@ -1,0 +1,238 @@
+#include "query/search.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/clock.h"
+#include "engine/base/mem.h"
+#include "engine/encoder.h"
+#include "engine/model.h"
+#include "query/explain.h"
+#include "query/query.h"
+
+struct searcher {
+    struct index *index;
+    const struct model *model;
+    struct encoder *encoder;
+};
+
+unsigned search_modes_of(const struct index_settings *settings) {
+    unsigned modes = 0;
+    if (settings->dense_dim)
+        modes |= 1u << FUSE_DENSE;
+    if (settings->lexical != INDEX_LEXICAL_NONE)
+        modes |= 1u << FUSE_SPARSE;
+    if (settings->multi_dim)
+        modes |= 1u << FUSE_MULTI;
+    return modes;
+}
+
+bool searcher_open(struct index *index, const struct model *model, struct searcher **out,
+                   struct error *err) {
+    const struct index_settings *settings = index_settings_of(index);
+    const struct model_info *info = model_info(model);
+    if (strcmp(settings->fingerprint, info->fingerprint) != 0)
+        return error_set(err, ERROR_INVALID,
+                         "%s was indexed with model %s (fingerprint %.8s), this is %s (%.8s): "
+                         "search with the same model, or index again",
+                         index_folder(index), settings->model, settings->fingerprint, info->name,
+                         info->fingerprint);
+    struct encoder_options options = {
+        .modes = ENCODE_ALL,
+        .instruction = settings->instruction,
+        .length_max = settings->length_max,
+        .analyzer = settings->analyzer,
+    };
+    struct encoder *encoder;
+    if (!encoder_open(model, NULL, &options, &encoder, err))
+        return false;
+    struct searcher *searcher = mem_alloc(1, sizeof *searcher);
+    *searcher = (struct searcher){.index = index, .model = model, .encoder = encoder};
+    *out = searcher;
+    return true;
+}
+
+void searcher_close(struct searcher *searcher) {
+    if (!searcher)
+        return;
+    encoder_close(searcher->encoder);
+    free(searcher);
+}
+
+/* What is to be done: the request's word where it has one, the measured defaults elsewhere. A
+ * collection whose sparse weights are learned is BGE-M3's kind, whose published rule is the
+ * weighted sum of raw scores; BM25's open scale needs the z-score. */
+static bool plan_make(const struct search_request *request, const struct index_settings *settings,
+                      struct fuse_plan *plan, struct error *err) {
+    unsigned offered = search_modes_of(settings);
+    plan->modes = request->modes ? request->modes : offered;
+    for (int mode = 0; mode < FUSE_MODES_N; mode++)
+        if (plan->modes & ~offered & (1u << mode))
+            return error_set(err, ERROR_INVALID, "this collection has no %s representations",
+                             fuse_mode_name((enum fuse_mode)mode));
+    plan->method = request->fusion_given                        ? request->fusion
+                   : settings->lexical == INDEX_LEXICAL_LEARNED ? FUSE_WEIGHTED
+                                                                : FUSE_ZSCORE;
+    if (request->weights_given)
+        memcpy(plan->weights, request->weights, sizeof plan->weights);
+    else
+        fuse_default_weights(plan->method, plan->modes, plan->weights);
+    return true;
+}
+
+static int compare_u32(const void *a, const void *b) {
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* The docids of both lists, each once, ascending: kind to the pages they are scored from. */
+static size_t docids_union(const struct scored_list *a, const struct scored_list *b,
+                           struct arena *arena, uint32_t **out) {
+    uint32_t *docids = ARENA_NEW(arena, uint32_t, a->n + b->n);
+    size_t n = 0, kept = 0;
+    for (size_t i = 0; i < a->n; i++)
+        docids[n++] = a->entries[i].docid;
+    for (size_t i = 0; i < b->n; i++)
+        docids[n++] = b->entries[i].docid;
+    if (n)
+        qsort(docids, n, sizeof *docids, compare_u32);
+    for (size_t i = 0; i < n; i++)
+        if (i == 0 || docids[i] != docids[kept - 1])
+            docids[kept++] = docids[i];
+    *out = docids;
+    return kept;
+}
+
+/* Multi-vectors only rescore, so a search by them alone takes the dense candidates, or the sparse
+ * ones where there is no dense vector. */
+static unsigned retrieving_modes(unsigned modes, unsigned offered) {
+    unsigned retrieving = modes & (1u << FUSE_DENSE | 1u << FUSE_SPARSE);
+    if (retrieving)
+        return retrieving;
+    return offered & 1u << FUSE_DENSE ? 1u << FUSE_DENSE : offered & 1u << FUSE_SPARSE;
+}
+
+static bool retrieve(struct snapshot *snapshot, const struct query *query, unsigned retrieving,
+                     size_t k, bool exact, struct arena *arena, uint32_t **docids_out,
+                     size_t *n_out, struct error *err) {
+    struct scored_list dense = {0}, sparse = {0};
+    if (retrieving & 1u << FUSE_DENSE &&
+        !dense_search(snapshot, query->dense, k, exact, arena, &dense, err))
+        return false;
+    if (retrieving & 1u << FUSE_SPARSE &&
+        !sparse_search(snapshot, &query->sparse, k, arena, &sparse, err))
+        return false;
+    *n_out = docids_union(&dense, &sparse, arena, docids_out);
+    return true;
+}
+
+static bool score_exactly(struct snapshot *snapshot, const struct query *query, unsigned modes,
+                          const uint32_t *docids, size_t n, struct arena *arena,
+                          struct fuse_candidate **out, struct error *err) {
+    struct fuse_candidate *candidates = ARENA_ZERO(arena, struct fuse_candidate, n);
+    float *scores = ARENA_ZERO(arena, float, n);
+    for (size_t i = 0; i < n; i++)
+        candidates[i].docid = docids[i];
+    for (int mode = 0; mode < FUSE_MODES_N; mode++) {
+        if (!(modes & (1u << mode)))
+            continue;
+        bool ok = mode == FUSE_DENSE ? dense_score(snapshot, query->dense, docids, n, scores, err)
+                  : mode == FUSE_SPARSE
+                      ? sparse_score(snapshot, &query->sparse, docids, n, arena, scores, err)
+                      : multi_score(snapshot, query->multi, query->multi_n, docids, n, arena,
+                                    scores, err);
+        if (!ok)
+            return false;
+        for (size_t i = 0; i < n; i++)
+            candidates[i].raw[mode] = scores[i];
+    }
+    *out = candidates;
+    return true;
+}
+
+static bool fetch(struct searcher *searcher, struct snapshot *snapshot,
+                  const struct search_request *request, const struct query *query,
+                  const struct fuse_candidate *best, size_t n, struct arena *arena,
+                  struct search_result *result, struct error *err) {
+    struct search_hit *hits = ARENA_ZERO(arena, struct search_hit, n);
+    for (size_t i = 0; i < n; i++) {
+        hits[i].scores = best[i];
+        if (!document_get(snapshot, best[i].docid, arena, &hits[i].document, err))
+            return false;
+        if (request->explain && !explain_hit(snapshot, model_tokenizer(searcher->model), query,
+                                             result->plan.modes, arena, &hits[i], err))
+            return false;
+    }
+    result->hits = hits;
+    result->hits_n = n;
+    return true;
+}
+
+/* Notes the time since *mark and moves the mark. */
+static double lap_ms(double *mark) {
+    double now = clock_now_ms(), lap = now - *mark;
+    *mark = now;
+    return lap;
+}
+
+static bool run_in_snapshot(struct searcher *searcher, struct snapshot *snapshot,
+                            const struct search_request *request, struct arena *arena,
+                            struct search_result *result, struct error *err) {
+    const struct index_settings *settings = index_settings_of(searcher->index);
+    size_t k = request->k ? request->k : SEARCH_K_DEFAULT;
+    size_t wanted = request->candidates ? request->candidates : SEARCH_CANDIDATES_DEFAULT;
+    unsigned retrieving = retrieving_modes(result->plan.modes, search_modes_of(settings));
+    struct search_timing *timing = &result->timing;
+    struct fuse_candidate *candidates;
+    struct query query;
+    uint32_t *docids;
+    size_t n;
+    double began = clock_now_ms(), mark = began;
+    if (!query_encode(searcher->encoder, settings, snapshot, request->query, request->query_len,
+                      arena, &query, err))
+        return false;
+    timing->encode_ms = lap_ms(&mark);
+    if (!retrieve(snapshot, &query, retrieving, wanted < k ? k : wanted, request->exact, arena,
+                  &docids, &n, err))
+        return false;
+    timing->retrieve_ms = lap_ms(&mark);
+    if (!score_exactly(snapshot, &query, result->plan.modes, docids, n, arena, &candidates, err))
+        return false;
+    timing->score_ms = lap_ms(&mark);
+    fuse(&result->plan, candidates, n, arena);
+    timing->fuse_ms = lap_ms(&mark);
+    result->candidates_n = n;
+    if (!fetch(searcher, snapshot, request, &query, candidates, n < k ? n : k, arena, result, err))
+        return false;
+    timing->fetch_ms = lap_ms(&mark);
+    timing->total_ms = mark - began;
+    return true;
+}
+
+static bool request_check(const struct search_request *request, struct error *err) {
+    if (request->k > SEARCH_K_MAX)
+        return error_set(err, ERROR_LIMIT, "k is %u, at most %d hits are given", request->k,
+                         SEARCH_K_MAX);
+    if (request->candidates > SEARCH_CANDIDATES_MAX)
+        return error_set(err, ERROR_LIMIT, "candidates is %u, at most %d are scored",
+                         request->candidates, SEARCH_CANDIDATES_MAX);
+    if (request->query_len > SEARCH_QUERY_BYTES_MAX)
+        return error_set(err, ERROR_LIMIT, "the query has %zu bytes, at most %d are read",
+                         request->query_len, SEARCH_QUERY_BYTES_MAX);
+    return true;
+}
+
+bool search_run(struct searcher *searcher, const struct search_request *request,
+                struct arena *arena, struct search_result *out, struct error *err) {
+    struct search_result result = {0};
+    struct snapshot *snapshot;
+    if (!request_check(request, err) ||
+        !plan_make(request, index_settings_of(searcher->index), &result.plan, err) ||
+        !snapshot_open(searcher->index, &snapshot, err))
+        return false;
+    bool ok = run_in_snapshot(searcher, snapshot, request, arena, &result, err);
+    snapshot_close(snapshot);
+    if (ok)
+        *out = result;
+    return ok;
+}

@@ -1,0 +1,92 @@
+/* search.h - a question in, ranked documents out, each with the reasons for its place.
+ *
+ * The stages, one function each: encode the query once; retrieve candidates by dense and by sparse
+ * search; take their union and score every one of them exactly in every mode asked for; fuse;
+ * fetch the stored text of the best. All of it reads one snapshot of the index.
+ * Threads: a searcher belongs to one thread at a time (it owns an encoder session). Index and model
+ * are shared and must outlive it.
+ * Memory:  results lie in the caller's arena. */
+#ifndef TERCET_SEARCH_H
+#define TERCET_SEARCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/base/arena.h"
+#include "engine/base/error.h"
+#include "index/index.h"
+#include "query/fuse.h"
+
+struct model;
+
+enum {
+    SEARCH_K_DEFAULT = 10,
+    SEARCH_K_MAX = 1000,             /* an answer is read, not exported */
+    SEARCH_CANDIDATES_DEFAULT = 200, /* by each retrieving mode; measured: more gains nothing */
+    SEARCH_CANDIDATES_MAX = 10000,
+    SEARCH_QUERY_BYTES_MAX = 1 << 20, /* far more than any encoder reads; bounds the tokenizer */
+};
+
+struct search_request {
+    const char *query;
+    size_t query_len;
+    uint32_t k, candidates; /* 0: the default */
+    unsigned modes;         /* 0: all that the collection offers */
+    bool fusion_given, weights_given;
+    enum fuse_method fusion;
+    float weights[FUSE_MODES_N];
+    bool explain;
+    bool exact; /* score every dense row instead of asking the approximate index */
+};
+
+/* One query term's part in a hit's sparse score. */
+struct search_term {
+    const char *text;
+    float query_weight, share; /* shares add up to the sparse score; 0: the document lacks it */
+};
+
+/* One query token and the passage token that answers it best (MaxSim). */
+struct search_match {
+    const char *query_token, *passage_token; /* as written; "[SEP]" for the closing token */
+    float product;
+};
+
+struct search_explanation {
+    struct search_term *terms; /* largest share first */
+    size_t terms_n;
+    struct search_match *matches; /* in the query's order */
+    size_t matches_n;
+};
+
+struct search_hit {
+    struct fuse_candidate scores;
+    struct document document;
+    struct search_explanation explanation; /* empty unless asked for */
+};
+
+struct search_timing {
+    double encode_ms, retrieve_ms, score_ms, fuse_ms, fetch_ms, total_ms;
+};
+
+struct search_result {
+    struct search_hit *hits; /* best first */
+    size_t hits_n, candidates_n;
+    struct fuse_plan plan; /* what was done, chosen or asked for */
+    struct search_timing timing;
+};
+
+struct searcher;
+
+/* ERROR_INVALID when the index was made with another model. */
+bool searcher_open(struct index *index, const struct model *model, struct searcher **out,
+                   struct error *err);
+void searcher_close(struct searcher *searcher);
+
+/* The modes that a collection offers. */
+unsigned search_modes_of(const struct index_settings *settings);
+
+bool search_run(struct searcher *searcher, const struct search_request *request,
+                struct arena *arena, struct search_result *out, struct error *err);
+
+#endif

@@ -1,0 +1,131 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/clock.h"
+#include "engine/base/mem.h"
+#include "query/server/loop.h"
+
+enum {
+    /* Exchanges kept for the next requests: more than run at once in an ordinary hour. */
+    FREE_MAX = 64,
+    /* One that held a body larger than this gives its memory back first. */
+    KEEP_BYTES_MAX = 1 << 20,
+};
+
+struct exchange *exchange_take(struct server *server, struct connection *connection) {
+    struct exchange *exchange = server->free_exchanges;
+    if (exchange) {
+        server->free_exchanges = exchange->next;
+        server->free_exchanges_n--;
+    } else {
+        exchange = mem_zalloc(1, sizeof *exchange);
+        exchange->server = server;
+    }
+    exchange->next = NULL;
+    exchange->connection = connection;
+    exchange->begun_ms = clock_now_ms();
+    exchange->queued_ms = exchange->started_ms = exchange->ended_ms = 0;
+    exchange->keep_alive = exchange->complete = false;
+    atomic_store(&exchange->cancelled, false);
+    exchange->match = (struct router_match){0};
+    exchange->request = (struct server_request){
+        .path = "",
+        .query = "",
+        .body = "",
+        .arena = &exchange->arena,
+        .cancelled = &exchange->cancelled,
+    };
+    response_init(&exchange->response, &exchange->arena);
+    return exchange;
+}
+
+static void release(struct exchange *exchange) {
+    http_message_done(&exchange->message);
+    buf_done(&exchange->response.body);
+    buf_done(&exchange->head_out);
+    arena_done(&exchange->arena);
+}
+
+void exchange_give_back(struct exchange *exchange) {
+    struct server *server = exchange->server;
+    server->bodies_bytes -= exchange->body_counted;
+    exchange->body_counted = 0;
+    if (server->free_exchanges_n == FREE_MAX) {
+        release(exchange);
+        free(exchange);
+        return;
+    }
+    if (exchange->message.body.cap > KEEP_BYTES_MAX || exchange->response.body.cap > KEEP_BYTES_MAX)
+        release(exchange);
+    arena_reset(&exchange->arena);
+    buf_clear(&exchange->head_out);
+    exchange->connection = NULL;
+    exchange->next = server->free_exchanges;
+    server->free_exchanges = exchange;
+    server->free_exchanges_n++;
+}
+
+void exchange_pool_done(struct server *server) {
+    while (server->free_exchanges) {
+        struct exchange *exchange = server->free_exchanges;
+        server->free_exchanges = exchange->next;
+        release(exchange);
+        free(exchange);
+    }
+}
+
+void exchange_read_head(struct exchange *exchange) {
+    struct http_message *message = &exchange->message;
+    struct server_request *request = &exchange->request;
+    struct server_pair *headers =
+        ARENA_NEW(&exchange->arena, struct server_pair, message->headers_n + 1);
+    for (size_t i = 0; i < message->headers_n; i++) {
+        headers[i].name = message->head.data + message->headers[i].name;
+        headers[i].value = message->head.data + message->headers[i].value;
+    }
+    router_match(exchange->server->router, message->method, message->head.data, message->target_len,
+                 &exchange->arena, &exchange->match);
+    request->method = message->method;
+    request->path = exchange->match.path;
+    request->query = exchange->match.query;
+    request->params = exchange->match.params;
+    request->params_n = exchange->match.params_n;
+    request->headers = headers;
+    request->headers_n = message->headers_n;
+    request->peer = exchange->connection->peer;
+}
+
+void exchange_run(struct exchange *exchange, size_t worker) {
+    const struct server_route *route = exchange->match.route;
+    exchange->started_ms = clock_now_ms();
+    /* A write was sent whole, so it is carried out even when its sender does not wait. */
+    bool in_vain = route->lane == SERVER_LANE_WORKERS && atomic_load(&exchange->cancelled);
+    if (!in_vain)
+        route->handler(route->context, worker, &exchange->request, &exchange->response);
+    exchange->ended_ms = clock_now_ms();
+}
+
+bool exchange_count_body(struct exchange *exchange) {
+    struct server *server = exchange->server;
+    server->bodies_bytes += exchange->message.body.len - exchange->body_counted;
+    exchange->body_counted = exchange->message.body.len;
+    return server->bodies_bytes <= server->options.bodies_bytes_max;
+}
+
+void exchange_log(const struct exchange *exchange) {
+    const struct server_options *options = &exchange->server->options;
+    if (!options->access)
+        return;
+    struct server_access access = {
+        .peer = exchange->connection->peer,
+        .method = router_method_name(exchange->message.method),
+        .target = exchange->message.head.len ? exchange->message.head.data : "",
+        .status = exchange->response.status,
+        .bytes_in = exchange->message.body.len,
+        .total_ms = clock_now_ms() - exchange->begun_ms,
+        .queue_ms = exchange->started_ms ? exchange->started_ms - exchange->queued_ms : 0,
+        .handler_ms = exchange->ended_ms - exchange->started_ms,
+    };
+    response_body(&exchange->response, &access.bytes_out);
+    options->access(options->context, &access);
+}

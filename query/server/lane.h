@@ -1,0 +1,36 @@
+/* lane.h - a bounded queue of jobs and the threads that take from it.
+ *
+ * First come, first served. A job is part of its owner's object; the lane links it while it waits
+ * and never frees it. `run` is called on a thread of the lane with that thread's number; it ends
+ * by handing the job back to whoever waits for it, in its own way.
+ * Threads: every function from any thread; lane_close and lane_drop once each, from one. */
+#ifndef TERCET_QUERY_SERVER_LANE_H
+#define TERCET_QUERY_SERVER_LANE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "engine/base/error.h"
+
+struct lane_job {
+    struct lane_job *next; /* the lane's while the job waits */
+};
+
+typedef void lane_run(void *context, size_t worker, struct lane_job *job);
+
+struct lane;
+
+/* ERROR_IO when the system gives no thread. Its threads take no signals. */
+struct lane *lane_open(size_t threads_n, size_t waiting_max, lane_run *run, void *context,
+                       struct error *err);
+
+/* False, and the job untouched, when no thread is free and waiting_max jobs wait already. */
+bool lane_push(struct lane *lane, struct lane_job *job);
+
+/* Takes back all jobs that still wait, as a list; running ones go on. */
+struct lane_job *lane_drop(struct lane *lane);
+
+/* Finishes the queue, then joins the threads. */
+void lane_close(struct lane *lane);
+
+#endif

@@ -1,0 +1,420 @@
+/* The life of a server: options, listening socket, clock, threads' answers, and the stop. */
+#include "query/server/loop.h"
+
+#include <assert.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "engine/base/mem.h"
+#include "engine/base/pool.h"
+
+enum {
+    /* Connections that wait in the kernel for us to accept them (it caps at net.core.somaxconn). */
+    LISTEN_BACKLOG = 1024,
+    /* How long a refused client may go on sending before it is cut off. */
+    DRAIN_MS = 2000,
+    /* An idle connection may have a request on its way when a stop begins, and a request that has
+     * begun may have a packet to go: they get this long. */
+    STOP_IDLE_MS = 50,
+    STOP_HEAD_MS = 1000,
+    /* The clock looks for expired deadlines at least and at most this often. */
+    TICK_MS_MIN = 5,
+    TICK_MS_MAX = 250,
+    /* Files beside the connections: index, models, logs. */
+    FILES_SPARE = 512,
+};
+
+void server_options_default(struct server_options *options) {
+    *options = (struct server_options){
+        .listen = "127.0.0.1:8080",
+        .workers_queue_max = 1024, /* some 6 s of hybrid searches on one core */
+        .writer_queue_max = 64,
+        .connections_max = 10000,
+        .head_bytes_max = 16 * 1024,
+        .headers_n_max = 64,
+        .body_bytes_max = 32 << 20,
+        .bodies_bytes_max = 512 << 20,
+        .idle_ms = 60 * 1000,
+        .head_ms = 10 * 1000,
+        .body_ms = 120 * 1000, /* 32 MiB at 2 Mbit/s */
+        .write_ms = 30 * 1000,
+        .stop_ms = 30 * 1000,
+        .handle_signals = true,
+    };
+}
+
+static bool options_check(const struct server_options *options, struct error *err) {
+    const struct {
+        const char *name;
+        size_t value;
+    } positive[] = {
+        {"connections_max", options->connections_max},
+        {"head_bytes_max", options->head_bytes_max},
+        {"headers_n_max", options->headers_n_max},
+        {"idle_ms", options->idle_ms},
+        {"head_ms", options->head_ms},
+        {"body_ms", options->body_ms},
+        {"write_ms", options->write_ms},
+        {"stop_ms", options->stop_ms},
+    };
+    for (size_t i = 0; i < sizeof positive / sizeof *positive; i++)
+        if (positive[i].value == 0)
+            return error_set(err, ERROR_INVALID, "%s must be more than 0", positive[i].name);
+    return true;
+}
+
+/* ---- the address ---- */
+
+/* "host:port" with a numeric host, "[v6]:port" or "localhost:port". No name is looked up. */
+static bool parse_address(const char *text, struct sockaddr_storage *out, struct error *err) {
+    const char *colon = strrchr(text, ':');
+    char host[64], *end;
+    unsigned long port = colon && colon[1] ? strtoul(colon + 1, &end, 10) : 65536;
+    size_t host_len = colon ? (size_t)(colon - text) : 0;
+    bool brackets = host_len > 2 && text[0] == '[' && text[host_len - 1] == ']';
+    if (port > 65535 || *end || host_len == 0 || host_len >= sizeof host)
+        goto bad;
+    memcpy(host, text + brackets, host_len - 2 * brackets);
+    host[host_len - 2 * brackets] = '\0';
+    if (strcmp(host, "localhost") == 0)
+        strcpy(host, "127.0.0.1");
+    if ((brackets ? uv_ip6_addr(host, (int)port, (struct sockaddr_in6 *)out)
+                  : uv_ip4_addr(host, (int)port, (struct sockaddr_in *)out)) == 0)
+        return true;
+bad:
+    return error_set(err, ERROR_INVALID,
+                     "listen address \"%s\": write 127.0.0.1:8080, [::1]:8080 or localhost:8080",
+                     text);
+}
+
+static bool uv_error(struct error *err, const char *what, int code) {
+    return error_set(err, ERROR_IO, "%s: %s", what, uv_strerror(code));
+}
+
+static void on_connection(uv_stream_t *listener, int status) {
+    if (status == 0)
+        connection_accept(listener->data, listener);
+}
+
+static bool open_listener(struct server *server, struct error *err) {
+    struct sockaddr_storage address = {0};
+    if (!parse_address(server->options.listen, &address, err))
+        return false;
+    uv_tcp_init(&server->loop, &server->listener);
+    server->listener.data = server;
+    server->listener_open = true;
+    int code = uv_tcp_bind(&server->listener, (struct sockaddr *)&address, 0);
+    if (code == 0)
+        code = uv_listen((uv_stream_t *)&server->listener, LISTEN_BACKLOG, on_connection);
+    if (code != 0)
+        return error_set(err, ERROR_IO, "cannot listen on %s: %s%s", server->options.listen,
+                         uv_strerror(code),
+                         code == UV_EADDRINUSE ? "; is another server running there?" : "");
+    int len = sizeof address;
+    char host[48];
+    uv_tcp_getsockname(&server->listener, (struct sockaddr *)&address, &len);
+    uv_ip_name((struct sockaddr *)&address, host, sizeof host);
+    bool v6 = address.ss_family == AF_INET6;
+    int port = v6 ? ntohs(((struct sockaddr_in6 *)&address)->sin6_port)
+                  : ntohs(((struct sockaddr_in *)&address)->sin_port);
+    snprintf(server->address, sizeof server->address, v6 ? "[%s]:%d" : "%s:%d", host, port);
+    return true;
+}
+
+static void allow_files(size_t wanted) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+    setrlimit(RLIMIT_NOFILE, &limit); /* when it fails, accept() will say so, one by one */
+}
+
+/* ---- answers of the lanes ---- */
+
+/* On a lane's thread. The wake-up is sent under the lock: once the loop has taken the list, no
+ * thread is still about to touch the handle, and the loop may close it. */
+static void run_job(void *context, size_t worker, struct lane_job *job) {
+    struct server *server = context;
+    struct exchange *exchange = (struct exchange *)job;
+    exchange_run(exchange, worker);
+    pthread_mutex_lock(&server->done_lock);
+    exchange->next = server->done;
+    server->done = exchange;
+    if (!exchange->next)
+        uv_async_send(&server->done_async);
+    pthread_mutex_unlock(&server->done_lock);
+}
+
+static void on_done(uv_async_t *async) {
+    struct server *server = async->data;
+    pthread_mutex_lock(&server->done_lock);
+    struct exchange *newest = server->done, *oldest = NULL;
+    server->done = NULL;
+    pthread_mutex_unlock(&server->done_lock);
+    while (newest) { /* turned round: first done, first answered */
+        struct exchange *next = newest->next;
+        newest->next = oldest;
+        oldest = newest;
+        newest = next;
+    }
+    while (oldest) {
+        struct exchange *exchange = oldest;
+        oldest = exchange->next;
+        server->jobs_n--;
+        connection_work_done(exchange);
+    }
+    server_finish_if_idle(server);
+}
+
+/* ---- the stop ---- */
+
+static void close_handle(void *handle) {
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+static void close_listener(struct server *server) {
+    if (server->listener_open)
+        close_handle(&server->listener);
+    server->listener_open = false;
+}
+
+static void close_handles(struct server *server) {
+    close_listener(server);
+    if (!server->handles_open)
+        return;
+    close_handle(&server->tick);
+    close_handle(&server->done_async);
+    close_handle(&server->stop_async);
+    for (size_t i = 0; i < 2; i++)
+        close_handle(&server->signals[i]);
+}
+
+void server_finish_if_idle(struct server *server) {
+    if (server->stopping && server->connections_n == 0 && server->jobs_n == 0)
+        close_handles(server);
+}
+
+/* At most timeout_ms more in that state, for those in it and those to come. Cutting all deadlines
+ * at one value keeps the list in order. */
+static void hasten(struct server *server, enum connection_state state, uint32_t timeout_ms) {
+    struct wait_list *list = &server->waits[state];
+    uint64_t deadline_ms = uv_now(&server->loop) + timeout_ms;
+    if (list->timeout_ms > timeout_ms)
+        list->timeout_ms = timeout_ms;
+    for (struct connection *each = list->first; each; each = each->next)
+        if (each->deadline_ms > deadline_ms)
+            each->deadline_ms = deadline_ms;
+}
+
+static void stop_graceful(struct server *server) {
+    server->stopping = true;
+    server->stop_deadline_ms = uv_now(&server->loop) + server->options.stop_ms;
+    close_listener(server);
+    hasten(server, CONNECTION_IDLE, STOP_IDLE_MS);
+    hasten(server, CONNECTION_HEAD, STOP_HEAD_MS);
+}
+
+static void drop_jobs(struct server *server, struct lane *lane) {
+    struct lane_job *job = lane_drop(lane);
+    while (job) {
+        struct exchange *exchange = (struct exchange *)job;
+        job = job->next;
+        exchange->in_lane = false;
+        server->jobs_n--;
+        if (exchange->connection)
+            connection_close(exchange->connection);
+        else
+            exchange_give_back(exchange);
+    }
+}
+
+static void stop_hard(struct server *server) {
+    server->hard = true;
+    drop_jobs(server, server->lanes[SERVER_LANE_WORKERS]);
+    drop_jobs(server, server->lanes[SERVER_LANE_WRITER]);
+    for (int state = 0; state < CONNECTION_CLOSED; state++)
+        while (server->waits[state].first)
+            connection_close(server->waits[state].first);
+    if (server->options.handle_signals)
+        for (size_t i = 0; i < 2; i++)
+            uv_signal_stop(&server->signals[i]);
+}
+
+static void stop_step(struct server *server) {
+    if (!server->stopping)
+        stop_graceful(server);
+    else if (!server->hard)
+        stop_hard(server);
+    server_finish_if_idle(server);
+}
+
+void server_stop(struct server *server) {
+    atomic_fetch_add(&server->stops, 1);
+    uv_async_send(&server->stop_async);
+}
+
+static void on_stop(uv_async_t *async) {
+    struct server *server = async->data;
+    for (int stops = atomic_load(&server->stops); server->stops_seen < stops; server->stops_seen++)
+        stop_step(server);
+}
+
+static void on_signal(uv_signal_t *signal, int number) {
+    (void)number;
+    stop_step(signal->data);
+}
+
+/* ---- the clock ---- */
+
+static void set_date(struct server *server) {
+    time_t now = time(NULL);
+    struct tm utc;
+    gmtime_r(&now, &utc);
+    strftime(server->date, sizeof server->date, "%a, %d %b %Y %H:%M:%S GMT", &utc);
+}
+
+static void on_tick(uv_timer_t *timer) {
+    struct server *server = timer->data;
+    uint64_t now = uv_now(&server->loop);
+    set_date(server);
+    for (int state = 0; state < CONNECTION_CLOSED; state++) {
+        struct wait_list *list = &server->waits[state];
+        if (list->timeout_ms == 0)
+            continue;
+        while (list->first && list->first->deadline_ms <= now)
+            connection_expire(list->first);
+    }
+    if (server->stopping && !server->hard && now >= server->stop_deadline_ms)
+        stop_step(server);
+}
+
+static uint32_t tick_ms(const struct server *server) {
+    uint32_t least = server->options.stop_ms;
+    for (int state = 0; state < CONNECTION_CLOSED; state++) {
+        uint32_t timeout_ms = server->waits[state].timeout_ms;
+        if (timeout_ms && timeout_ms < least)
+            least = timeout_ms;
+    }
+    uint32_t tick = least / 4;
+    return tick < TICK_MS_MIN ? TICK_MS_MIN : tick > TICK_MS_MAX ? TICK_MS_MAX : tick;
+}
+
+/* ---- a run ---- */
+
+static void set_timeouts(struct server *server) {
+    const struct server_options *options = &server->options;
+    server->waits[CONNECTION_IDLE].timeout_ms = options->idle_ms;
+    server->waits[CONNECTION_HEAD].timeout_ms = options->head_ms;
+    server->waits[CONNECTION_BODY].timeout_ms = options->body_ms;
+    server->waits[CONNECTION_WRITE].timeout_ms = options->write_ms;
+    server->waits[CONNECTION_DRAIN].timeout_ms = DRAIN_MS;
+}
+
+static bool open_lanes(struct server *server, struct error *err) {
+    const struct server_options *options = &server->options;
+    size_t workers_n = options->workers_n ? options->workers_n : pool_cores_n();
+    server->lanes[SERVER_LANE_WORKERS] =
+        lane_open(workers_n, options->workers_queue_max, run_job, server, err);
+    if (!server->lanes[SERVER_LANE_WORKERS])
+        return false;
+    server->lanes[SERVER_LANE_WRITER] =
+        lane_open(1, options->writer_queue_max, run_job, server, err);
+    return server->lanes[SERVER_LANE_WRITER] != NULL;
+}
+
+static bool open_handles(struct server *server, struct error *err) {
+    static const int numbers[] = {SIGTERM, SIGINT};
+    int code = uv_async_init(&server->loop, &server->done_async, on_done);
+    if (code != 0)
+        return uv_error(err, "cannot make a wake-up handle", code);
+    uv_async_init(&server->loop, &server->stop_async, on_stop);
+    uv_timer_init(&server->loop, &server->tick);
+    uv_signal_init(&server->loop, &server->signals[0]);
+    uv_signal_init(&server->loop, &server->signals[1]);
+    server->handles_open = true;
+    server->done_async.data = server->stop_async.data = server->tick.data = server;
+    uv_timer_start(&server->tick, on_tick, tick_ms(server), tick_ms(server));
+    for (size_t i = 0; i < 2 && server->options.handle_signals; i++) {
+        server->signals[i].data = server;
+        code = uv_signal_start(&server->signals[i], on_signal, numbers[i]);
+        if (code != 0)
+            return uv_error(err, "cannot watch signals", code);
+    }
+    return true;
+}
+
+/* A write to a socket that its client has closed raises SIGPIPE on the writing thread, which is
+ * this one; blocked, it stays an EPIPE. One that came in the meantime is taken away at the end. */
+static void block_sigpipe(sigset_t *before) {
+    sigset_t pipe;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe, before);
+}
+
+static void restore_sigpipe(const sigset_t *before) {
+    sigset_t pipe;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    struct timespec none = {0};
+    if (!sigismember(before, SIGPIPE))
+        while (sigtimedwait(&pipe, NULL, &none) == SIGPIPE)
+            ;
+    pthread_sigmask(SIG_SETMASK, before, NULL);
+}
+
+static bool run(struct server *server, struct error *err) {
+    if (!open_handles(server, err) || !open_lanes(server, err) || !open_listener(server, err)) {
+        close_handles(server);
+        uv_run(&server->loop, UV_RUN_DEFAULT);
+        return false;
+    }
+    if (server->options.listening)
+        server->options.listening(server->options.context, server, server->address);
+    uv_run(&server->loop, UV_RUN_DEFAULT); /* until server_finish_if_idle closes the handles */
+    assert(server->connections_n == 0 && server->jobs_n == 0 && server->bodies_bytes == 0);
+    return true;
+}
+
+bool server_run(const struct server_options *options, const struct server_route *routes,
+                size_t routes_n, struct error *err) {
+    if (!options_check(options, err))
+        return false;
+    struct router *router = router_open(routes, routes_n, err);
+    if (!router)
+        return false;
+    struct server *server = mem_zalloc(1, sizeof *server);
+    server->options = *options;
+    server->limits = (struct http_limits){options->head_bytes_max, options->headers_n_max,
+                                          options->body_bytes_max};
+    server->router = router;
+    pthread_mutex_init(&server->done_lock, NULL);
+    set_timeouts(server);
+    set_date(server);
+    allow_files(options->connections_max + FILES_SPARE);
+    sigset_t before;
+    block_sigpipe(&before);
+
+    bool ok;
+    int code = uv_loop_init(&server->loop);
+    if (code != 0) {
+        ok = uv_error(err, "cannot make an event loop", code);
+    } else {
+        ok = run(server, err);
+        lane_close(server->lanes[SERVER_LANE_WORKERS]);
+        lane_close(server->lanes[SERVER_LANE_WRITER]);
+        code = uv_loop_close(&server->loop);
+        assert(code == 0);
+    }
+    restore_sigpipe(&before);
+    exchange_pool_done(server);
+    pthread_mutex_destroy(&server->done_lock);
+    router_close(router);
+    free(server);
+    return ok;
+}

@@ -1,0 +1,133 @@
+/* loop.h - inside the server: what the loop thread owns. The one home of uv.h.
+ *
+ * Three objects. The `server` is one event loop. A `connection` is a client's socket and where it
+ * stands. An `exchange` is one request and its answer; it is taken when a request's first byte
+ * comes and given back when the answer is written, so an idle connection costs about a kilobyte.
+ * An exchange can outlive its connection: while a lane has it, the handler still reads from it.
+ *
+ *   IDLE -> HEAD -> BODY -> WORK -> WRITE -> IDLE       the way of a request
+ *           any of them -> WRITE -> DRAIN -> CLOSED     a refusal in the middle of one
+ *
+ * Threads: everything belongs to the loop thread except: `done` (its lock), `stops` (atomic), and
+ * an exchange between lane_push and its return through `done`, which is the lane's, save for its
+ * `connection` (the loop's always) and `cancelled` (atomic). */
+#ifndef TERCET_QUERY_SERVER_LOOP_H
+#define TERCET_QUERY_SERVER_LOOP_H
+
+#include <pthread.h>
+#include <uv.h>
+
+#include "query/server/http.h"
+#include "query/server/lane.h"
+#include "query/server/response.h"
+#include "query/server/router.h"
+
+enum connection_state {
+    CONNECTION_IDLE,   /* between requests */
+    CONNECTION_HEAD,   /* a request has begun */
+    CONNECTION_BODY,   /* its head is there */
+    CONNECTION_WORK,   /* its handler has it; bytes that come are kept for later */
+    CONNECTION_WRITE,  /* the answer did not fit into the socket at once */
+    CONNECTION_DRAIN,  /* answered and shut down, but the client was still sending */
+    CONNECTION_CLOSED, /* waits for libuv to let go of it */
+    CONNECTION_STATES_N,
+};
+
+struct connection {
+    uv_tcp_t tcp; /* data: this connection */
+    uv_shutdown_t shutdown;
+    struct server *server;
+    struct connection *previous, *next; /* in the list of its state */
+    enum connection_state state;
+    uint64_t deadline_ms; /* loop time; by it the state must have been left */
+    struct http_parser *parser;
+    struct exchange *exchange; /* NULL in IDLE, DRAIN and CLOSED */
+    struct buf pending;        /* read while a request was in work */
+    size_t write_queued;       /* bytes the client had not taken when it was last looked at */
+    size_t drained;            /* bytes thrown away in DRAIN */
+    bool reading, eof;
+    char peer[64];
+};
+
+/* Connections in one state all have the same time to leave it, so a list in order of entering is a
+ * list in order of deadlines: entering, leaving and finding the expired ones is O(1). */
+struct wait_list {
+    struct connection *first, *last;
+    uint32_t timeout_ms; /* 0: none */
+};
+
+struct exchange {
+    struct lane_job job; /* first: a lane hands back a pointer to it */
+    struct server *server;
+    struct connection *connection; /* NULL once the client is gone */
+    struct exchange *next;         /* in the free list or in `done` */
+    struct http_message message;
+    struct router_match match;
+    struct server_request request;
+    struct server_response response;
+    struct arena arena;
+    struct buf head_out;
+    uv_write_t write;
+    atomic_bool cancelled;
+    bool in_lane, writing;
+    bool complete;       /* the request came whole */
+    bool keep_alive;     /* the connection stays after this answer */
+    size_t body_counted; /* its part of server->bodies_bytes */
+    double begun_ms, queued_ms, started_ms, ended_ms;
+};
+
+struct server {
+    struct server_options options;
+    struct http_limits limits;
+    struct router *router;
+    struct lane *lanes[SERVER_LANES_N]; /* none for SERVER_LANE_LOOP */
+
+    uv_loop_t loop;
+    uv_tcp_t listener;
+    uv_timer_t tick;
+    uv_async_t done_async, stop_async;
+    uv_signal_t signals[2];
+    bool listener_open, handles_open, signals_open;
+
+    struct wait_list waits[CONNECTION_STATES_N];
+    size_t connections_n; /* until their sockets are released */
+    size_t jobs_n;        /* exchanges in lanes or in `done` */
+    size_t bodies_bytes;
+    struct exchange *free_exchanges;
+    size_t free_exchanges_n;
+
+    pthread_mutex_t done_lock;
+    struct exchange *done; /* answered by lanes, newest first */
+
+    atomic_int stops; /* server_stop calls */
+    int stops_seen;
+    bool stopping, hard;
+    uint64_t stop_deadline_ms;
+
+    char date[32];
+    char address[80];
+    char read_bytes[64 * 1024]; /* every read lands here and is used up before the next */
+};
+
+/* loop.c: ends the loop when a stop has nothing more to wait for */
+void server_finish_if_idle(struct server *server);
+
+/* connection.c: loop thread only */
+void connection_accept(struct server *server, uv_stream_t *listener);
+void connection_close(struct connection *connection);
+void connection_expire(struct connection *connection);
+void connection_work_done(struct exchange *exchange); /* back from its lane */
+
+/* exchange.c */
+struct exchange *exchange_take(struct server *server, struct connection *connection);
+void exchange_give_back(struct exchange *exchange);
+/* Fills request and match from the complete head. */
+void exchange_read_head(struct exchange *exchange);
+/* Calls the handler; on the lane's thread or, for SERVER_LANE_LOOP, on the loop's. */
+void exchange_run(struct exchange *exchange, size_t worker);
+/* Counts what came of the body; false when all bodies together are too much. */
+bool exchange_count_body(struct exchange *exchange);
+void exchange_log(const struct exchange *exchange);
+void exchange_pool_done(struct server *server);
+
+#endif

@@ -1,0 +1,195 @@
+/* server.h - an HTTP/1.1 server in front of handlers. It knows sockets, HTTP and threads; what a
+ * request means is the handlers' matter.
+ *
+ *     struct server_options options;
+ *     server_options_default(&options);
+ *     struct server_route routes[] = {
+ *         {SERVER_GET, "/health", health, NULL, SERVER_LANE_LOOP},
+ *         {SERVER_POST, "/v1/collections/{c}/search", search, service, SERVER_LANE_WORKERS},
+ *         {SERVER_POST, "/v1/collections/{c}/documents", put, service, SERVER_LANE_WRITER},
+ *     };
+ *     server_run(&options, routes, 3, &err);      returns when a stop is through
+ *
+ * Life of a request: the loop thread reads and parses it, finds its route as soon as the head is
+ * there (a bad one is refused before its body is read), and with the whole body in memory puts it
+ * in its lane's queue; a full queue answers 503 with Retry-After at once. A thread of the lane
+ * calls the handler; the answer goes back to the loop thread, which writes it. So a slow client
+ * costs a connection, never a worker. A connection has one request in work at a time; pipelined
+ * ones wait in the socket and are answered in order.
+ *
+ * What the server does by itself: keep-alive, chunked and sized bodies, Expect: 100-continue, HEAD
+ * through the GET route, 404, 405 with Allow, 400, 408, 413, 414, 417, 431, 503, 505. Every error
+ * it makes is {"error":{"code","message","field"}}, as server_response_error writes them.
+ *
+ * Stopping (SIGTERM, SIGINT, server_stop): closes the listening socket and idle connections,
+ * answers what is in flight (a head that is not whole within a second does not count), lets every
+ * lane finish its queue, and server_run returns. After stop_ms, or on a second signal, it drops
+ * what still waits in queues, marks running requests cancelled, closes every connection and returns
+ * as soon as the running handlers do; a third signal then meets the system's default action.
+ *
+ * Threads: server_run keeps the calling thread (the loop thread) and starts workers_n + 1 more.
+ * Handlers of SERVER_LANE_LOOP run on the loop thread and hold up everybody: microseconds only.
+ * The server never prints and never exits. It raises the process's soft limit of open files as
+ * far as connections_max needs and the hard limit allows. */
+#ifndef TERCET_QUERY_SERVER_SERVER_H
+#define TERCET_QUERY_SERVER_SERVER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/base/arena.h"
+#include "engine/base/buf.h"
+#include "engine/base/error.h"
+
+enum server_method {
+    SERVER_GET,
+    SERVER_HEAD, /* handlers of SERVER_GET see it; the server leaves the body out */
+    SERVER_POST,
+    SERVER_PUT,
+    SERVER_PATCH,
+    SERVER_DELETE,
+    SERVER_OPTIONS,
+    SERVER_METHOD_OTHER, /* well-formed, but no route can have it */
+};
+
+enum server_lane {
+    SERVER_LANE_LOOP,    /* on the loop thread; worker is 0 */
+    SERVER_LANE_WORKERS, /* the pool of query workers; worker is in 0..workers_n */
+    SERVER_LANE_WRITER,  /* one thread, first come first served; worker is 0 */
+    SERVER_LANES_N,
+};
+
+struct server_pair {
+    const char *name, *value;
+};
+
+/* Everything in a request is borrowed and lives until the handler returns. */
+struct server_request {
+    enum server_method method;
+    const char *path;  /* decoded, valid UTF-8 without control characters, begins with "/" */
+    const char *query; /* behind the "?", as sent; "" when there is none */
+    const struct server_pair *params; /* [params_n] the pattern's {..}, decoded and checked */
+    size_t params_n;
+    const struct server_pair *headers; /* [headers_n] names in lower case, values trimmed */
+    size_t headers_n;
+    const char *body; /* whole; a NUL stands behind it; "" when empty */
+    size_t body_len;
+    const char *peer;             /* "127.0.0.1:50412" */
+    struct arena *arena;          /* this request's own; reset when the answer is written */
+    const atomic_bool *cancelled; /* see server_request_cancelled */
+};
+
+/* "" or the value of a {name} of the route's pattern; asserts that the pattern has it. */
+const char *server_param(const struct server_request *request, const char *name);
+
+/* The first header of that name (given in lower case), or NULL. */
+const char *server_header(const struct server_request *request, const char *name);
+
+/* A member of the query string, percent- and plus-decoded into the arena; NULL when absent or not
+ * valid UTF-8. */
+const char *server_query(const struct server_request *request, const char *name);
+
+/* True once nobody waits for the answer (the connection broke) or a hard stop was asked for. A
+ * handler that runs long looks here between its steps and returns early. A client that only shut
+ * down its sending side still waits. */
+bool server_request_cancelled(const struct server_request *request);
+
+/* Room for what handlers add; the server's own headers are not counted. */
+enum { SERVER_RESPONSE_HEADERS_MAX = 16 };
+
+/* A handler fills it; it begins as 200, application/json, no body. */
+struct server_response {
+    int status;
+    const char *content_type; /* NULL: none. Lives until the answer is written: static or arena */
+    struct buf body;          /* the server's from here on: append to it, never release it */
+    const char *static_body;  /* instead of body: bytes that outlive the server, sent uncopied */
+    size_t static_len;
+    struct server_pair headers[SERVER_RESPONSE_HEADERS_MAX]; /* static or in the arena */
+    size_t headers_n;
+    struct arena *arena; /* the request's */
+};
+
+/* Copies both texts into the arena. The value must be visible ASCII and blanks (asserted): a line
+ * end taken from input would end the header. */
+void server_response_header(struct server_response *response, const char *name, const char *value);
+
+/* {"error":{"code","message","field"}}, replacing whatever body there was. `code` is a word for
+ * programs ("not_found"), the message a sentence for people, field the member or parameter that
+ * is wrong, or NULL. */
+void server_response_error(struct server_response *response, int status, const char *code,
+                           const char *field, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+
+/* The same from an error value: INVALID 400, NOT_FOUND 404, LIMIT 413, UNSUPPORTED 422, BUSY 503
+ * with Retry-After, STOPPED 503, the rest 500. */
+void server_response_failure(struct server_response *response, const struct error *err);
+
+/* `worker` is the calling thread's number within the route's lane: it indexes state that the
+ * lane's threads do not share. A handler must not keep anything of the request. */
+typedef void server_handler(void *context, size_t worker, const struct server_request *request,
+                            struct server_response *response);
+
+/* Patterns: "/v1/collections/{c}/documents/{id:text}". Segments are literal, {name} (matches
+ * [A-Za-z0-9_-]{1,64}, anything else is a 400 naming it) or {name:text} (1 to 512 bytes of decoded
+ * UTF-8, "%2F" included). Where several match, the one whose literal comes first wins. */
+struct server_route {
+    enum server_method method; /* SERVER_GET answers HEAD as well */
+    const char *pattern;
+    server_handler *handler;
+    void *context;
+    enum server_lane lane;
+};
+
+/* One line of an access log. Pointers live until the callback returns. */
+struct server_access {
+    const char *peer, *method, *target; /* target as sent; "" when the head was unreadable */
+    int status;
+    size_t bytes_in, bytes_out; /* bodies */
+    double total_ms;            /* first byte read to last byte given to the system */
+    double queue_ms, handler_ms;
+};
+
+struct server;
+
+struct server_options {
+    const char *listen; /* "127.0.0.1:8080", "[::1]:8080", "localhost:0"; port 0: any free one */
+    size_t workers_n;   /* query workers; 0: one for each core */
+
+    /* Waiting, not running, requests; one more is a 503. */
+    size_t workers_queue_max, writer_queue_max;
+
+    size_t connections_max;  /* one more gets a 503 and is closed */
+    size_t head_bytes_max;   /* request line and headers (431; the target alone 414) */
+    size_t headers_n_max;    /* 431 */
+    size_t body_bytes_max;   /* of one request (413) */
+    size_t bodies_bytes_max; /* of all requests at hand together (503) */
+
+    uint32_t idle_ms;  /* without a request: closed */
+    uint32_t head_ms;  /* from a request's first byte to the end of its headers (408) */
+    uint32_t body_ms;  /* from there to the end of its body (408) */
+    uint32_t write_ms; /* without the client taking a byte of its answer: closed */
+    uint32_t stop_ms;  /* a graceful stop may take this long */
+
+    bool handle_signals; /* SIGTERM and SIGINT stop; false leaves them alone */
+
+    /* All run on the loop thread and may be NULL. `listening` comes once, when clients can
+     * connect; the server pointer is good for server_stop until server_run returns. */
+    void (*listening)(void *context, struct server *server, const char *address);
+    void (*access)(void *context, const struct server_access *access);
+    void *context;
+};
+
+void server_options_default(struct server_options *options);
+
+/* Serves until stopped; true after a graceful or a hard stop.
+ * ERROR_INVALID: an option or a pattern; ERROR_IO: the address cannot be bound, no threads.
+ * `routes` and what it points to are borrowed until it returns. */
+bool server_run(const struct server_options *options, const struct server_route *routes,
+                size_t routes_n, struct error *err);
+
+/* Asks for a graceful stop; the second call for a hard one. Any thread, and signal handlers. */
+void server_stop(struct server *server);
+
+#endif

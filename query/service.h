@@ -1,0 +1,48 @@
+/* service.h - collections behind HTTP: which route asks which index what.
+ *
+ * A collection is an index folder inside the data folder; its name is the folder's. Searching and
+ * reading are done here. Writing is not: query never writes an index, so the program hands in a
+ * service_writer that does (tools/serve.c gives it ingest).
+ * Threads: handlers run on the server's lanes. Collections are opened once and stay open until
+ * service_close; each query worker has its own searcher for each collection. */
+#ifndef TERCET_SERVICE_H
+#define TERCET_SERVICE_H
+
+#include "engine/base/json.h"
+#include "index/index.h"
+#include "query/server/server.h"
+
+struct model;
+struct service;
+
+/* What writes. Both are called on the writer lane only, one at a time. */
+struct service_writer {
+    void *context;
+    /* Makes an empty collection in that folder, for documents encoded with the service's model. */
+    bool (*create)(void *context, const char *folder, struct index **out, struct error *err);
+    /* Stores documents (a JSON array, NDJSON, or one object) and returns when they are on disk.
+     * *answer_out: {"stored":n,"unchanged":n,"failed":n,"rows":[..]}; the caller releases it. */
+    bool (*put)(void *context, struct index *index, const struct model *model, const char *body,
+                size_t body_len, struct arena *arena, struct json **answer_out, struct error *err);
+};
+
+struct service_options {
+    const char *data; /* the folder of collections; must exist */
+    const struct model
+        *model;       /* for new collections, and for those that were made with it; borrowed */
+    size_t workers_n; /* as many as the server has */
+    struct service_writer writer;
+    /* Searches offered on the page for a collection without hits yet; NULL-terminated, or NULL. */
+    const char *const *examples;
+};
+
+/* Opens every collection in the data folder for writing. */
+bool service_open(const struct service_options *options, struct service **out, struct error *err);
+
+/* After server_run has returned. */
+void service_close(struct service *service);
+
+/* Borrowed until service_close. */
+const struct server_route *service_routes(const struct service *service, size_t *n_out);
+
+#endif
