@@ -1,0 +1,10 @@
+/* commands.h - the program's sub-commands, one file each. */
+#ifndef TERCET_COMMANDS_H
+#define TERCET_COMMANDS_H
+
+#include "tools/options.h"
+
+extern const struct command command_demo, command_encode, command_eval, command_info,
+    command_ingest, command_search, command_serve, command_tokenize;
+
+#endif

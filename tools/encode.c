@@ -1,0 +1,194 @@
+/* tercet encode - the three representations of each line of input, a JSON line each. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "engine/base/mem.h"
+#include "engine/base/pool.h"
+#include "engine/encoder.h"
+#include "engine/model.h"
+#include "engine/tokenizer/tokenizer.h"
+#include "tools/commands.h"
+#include "tools/lines.h"
+
+/* Lines encoded together: enough to fill the cores, few enough that output flows. */
+enum { BATCH_LINES = 64 };
+
+struct encode_settings {
+    struct model_options model;
+    const char *precision, *instruction;
+    bool query, dense, sparse, multi, json;
+    uint32_t length_max, threads;
+};
+
+static unsigned modes_of(const struct encode_settings *settings) {
+    unsigned modes = (settings->dense ? ENCODE_DENSE : 0u) |
+                     (settings->sparse ? ENCODE_LEXICAL : 0u) |
+                     (settings->multi ? ENCODE_MULTI : 0u);
+    return modes ? modes : ENCODE_ALL;
+}
+
+/* {"<token id>": weight}, or {"<word>": count} where the model has no sparse head. */
+static struct json *lexical_json(const struct lexical *lexical) {
+    struct json *json = json_new_object();
+    char id[16];
+    for (size_t i = 0; i < lexical->n; i++) {
+        const struct lexical_term *term = &lexical->terms[i];
+        snprintf(id, sizeof id, "%u", term->id);
+        json_add_number(json, term->word ? term->word : id, (double)term->weight);
+    }
+    return json;
+}
+
+static void add_encoding(struct json *row, const struct encoding *encoding,
+                         const struct model_info *info, unsigned modes) {
+    if (modes & ENCODE_DENSE)
+        json_add_floats(row, "dense", encoding->dense, info->dense_dim);
+    if (modes & ENCODE_LEXICAL)
+        json_add(row, "sparse", lexical_json(&encoding->lexical));
+    if (modes & ENCODE_MULTI) {
+        struct json *multi = json_new_array();
+        for (size_t i = 0; i < encoding->multi_n; i++)
+            json_push(multi,
+                      json_new_floats(encoding->multi + i * info->multi_dim, info->multi_dim));
+        json_add(row, "multi", multi);
+    }
+    json_add_number(row, "tokens", encoding->tokens_n);
+}
+
+struct batch {
+    struct input_line lines[BATCH_LINES];
+    struct encoder_text texts[BATCH_LINES];
+    size_t n, line_number;
+};
+
+static bool line_text(const struct input_line *line, struct encoder_text *out, struct error *err) {
+    *out = (struct encoder_text){.text = line->text, .len = line->len};
+    if (!line->json)
+        return true;
+    const struct json *text = json_get(line->json, "text");
+    if (json_kind_of(text) != JSON_KIND_STRING)
+        return error_set(err, ERROR_INVALID, "standard input:%zu: \"text\" must be a string",
+                         line->number);
+    out->text = json_string_of(text, &out->len);
+    return true;
+}
+
+/* Fills the batch; bad lines are reported and left out. False once the input has ended. */
+static bool batch_read(struct batch *batch, int *status) {
+    struct error err;
+    batch->n = 0;
+    while (batch->n < BATCH_LINES) {
+        struct input_line *line = &batch->lines[batch->n];
+        line->number = batch->line_number++;
+        if (!input_next(line, &err))
+            return false;
+        if (err.code == ERROR_NONE && line_text(line, &batch->texts[batch->n], &err))
+            batch->n++;
+        else
+            *status = command_failed(&err);
+    }
+    return true;
+}
+
+static void batch_print(const struct batch *batch, const struct encoding *encodings,
+                        const struct model_info *info, unsigned modes, struct buf *out) {
+    for (size_t i = 0; i < batch->n; i++) {
+        struct json *row = json_new_object();
+        const struct json *id = json_get(batch->lines[i].json, "id");
+        if (id)
+            json_add(row, "id", json_copy_of(id));
+        add_encoding(row, &encodings[i], info, modes);
+        buf_clear(out);
+        json_print(row, out);
+        puts(out->data);
+        json_release(row);
+    }
+}
+
+static int encode_stream(struct encoder *encoder, const struct model_info *info, unsigned modes) {
+    struct batch *batch = mem_zalloc(1, sizeof *batch);
+    struct arena arena = {0};
+    struct buf out = {0};
+    struct encoding encodings[BATCH_LINES];
+    struct error err;
+    int status = EXIT_DONE;
+    for (bool more = true; more;) {
+        more = batch_read(batch, &status);
+        if (!encoder_encode(encoder, batch->texts, batch->n, &arena, encodings, &err)) {
+            status = command_failed(&err);
+            break;
+        }
+        batch_print(batch, encodings, info, modes, &out);
+        arena_reset(&arena);
+    }
+    for (size_t i = 0; i < BATCH_LINES; i++)
+        input_done(&batch->lines[i]);
+    buf_done(&out);
+    arena_done(&arena);
+    free(batch);
+    return status;
+}
+
+static int encode(const struct encode_settings *settings) {
+    struct error err;
+    struct model *model = NULL;
+    struct encoder *encoder = NULL;
+    struct pool *pool = NULL;
+    int status = EXIT_FAILED;
+    if (!model_open(&settings->model, &model, &err))
+        return command_failed(&err);
+    const struct model_info *info = model_info(model);
+    struct encoder_options options = {
+        .modes = modes_of(settings),
+        .instruction = settings->instruction ? settings->instruction
+                       : settings->query     ? info->query_instruction
+                                             : NULL,
+        .length_max = settings->length_max,
+    };
+    pool = pool_open(settings->threads);
+    if (encoder_open(model, pool, &options, &encoder, &err))
+        status = encode_stream(encoder, info, options.modes);
+    else
+        command_failed(&err);
+    encoder_close(encoder);
+    pool_close(pool);
+    model_close(model);
+    return status;
+}
+
+static int run(int argc, char **argv) {
+    struct encode_settings settings = {0};
+    const struct option table[] = {
+        {"model", OPTION_TEXT, &settings.model.name, "M", "folder or name of a model", 0, 0, 'm'},
+        {"precision", OPTION_TEXT, &settings.precision, "P", "auto or f32", 0, 0, 0},
+        {"query", OPTION_FLAG, &settings.query, NULL,
+         "texts are queries: the model's instruction is put in front", 0, 0, 0},
+        {"instruction", OPTION_TEXT, &settings.instruction, "TEXT", "put TEXT in front instead", 0,
+         0, 0},
+        {"dense", OPTION_FLAG, &settings.dense, NULL, "the dense vector (default: all three)", 0, 0,
+         0},
+        {"sparse", OPTION_FLAG, &settings.sparse, NULL, "the lexical weights", 0, 0, 0},
+        {"multi", OPTION_FLAG, &settings.multi, NULL, "the token vectors", 0, 0, 0},
+        {"max-length", OPTION_NUMBER, &settings.length_max, "N", "at most N tokens", 3, 1u << 20,
+         0},
+        {"threads", OPTION_NUMBER, &settings.threads, "N", "cores to use (default: all)", 1, 1024,
+         0},
+        {"json", OPTION_FLAG, &settings.json, NULL, "JSON lines (always so)", 0, 0, 0},
+        {0},
+    };
+    size_t words_n;
+    int status = options_parse(&command_encode, table, argc, argv, &words_n);
+    if (status >= 0)
+        return status;
+    if (words_n)
+        return options_wrong(&command_encode, "unexpected \"%s\": texts come on standard input",
+                             argv[0]);
+    struct error err;
+    if (settings.precision &&
+        !model_precision_parse(settings.precision, &settings.model.precision, &err))
+        return options_wrong(&command_encode, "%s", err.message);
+    return encode(&settings);
+}
+
+const struct command command_encode = {
+    "encode", "< texts", "dense, sparse and multi-vectors of each line of input", run};

@@ -1,0 +1,36 @@
+/* ingest_job.h - an ingest as a person runs it: opens or makes the index, shows progress, reports
+ * bad rows on stderr, stops well on SIGINT and SIGTERM. What ingest, eval and demo share. */
+#ifndef TERCET_INGEST_JOB_H
+#define TERCET_INGEST_JOB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/base/error.h"
+
+struct index;
+struct model;
+
+struct ingest_job {
+    const char *folder;       /* of the index */
+    const char *const *paths; /* [paths_n] files and folders */
+    size_t paths_n;
+    const char *analyzer; /* for a new index; NULL: the model's */
+    uint32_t length_max;  /* for a new index; 0: the model's */
+    uint32_t threads;     /* 0: all cores */
+    bool json;            /* progress and summary as JSON lines instead */
+};
+
+struct ingest_totals {
+    size_t documents_n; /* alive in the index afterwards */
+    size_t bad_n;
+    double seconds, tokens_per_s;
+};
+
+/* On success the index is open for writing and the caller closes it. ERROR_STOPPED when a signal
+ * ended it early: everything up to then is committed. */
+bool ingest_job_run(const struct ingest_job *job, const struct model *model,
+                    struct index **index_out, struct ingest_totals *totals_out, struct error *err);
+
+#endif

@@ -1,0 +1,144 @@
+/* tercet search - one question to one index, from the command line. */
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/model.h"
+#include "query/answer.h"
+#include "query/search.h"
+#include "tools/commands.h"
+#include "tools/search_options.h"
+
+struct search_settings {
+    struct search_request request;
+    struct model_options model;
+    const char *index;
+    bool json;
+};
+
+/* Columns of text shown of a passage on a terminal. */
+enum { SNIPPET_BYTES = 240 };
+
+/* The beginning of a text on one line, cut at a character's end. */
+static void print_snippet(const char *text, size_t len) {
+    size_t shown = len < SNIPPET_BYTES ? len : SNIPPET_BYTES;
+    while (shown < len && shown > 0 && ((unsigned char)text[shown] & 0xc0) == 0x80)
+        shown--;
+    fputs("   ", stdout);
+    for (size_t i = 0; i < shown; i++)
+        putchar((unsigned char)text[i] < ' ' ? ' ' : text[i]);
+    puts(shown < len ? " ..." : "");
+}
+
+static void print_scores(const struct fuse_candidate *scores, unsigned modes) {
+    fputs("  ", stdout);
+    for (int mode = 0; mode < FUSE_MODES_N; mode++)
+        if (modes & (1u << mode))
+            printf(" %s %.4f (#%u)", fuse_mode_name((enum fuse_mode)mode),
+                   (double)scores->raw[mode], scores->rank[mode]);
+    putchar('\n');
+}
+
+static void print_explanation(const struct search_hit *hit, unsigned modes) {
+    const struct search_explanation *why = &hit->explanation;
+    fputs("   score =", stdout);
+    for (int mode = 0, shown = 0; mode < FUSE_MODES_N; mode++)
+        if (modes & (1u << mode))
+            printf("%s %+.4f (%s)", shown++ ? " " : "", (double)hit->scores.contribution[mode],
+                   fuse_mode_name((enum fuse_mode)mode));
+    putchar('\n');
+    for (size_t i = 0; i < why->terms_n; i++)
+        printf("%s%s %.3f%s", i == 0 ? "   terms: " : ", ", why->terms[i].text,
+               (double)why->terms[i].share, i + 1 == why->terms_n ? "\n" : "");
+    for (size_t i = 0; i < why->matches_n; i++)
+        printf("%s%s~%s %.3f%s", i == 0 ? "   tokens: " : ", ", why->matches[i].query_token,
+               why->matches[i].passage_token, (double)why->matches[i].product,
+               i + 1 == why->matches_n ? "\n" : "");
+}
+
+static void print_result(const struct search_result *result, bool explain) {
+    for (size_t i = 0; i < result->hits_n; i++) {
+        const struct search_hit *hit = &result->hits[i];
+        const struct document *document = &hit->document;
+        printf("%zu. %s  [%s]  %.4f\n", i + 1, document->title_len ? document->title : "(no title)",
+               document->key, (double)hit->scores.score);
+        print_snippet(document->text, document->text_len);
+        print_scores(&hit->scores, result->plan.modes);
+        if (explain)
+            print_explanation(hit, result->plan.modes);
+    }
+    if (result->hits_n == 0)
+        puts("nothing found");
+    printf("%zu of %zu candidates in %.1f ms (encode %.1f, retrieve %.1f, score %.1f, fuse %.1f, "
+           "fetch %.1f), fused by %s\n",
+           result->hits_n, result->candidates_n, result->timing.total_ms, result->timing.encode_ms,
+           result->timing.retrieve_ms, result->timing.score_ms, result->timing.fuse_ms,
+           result->timing.fetch_ms, fuse_method_name(result->plan.method));
+}
+
+static void print_json(const struct search_result *result) {
+    struct buf out = {0};
+    struct json *answer = answer_json(result);
+    json_print(answer, &out);
+    puts(out.data);
+    json_release(answer);
+    buf_done(&out);
+}
+
+static int search(const struct search_settings *settings) {
+    struct error err;
+    struct index *index = NULL;
+    struct model *model = NULL;
+    struct searcher *searcher = NULL;
+    struct arena arena = {0};
+    struct search_result result;
+    struct model_options model_options = settings->model;
+    bool ok = index_open(settings->index, INDEX_READ, &index, &err);
+    if (ok && !model_options.name)
+        model_options.name = index_settings_of(index)->model;
+    ok = ok && model_open(&model_options, &model, &err) &&
+         searcher_open(index, model, &searcher, &err) &&
+         search_run(searcher, &settings->request, &arena, &result, &err);
+    if (ok && settings->json)
+        print_json(&result);
+    else if (ok)
+        print_result(&result, settings->request.explain);
+    else
+        command_failed(&err);
+    arena_done(&arena);
+    searcher_close(searcher);
+    model_close(model);
+    index_close(index);
+    return ok ? EXIT_DONE : EXIT_FAILED;
+}
+
+static int run(int argc, char **argv) {
+    struct search_settings settings = {0};
+    struct search_options words = {0};
+    const struct option table[] = {
+        {"k", OPTION_NUMBER, &settings.request.k, "N", "hits to show (default: 10)", 1,
+         SEARCH_K_MAX, 'k'},
+        {"model", OPTION_TEXT, &settings.model.name, "M",
+         "where the collection's model is (default: as ingested)", 0, 0, 'm'},
+        SEARCH_OPTION_ROWS(words, settings.request),
+        {"explain", OPTION_FLAG, &settings.request.explain, NULL,
+         "show the terms and tokens behind each score", 0, 0, 0},
+        {"json", OPTION_FLAG, &settings.json, NULL, "one JSON object", 0, 0, 0},
+        {0},
+    };
+    struct error err;
+    size_t words_n;
+    int status = options_parse(&command_search, table, argc, argv, &words_n);
+    if (status >= 0)
+        return status;
+    if (words_n != 2)
+        return options_wrong(&command_search, "an index and a query are needed, found %zu words%s",
+                             words_n, words_n > 2 ? " (put the query in quotes)" : "");
+    settings.index = argv[0];
+    settings.request.query = argv[1];
+    settings.request.query_len = strlen(argv[1]);
+    if (!search_options_apply(&words, &settings.request, &settings.model, &err))
+        return options_wrong(&command_search, "%s", err.message);
+    return search(&settings);
+}
+
+const struct command command_search = {"search", "INDEX QUERY", "asks an index a question", run};

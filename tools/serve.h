@@ -1,0 +1,28 @@
+/* serve.h - a server over a folder of collections, until a signal ends it: what serve and demo
+ * share. */
+#ifndef TERCET_SERVE_H
+#define TERCET_SERVE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/base/error.h"
+
+struct model;
+
+struct serve_settings {
+    const char *data;   /* folder of collections; made when missing */
+    const char *listen; /* "127.0.0.1:8080" */
+    const struct model *model;
+    uint32_t threads;            /* query workers; 0: one a core */
+    const char *const *examples; /* searches to try, NULL-terminated; or NULL */
+};
+
+/* The folder when none is given: $TERCET_HOME/data, or ~/.tercet/data. */
+void serve_default_data(char *out, size_t out_size);
+
+/* Prints the address to stdout once clients can connect, and returns after a graceful stop. */
+bool serve_run(const struct serve_settings *settings, struct error *err);
+
+#endif

@@ -1,0 +1,180 @@
+#include "tools/serve_writer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/mem.h"
+#include "engine/base/pool.h"
+#include "engine/model.h"
+#include "ingest/pipeline.h"
+
+/* Rows of one request. A body of 32 MiB holds at most so many that say anything. */
+enum { ROWS_MAX = 1 << 20 };
+
+/* One ingest for each collection that was written to, kept: it holds an encoder's scratch. */
+struct open_ingest {
+    struct index *index;
+    struct ingest *ingest;
+};
+
+struct serve_writer {
+    const struct model *model;
+    struct pool *pool;
+    struct open_ingest *open; /* [open_n] */
+    size_t open_n;
+};
+
+bool serve_writer_open(const struct model *model, struct serve_writer **out, struct error *err) {
+    struct serve_writer *writer = mem_zalloc(1, sizeof *writer);
+    (void)err;
+    writer->model = model;
+    writer->pool = pool_open(0);
+    *out = writer;
+    return true;
+}
+
+void serve_writer_close(struct serve_writer *writer) {
+    if (!writer)
+        return;
+    for (size_t i = 0; i < writer->open_n; i++)
+        ingest_close(writer->open[i].ingest);
+    free(writer->open);
+    pool_close(writer->pool);
+    free(writer);
+}
+
+bool serve_writer_create(void *context, const char *folder, struct index **out, struct error *err) {
+    struct serve_writer *writer = context;
+    return ingest_open_index(folder, model_info(writer->model), NULL, 0, out, err);
+}
+
+static struct ingest *ingest_of(struct serve_writer *writer, struct index *index,
+                                struct error *err) {
+    struct ingest *ingest;
+    for (size_t i = 0; i < writer->open_n; i++)
+        if (writer->open[i].index == index)
+            return writer->open[i].ingest;
+    if (!ingest_open(index, writer->model, writer->pool, &ingest, err))
+        return NULL;
+    writer->open = mem_realloc(writer->open, writer->open_n + 1, sizeof *writer->open);
+    writer->open[writer->open_n++] = (struct open_ingest){index, ingest};
+    return ingest;
+}
+
+/* ---- a body's rows ---- */
+
+struct body {
+    struct arena *arena;
+    struct row *rows; /* [rows_n] those that can be ingested */
+    size_t rows_n, rows_cap;
+    struct json *verdicts;     /* one for each row of the body, in its order */
+    const struct json **slots; /* [rows_n] the verdict of rows[i] */
+    size_t failed_n;
+};
+
+static void body_add(struct body *body, const struct json *json, const struct error *parse_err) {
+    struct json *verdict = json_new_object();
+    struct error err = parse_err ? *parse_err : (struct error){0};
+    struct row row;
+    json_push(body->verdicts, verdict);
+    if (parse_err || !row_from_json(json, body->arena, &row, &err)) {
+        json_add_string(verdict, "status", "failed");
+        json_add_string(verdict, "error", err.message);
+        body->failed_n++;
+        return;
+    }
+    if (body->rows_n == body->rows_cap) {
+        body->rows_cap = body->rows_cap ? 2 * body->rows_cap : 64;
+        body->rows = mem_realloc(body->rows, body->rows_cap, sizeof *body->rows);
+        body->slots = mem_realloc(body->slots, body->rows_cap, sizeof *body->slots);
+    }
+    json_add(verdict, "id", json_new_string(row.key, row.key_len));
+    body->rows[body->rows_n] = row;
+    body->slots[body->rows_n++] = verdict;
+}
+
+/* A JSON array, or one object. */
+static void read_whole(struct body *body, const struct json *json) {
+    if (json_kind_of(json) != JSON_KIND_ARRAY)
+        body_add(body, json, NULL);
+    else
+        for (size_t i = 0; i < json_count(json); i++)
+            body_add(body, json_at(json, i), NULL);
+}
+
+static void read_lines(struct body *body, const char *text, size_t len) {
+    const char *end = text + len;
+    for (size_t number = 1; text < end; number++) {
+        const char *stop = memchr(text, '\n', (size_t)(end - text));
+        const char *next = stop ? stop + 1 : end;
+        size_t line_len = (size_t)((stop ? stop : end) - text);
+        struct error err;
+        if (strspn(text, " \t\r") < line_len) {
+            struct json *json = json_parse(text, line_len, &err);
+            if (!json)
+                error_wrap(&err, "line %zu: ", number);
+            body_add(body, json, json ? NULL : &err);
+            json_release(json);
+        }
+        text = next;
+    }
+}
+
+static bool body_read(struct body *body, const char *text, size_t len, struct error *err) {
+    size_t blank = strspn(text, " \t\r\n");
+    if (blank >= len)
+        return error_set(err, ERROR_INVALID,
+                         "no document: send a JSON array, or a JSON object a line");
+    struct json *whole = json_parse(text, len, err);
+    if (!whole && text[blank] == '[')
+        return false;
+    if (whole)
+        read_whole(body, whole);
+    else
+        read_lines(body, text, len);
+    json_release(whole);
+    if (json_count(body->verdicts) > ROWS_MAX)
+        return error_set(err, ERROR_LIMIT, "more than %d rows in one request", ROWS_MAX);
+    return true;
+}
+
+/* ---- put ---- */
+
+static struct json *answer_make(struct body *body, const struct ingest_verdict *verdicts) {
+    static const char *const names[] = {"stored", "unchanged", "failed"};
+    size_t counts[3] = {0, 0, body->failed_n};
+    for (size_t i = 0; i < body->rows_n; i++) {
+        struct json *verdict = (struct json *)(uintptr_t)body->slots[i];
+        json_add_string(verdict, "status", names[verdicts[i].outcome]);
+        if (verdicts[i].outcome == INGEST_BAD)
+            json_add_string(verdict, "error", verdicts[i].err.message);
+        counts[verdicts[i].outcome]++;
+    }
+    struct json *answer = json_new_object();
+    for (size_t i = 0; i < 3; i++)
+        json_add_number(answer, names[i], (double)counts[i]);
+    json_add(answer, "rows", body->verdicts);
+    body->verdicts = NULL;
+    return answer;
+}
+
+bool serve_writer_put(void *context, struct index *index, const struct model *model,
+                      const char *text, size_t text_len, struct arena *arena,
+                      struct json **answer_out, struct error *err) {
+    struct serve_writer *writer = context;
+    struct body body = {.arena = arena, .verdicts = json_new_array()};
+    (void)model;
+    struct ingest *ingest = ingest_of(writer, index, err);
+    bool ok = ingest && body_read(&body, text, text_len, err);
+    if (ok) {
+        struct ingest_verdict *verdicts = mem_zalloc(body.rows_n, sizeof *verdicts);
+        ok = ingest_rows(ingest, body.rows, body.rows_n, verdicts, err);
+        if (ok)
+            *answer_out = answer_make(&body, verdicts);
+        free(verdicts);
+    }
+    json_release(body.verdicts);
+    free(body.rows);
+    free(body.slots);
+    return ok;
+}
