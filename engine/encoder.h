@@ -7,7 +7,9 @@
  *   lexical  relu(sparse_linear(h)), the maximum per token id, specials left out; without the head,
  *            counted words or ids for BM25 (lexical.h)
  *   multi    colbert_linear(h), or h itself without the head, of every token but the first,
- *            L2-normalised; tokens of a query's instruction are left out
+ *            L2-normalised
+ * An instruction stands in front of the text for the dense vector only: with one, a text goes
+ * through the model twice, unless only dense or nothing but the others is asked for.
  * Threads: an encoder is a session: one thread calls it at a time. Its pool spreads the work of a
  * batch. The model is shared and must outlive it. */
 #ifndef TERCET_ENCODER_H
@@ -29,7 +31,7 @@ enum { ENCODE_DENSE = 1, ENCODE_LEXICAL = 2, ENCODE_MULTI = 4, ENCODE_ALL = 7 };
 
 struct encoder_options {
     unsigned modes;          /* ENCODE_... */
-    const char *instruction; /* put in front of each text; NULL or "": none */
+    const char *instruction; /* put in front for the dense vector; NULL or "": none */
     uint32_t length_max;     /* tokens, specials included; 0: the model's own limit */
     const char *analyzer;    /* "head", "words:en", "model"; NULL: the model's default */
 };
@@ -41,13 +43,13 @@ struct encoder_text {
 
 /* Everything lies in the arena given to encoder_encode. */
 struct encoding {
-    uint32_t tokens_n;  /* that went through the model, specials and instruction included */
+    uint32_t tokens_n;  /* that went through the model, specials and instruction included, in all */
     const float *dense; /* [dense_dim], or NULL when not asked for */
     struct lexical lexical;
     const float *multi; /* [multi_n, multi_dim] row-major */
     uint32_t multi_n;
-    /* For each multi-vector, its token's byte range in the text (the instruction not counted;
-     * [0, 0] for the closing special token). [multi_n] */
+    /* For each multi-vector, its token's byte range in the text; [0, 0] for the closing special
+     * token. [multi_n] */
     const struct token_range *multi_ranges;
 };
 
@@ -60,5 +62,9 @@ void encoder_close(struct encoder *encoder);
  * length and some thousands of tokens in all. */
 bool encoder_encode(struct encoder *encoder, const struct encoder_text *texts, size_t n,
                     struct arena *arena, struct encoding *out, struct error *err);
+
+/* The same for some of the modes that the encoder was opened with. */
+bool encoder_encode_modes(struct encoder *encoder, unsigned modes, const struct encoder_text *texts,
+                          size_t n, struct arena *arena, struct encoding *out, struct error *err);
 
 #endif

@@ -125,8 +125,8 @@ static void vectors_have_length_one(void) {
     arena_done(&arena);
 }
 
-/* The instruction changes the vectors, and leaves neither vectors nor terms of its own. */
-static void instruction_is_left_out(void) {
+/* The instruction changes the dense vector, and nothing else. */
+static void instruction_is_for_dense_only(void) {
     const char *instruction = model_info(model)->query_instruction;
     struct arena arena = {0};
     struct encoding bare[TEXTS_N], told[TEXTS_N], by_hand;
@@ -136,7 +136,7 @@ static void instruction_is_left_out(void) {
     CHECK_OK(encoder_encode(plain, texts, TEXTS_N, &arena, bare, &err), err);
     CHECK_OK(encoder_encode(query, texts, TEXTS_N, &arena, told, &err), err);
     for (size_t i = 0; i < TEXTS_N; i++) {
-        CHECK_EQUAL(told[i].tokens_n, bare[i].tokens_n + 8);
+        CHECK_EQUAL(told[i].tokens_n, 2 * bare[i].tokens_n + 8);
         CHECK_EQUAL(told[i].multi_n, bare[i].multi_n);
         CHECK_EQUAL(told[i].lexical.n, bare[i].lexical.n);
         CHECK(difference(told[i].dense, bare[i].dense, 384) > 1e-3);
@@ -144,12 +144,21 @@ static void instruction_is_left_out(void) {
             CHECK_EQUAL(told[i].multi_ranges[t].begin, bare[i].multi_ranges[t].begin);
             CHECK_EQUAL(told[i].multi_ranges[t].end, bare[i].multi_ranges[t].end);
         }
+        CHECK(difference(told[i].multi, bare[i].multi, (size_t)bare[i].multi_n * 384) < 1e-5);
     }
     char joined[256];
     int len = snprintf(joined, sizeof joined, "%s%s", instruction, texts[1].text);
     struct encoder_text text = {joined, (size_t)len};
     CHECK_OK(encoder_encode(plain, &text, 1, &arena, &by_hand, &err), err);
     CHECK(difference(by_hand.dense, told[1].dense, 384) < 1e-5);
+    struct encoding some;
+    CHECK_OK(encoder_encode_modes(query, ENCODE_DENSE, texts + 1, 1, &arena, &some, &err), err);
+    CHECK(difference(some.dense, told[1].dense, 384) < 1e-5);
+    CHECK(!some.multi && some.lexical.n == 0);
+    CHECK_EQUAL(some.tokens_n, bare[1].tokens_n + 8);
+    CHECK_OK(encoder_encode_modes(query, ENCODE_LEXICAL, texts + 1, 1, &arena, &some, &err), err);
+    CHECK_EQUAL(some.tokens_n, 0); /* words need no model */
+    CHECK_EQUAL(some.lexical.n, bare[1].lexical.n);
     encoder_close(plain);
     encoder_close(query);
     arena_done(&arena);
@@ -212,7 +221,7 @@ int main(int argc, char **argv) {
     precisions_have_names();
     batch_does_not_matter();
     vectors_have_length_one();
-    instruction_is_left_out();
+    instruction_is_for_dense_only();
     long_text_is_cut_for_the_model_only();
     options_are_checked();
     model_close(model);

@@ -35,12 +35,12 @@ static void sparse_of(const struct lexical *lexical, struct snapshot *snapshot, 
     query->sparse = (struct sparse_vector){.ids = ids, .weights = weights, .n = n};
 }
 
-bool query_encode(struct encoder *encoder, const struct index_settings *settings,
+bool query_encode(struct encoder *encoder, unsigned modes, const struct index_settings *settings,
                   struct snapshot *snapshot, const char *text, size_t len, struct arena *arena,
                   struct query *out, struct error *err) {
     struct encoder_text input = {.text = text, .len = len};
     struct encoding encoding;
-    if (!encoder_encode(encoder, &input, 1, arena, &encoding, err))
+    if (!encoder_encode_modes(encoder, modes, &input, 1, arena, &encoding, err))
         return false;
     struct query query = {
         .text = text,
@@ -51,7 +51,7 @@ bool query_encode(struct encoder *encoder, const struct index_settings *settings
         .multi_ranges = encoding.multi_ranges,
         .passage_length_max = settings->length_max,
     };
-    if (settings->lexical != INDEX_LEXICAL_NONE)
+    if (modes & ENCODE_LEXICAL)
         sparse_of(&encoding.lexical, snapshot, arena, &query);
     *out = query;
     return true;

@@ -19,8 +19,9 @@ struct query {
     uint32_t passage_length_max; /* tokens that passages were cut to; 0: the model's limit */
 };
 
-/* Words are looked up in the snapshot's dictionary; those that no document says are left out. */
-bool query_encode(struct encoder *encoder, const struct index_settings *settings,
+/* Words are looked up in the snapshot's dictionary; those that no document says are left out.
+ * modes: the ENCODE_... that will be compared; the others stay empty. */
+bool query_encode(struct encoder *encoder, unsigned modes, const struct index_settings *settings,
                   struct snapshot *snapshot, const char *text, size_t len, struct arena *arena,
                   struct query *out, struct error *err);
 

@@ -27,6 +27,12 @@ unsigned search_modes_of(const struct index_settings *settings) {
     return modes;
 }
 
+static unsigned encoder_modes_of(unsigned modes) {
+    return (modes & 1u << FUSE_DENSE ? ENCODE_DENSE : 0u) |
+           (modes & 1u << FUSE_SPARSE ? ENCODE_LEXICAL : 0u) |
+           (modes & 1u << FUSE_MULTI ? ENCODE_MULTI : 0u);
+}
+
 bool searcher_open(struct index *index, const struct model *model, struct searcher **out,
                    struct error *err) {
     const struct index_settings *settings = index_settings_of(index);
@@ -38,7 +44,7 @@ bool searcher_open(struct index *index, const struct model *model, struct search
                          index_folder(index), settings->model, settings->fingerprint, info->name,
                          info->fingerprint);
     struct encoder_options options = {
-        .modes = ENCODE_ALL,
+        .modes = encoder_modes_of(search_modes_of(settings)),
         .instruction = settings->instruction,
         .length_max = settings->length_max,
         .analyzer = settings->analyzer,
@@ -182,14 +188,15 @@ static bool run_in_snapshot(struct searcher *searcher, struct snapshot *snapshot
     size_t k = request->k ? request->k : SEARCH_K_DEFAULT;
     size_t wanted = request->candidates ? request->candidates : SEARCH_CANDIDATES_DEFAULT;
     unsigned retrieving = retrieving_modes(result->plan.modes, search_modes_of(settings));
+    unsigned encoded = encoder_modes_of(result->plan.modes | retrieving);
     struct search_timing *timing = &result->timing;
     struct fuse_candidate *candidates;
     struct query query;
     uint32_t *docids;
     size_t n;
     double began = clock_now_ms(), mark = began;
-    if (!query_encode(searcher->encoder, settings, snapshot, request->query, request->query_len,
-                      arena, &query, err))
+    if (!query_encode(searcher->encoder, encoded, settings, snapshot, request->query,
+                      request->query_len, arena, &query, err))
         return false;
     timing->encode_ms = lap_ms(&mark);
     if (!retrieve(snapshot, &query, retrieving, wanted < k ? k : wanted, request->exact, arena,

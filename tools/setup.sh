@@ -2,7 +2,7 @@
 # setup.sh - from a fresh clone to a running Tercet, with one command.
 # Usage:
 #   tools/setup.sh deps           install what Tercet needs, then build it in build/
-#   tools/setup.sh demo [ARG...]  deps, then build/tercet demo ARG...
+#   tools/setup.sh demo [ARG...]  deps, then build/tercet demo ARG... (its data: the cache)
 #   tools/setup.sh test           deps, then every test: gcc, clang, sanitizers
 #
 #   TERCET_CACHE=DIR              keeps the libraries built here (default: .cache in the project)
@@ -351,6 +351,6 @@ os_codename=$(os_release VERSION_CODENAME) os_name=$(os_release PRETTY_NAME)
 
 deps
 case "$command" in
-demo) exec ./build/tercet demo "${@:2}" ;;
+demo) exec ./build/tercet demo --data "$cache/demo" "${@:2}" ;;
 test) run_tests ;;
 esac
