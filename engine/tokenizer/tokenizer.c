@@ -1,5 +1,6 @@
 #include "engine/tokenizer/tokenizer.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,11 +9,12 @@
 #include "engine/tokenizer/added_tokens.h"
 #include "engine/tokenizer/pipeline.h"
 #include "engine/tokenizer/template.h"
+#include "engine/tokenizer/unigram.h"
 #include "engine/tokenizer/utf8.h"
 #include "engine/tokenizer/vocabulary.h"
 #include "engine/tokenizer/wordpiece.h"
 
-static const struct pipeline_kind *const kinds[] = {&wordpiece_kind};
+static const struct pipeline_kind *const kinds[] = {&wordpiece_kind, &unigram_kind};
 enum { KINDS_N = sizeof kinds / sizeof *kinds };
 
 struct tokenizer {
@@ -54,7 +56,7 @@ static const struct pipeline_kind *choose_kind(const struct json *root, struct e
         if (strcmp(kinds[i]->model_type, type) == 0)
             return kinds[i];
     error_set(err, ERROR_UNSUPPORTED,
-              "model.type: tokenizer model %s is not supported yet, only WordPiece", type);
+              "model.type: tokenizer model %s is not supported, only WordPiece and Unigram", type);
     return NULL;
 }
 
@@ -99,22 +101,63 @@ static void add_bad_byte(const char *json, size_t json_len, struct error *err) {
     }
 }
 
+static bool open_parsed(struct json *root, struct tokenizer **out, struct error *err) {
+    struct tokenizer *tokenizer = mem_zalloc(1, sizeof *tokenizer);
+    bool ok = read_sections(tokenizer, root, err);
+    json_release(root);
+    if (ok)
+        *out = tokenizer;
+    else
+        tokenizer_close(tokenizer);
+    return ok;
+}
+
+/* Overwrites numbers beyond a double's range with null. Returns whether there are any. */
+static bool null_infinite(char *json, size_t len) {
+    static const char digits[] = "+-.0123456789eE";
+    bool found = false, in_string = false;
+    for (size_t i = 0; i < len; i++) {
+        if (json[i] == '"')
+            in_string = !in_string;
+        if (in_string || !strchr("-0123456789", json[i]) || !json[i]) {
+            i += in_string && json[i] == '\\'; /* the next character is no quote */
+            continue;
+        }
+        size_t digits_n = strspn(json + i, digits);
+        if (digits_n >= 4 && isinf(strtod(json + i, NULL))) {
+            memset(json + i, ' ', digits_n);
+            memcpy(json + i, "null", 4);
+            found = true;
+        }
+        i += digits_n - 1;
+    }
+    return found;
+}
+
+/* The JSON library refuses -1e999 before anybody knows which field it belongs to. With null in its
+ * place the reader of the field objects, and says which one it is. */
+static void add_infinite_field(const char *json, size_t json_len, struct error *err) {
+    struct error field;
+    struct tokenizer *tokenizer = NULL;
+    char *copy = mem_zalloc(json_len + 1, 1);
+    memcpy(copy, json, json_len);
+    struct json *root = null_infinite(copy, json_len) ? json_parse(copy, json_len, &field) : NULL;
+    if (root && !open_parsed(root, &tokenizer, &field))
+        error_set(err, ERROR_INVALID, "a number that is not finite (here read as null): %s",
+                  field.message);
+    tokenizer_close(tokenizer);
+    free(copy);
+}
+
 bool tokenizer_open(const char *json, size_t json_len, const char *where, struct tokenizer **out,
                     struct error *err) {
     struct json *root = json_parse(json, json_len, err);
     if (!root) {
         add_bad_byte(json, json_len, err);
-        return error_wrap(err, "%s: ", where);
+        if (err->code == ERROR_INVALID)
+            add_infinite_field(json, json_len, err);
     }
-    struct tokenizer *tokenizer = mem_zalloc(1, sizeof *tokenizer);
-    bool ok = read_sections(tokenizer, root, err);
-    json_release(root);
-    if (!ok) {
-        tokenizer_close(tokenizer);
-        return error_wrap(err, "%s: ", where);
-    }
-    *out = tokenizer;
-    return true;
+    return (root && open_parsed(root, out, err)) || error_wrap(err, "%s: ", where);
 }
 
 void tokenizer_close(struct tokenizer *tokenizer) {

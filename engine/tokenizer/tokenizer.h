@@ -1,7 +1,7 @@
 /* tokenizer.h - text -> token ids with their byte ranges, exactly as Hugging Face's tokenizers.
  *
  * What the folder's tokenizer.json says is followed: added tokens, normalizer, pre-tokenizer,
- * model, template. Kinds known here: BERT's WordPiece.
+ * model, template. Kinds known here: BERT's WordPiece, XLM-RoBERTa's Unigram.
  * Threads:  a tokenizer is immutable once open; any number of threads may use one at a time.
  * Memory:   results come from the caller's arena.
  * Input:    any bytes. Invalid UTF-8 is read as U+FFFD, one for each byte that cannot be used;

@@ -4,6 +4,7 @@
 #include "engine/base/json.h"
 #include "engine/tokenizer/bert_normalizer.h"
 #include "engine/tokenizer/bert_unicode.h"
+#include "engine/tokenizer/graphemes.h"
 #include "engine/tokenizer/tokenizer.h"
 #include "engine/tokenizer/utf8.h"
 #include "tests/check.h"
@@ -70,12 +71,19 @@ static void show_tokens(const struct json *row, const struct tokens *tokens) {
     buf_done(&expected);
 }
 
+/* Rows have "ids", and ids under the name of another layout where that gives something else. */
+static const char *ids_of_layout = "ids";
+
 static bool case_is_right(const struct tokenizer *tokenizer, const struct json *row,
                           struct tokens *tokens, struct arena *arena) {
     struct error err;
     size_t len;
     const char *text = json_string_of(json_get(row, "text"), &len);
     const struct json *ids = json_get(row, "ids"), *ranges = json_get(row, "offsets_bytes");
+    if (strcmp(ids_of_layout, "ids") != 0) {
+        ids = json_get(row, ids_of_layout) ? json_get(row, ids_of_layout) : ids;
+        ranges = NULL; /* they are those of "ids" */
+    }
     *tokens = (struct tokens){0};
     if (!tokenizer_encode(tokenizer, text, len, 0, arena, tokens, &err) ||
         !same_numbers(ids, tokens->ids, tokens->n) || (ranges && !same_ranges(ranges, tokens)))
@@ -96,17 +104,32 @@ static bool pair_is_right(const struct tokenizer *tokenizer, const struct json *
     const char *query = json_string_of(json_get(row, "query"), &query_len);
     const char *passage = json_string_of(json_get(row, "passage"), &passage_len);
     size_t max_length = (size_t)json_number_of(json_get(row, "max_length"));
-    const struct json *types = json_get(row, "token_type_ids");
+    const struct json *types = json_get(row, "token_type_ids"); /* null: XLM-R has one type */
+    bool has_types = json_kind_of(types) == JSON_KIND_ARRAY;
     *tokens = (struct tokens){0};
     if (!tokenizer_encode_pair(tokenizer, query, query_len, passage, passage_len, max_length, arena,
                                tokens, &err) ||
         !same_numbers(json_get(row, "ids"), tokens->ids, tokens->n) ||
-        json_count(types) != tokens->n)
+        (has_types && json_count(types) != tokens->n))
         return false;
     for (size_t i = 0; i < tokens->n; i++)
-        if (json_number_of(json_at(types, i)) != (double)tokens->type_ids[i])
+        if (tokens->type_ids[i] != (has_types ? json_number_of(json_at(types, i)) : 0))
             return false;
     return true;
+}
+
+/* m3-tiny's texts: cut to max_length, specials kept; the longest rows have no ids. */
+static bool cut_text_is_right(const struct tokenizer *tokenizer, const struct json *row,
+                              struct tokens *tokens, struct arena *arena) {
+    struct error err;
+    size_t len;
+    const char *text = json_string_of(json_get(row, "text"), &len);
+    size_t max_length = (size_t)json_number_of(json_get(row, "max_length"));
+    const struct json *ids = json_get(row, "ids");
+    *tokens = (struct tokens){0};
+    return tokenizer_encode(tokenizer, text, len, max_length, arena, tokens, &err) &&
+           tokens->n == (size_t)json_number_of(json_get(row, "n_tokens")) &&
+           (!ids || same_numbers(ids, tokens->ids, tokens->n));
 }
 
 typedef bool row_check(const struct tokenizer *tokenizer, const struct json *row,
@@ -144,6 +167,64 @@ static void check_rows(const char *name, const char *wanted_tokenizer, row_check
     CHECK(rows_n >= rows_min);
     arena_done(&arena);
     buf_done(&lines);
+}
+
+/* ---- the other two layouts of XLM-R ---- */
+
+#define METASPACE "{\"type\":\"Metaspace\",\"replacement\":\"\u2581\","
+
+static const struct {
+    const char *ids, *steps, *pre_tokenizer;
+} xlmr_layouts[] = {
+    {"ids_bge_m3", ",{\"type\":\"Replace\",\"pattern\":{\"Regex\":\" {2,}\"},\"content\":\" \"}",
+     METASPACE "\"add_prefix_space\":true}"},
+    {"ids_bge_reranker_v2_m3",
+     ",{\"type\":\"Strip\",\"strip_left\":false,\"strip_right\":true},"
+     "{\"type\":\"Replace\",\"pattern\":{\"Regex\":\" {2,}\"},\"content\":\"\u2581\"}",
+     METASPACE "\"add_prefix_space\":true,\"prepend_scheme\":\"always\"}"},
+};
+
+/* The file with two sections put at its end again: of equal keys the last one counts. */
+static struct tokenizer *open_layout(const struct buf *file, const char *charsmap, size_t i) {
+    struct buf json = {0};
+    struct error err = {0};
+    struct tokenizer *tokenizer = NULL;
+    const char *end = memrchr(file->data, '}', file->len);
+    buf_append(&json, file->data, (size_t)(end - file->data));
+    buf_text(&json, ",\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":"
+                    "\"Precompiled\",\"precompiled_charsmap\":\"");
+    buf_text(&json, charsmap);
+    buf_format(&json, "\"}%s]},\"pre_tokenizer\":%s}", xlmr_layouts[i].steps,
+               xlmr_layouts[i].pre_tokenizer);
+    CHECK_OK(tokenizer_open(json.data, json.len, xlmr_layouts[i].ids, &tokenizer, &err), err);
+    buf_done(&json);
+    return tokenizer;
+}
+
+static void other_layouts(void) {
+    struct buf file = {0};
+    struct error err = {0};
+    struct json *root = NULL;
+    if (!read_shared("golden/tokenizer/xlm-roberta/tokenizer.json", &file) ||
+        !(root = json_parse(file.data, file.len, &err))) {
+        CHECK(false);
+        return;
+    }
+    const struct json *normalizer = json_get(root, "normalizer");
+    const char *charsmap = json_string_of(json_get(normalizer, "precompiled_charsmap"), NULL);
+    for (size_t i = 0; i < sizeof xlmr_layouts / sizeof *xlmr_layouts; i++) {
+        struct tokenizer *tokenizer = open_layout(&file, charsmap, i);
+        ids_of_layout = xlmr_layouts[i].ids;
+        check_rows("golden/tokenizer/xlmr_cases.jsonl", "xlm-roberta", case_is_right, tokenizer,
+                   1225);
+        if (strcmp(ids_of_layout, "ids_bge_m3") != 0) /* the pairs are a reranker's */
+            check_rows("golden/tokenizer/pairs.jsonl", "xlm-roberta", pair_is_right, tokenizer,
+                       100);
+        tokenizer_close(tokenizer);
+    }
+    ids_of_layout = "ids";
+    json_release(root);
+    buf_done(&file);
 }
 
 /* ---- every code point ---- */
@@ -255,34 +336,56 @@ static void every_code_point(void) {
     buf_done(&text);
 }
 
+/* Which code points join others in a grapheme cluster, as the charsmap is applied to those. */
+static void every_cluster_rule(void) {
+    struct buf text = {0};
+    struct error err = {0};
+    struct json *root = NULL;
+    uint8_t *expected = calloc(CODEPOINTS_N, 1), *found = calloc(CODEPOINTS_N, 1);
+    CHECK(read_shared("golden/tokenizer/codepoints.json", &text));
+    CHECK_OK((root = json_parse(text.data, text.len, &err)) != NULL, err);
+    const struct json *xlmr = json_get(root, "xlmr");
+    read_ranges(json_get(xlmr, "joins_previous"), GRAPHEME_JOINS_PREVIOUS, expected);
+    read_ranges(json_get(xlmr, "joins_next"), GRAPHEME_JOINS_NEXT, expected);
+    read_ranges(json_get(xlmr, "nothing_joins"), GRAPHEME_ALONE, expected);
+    grapheme_flags(found);
+    expected[0] = GRAPHEME_ALONE; /* a control, which the golden file leaves out */
+    CHECK(memcmp(expected, found, CODEPOINTS_N) == 0);
+    json_release(root);
+    free(expected);
+    free(found);
+    buf_done(&text);
+}
+
 /* ---- broken files ---- */
 
-/* What each message must hold besides the file's name. The Unigram folders are refused as a whole
- * while Unigram is not supported. */
+/* What each message must hold besides the file's name. */
 static void broken_files_are_refused(void) {
-    static const char unigram[] = "model Unigram is not supported";
+    static const char charsmap[] = "normalizer.normalizers[0].precompiled_charsmap";
     static const struct {
         const char *folder, *says[3];
         enum error_code code;
     } cases[] = {
         {"tok-no-model", {"model"}, ERROR_INVALID},
-        {"tok-model-type", {"model.type", "BPE", "WordPiece"}, ERROR_UNSUPPORTED},
+        {"tok-model-type", {"model.type", "BPE", "Unigram"}, ERROR_UNSUPPORTED},
         {"tok-duplicate-id", {"model.vocab", "two tokens have the id 7"}, ERROR_INVALID},
         {"tok-id-hole", {"model.vocab", "id 1000", "beyond"}, ERROR_INVALID},
         {"tok-no-unk", {"model.unk_token", "[UNK]"}, ERROR_INVALID},
         {"tok-template-unknown-token", {"post_processor"}, ERROR_INVALID},
-        {"tok-normalizer-unknown", {unigram}, ERROR_UNSUPPORTED},
+        {"tok-normalizer-unknown",
+         {"normalizer.normalizers[2].type", "Reverse"},
+         ERROR_UNSUPPORTED},
         {"tok-truncated", {"not valid JSON", "line"}, ERROR_INVALID},
         {"tok-bad-utf8", {"not UTF-8", "byte "}, ERROR_INVALID},
         {"tok-deep-nesting", {"deeper"}, ERROR_LIMIT},
-        {"tok-charsmap-cut", {unigram}, ERROR_UNSUPPORTED},
-        {"tok-charsmap-not-base64", {unigram}, ERROR_UNSUPPORTED},
-        {"tok-charsmap-trie-size", {unigram}, ERROR_UNSUPPORTED},
-        {"tok-charsmap-wild-trie", {unigram}, ERROR_UNSUPPORTED},
-        {"tok-duplicate-piece", {unigram}, ERROR_UNSUPPORTED},
-        {"tok-score-infinite", {""}, ERROR_INVALID}, /* the JSON library refuses -1e999 */
-        {"tok-score-is-string", {unigram}, ERROR_UNSUPPORTED},
-        {"tok-unk-id-out-of-range", {unigram}, ERROR_UNSUPPORTED},
+        {"tok-charsmap-cut", {charsmap, "points to byte"}, ERROR_INVALID},
+        {"tok-charsmap-not-base64", {charsmap, "not base64"}, ERROR_INVALID},
+        {"tok-charsmap-trie-size", {charsmap, "trie of 4294967292 bytes"}, ERROR_INVALID},
+        {"tok-charsmap-wild-trie", {charsmap, "points to byte"}, ERROR_INVALID},
+        {"tok-duplicate-piece", {"model.vocab", "has two ids"}, ERROR_INVALID},
+        {"tok-score-infinite", {"model.vocab[5]", "not finite"}, ERROR_INVALID},
+        {"tok-score-is-string", {"model.vocab[5]", "found a string"}, ERROR_INVALID},
+        {"tok-unk-id-out-of-range", {"model.unk_id", "500"}, ERROR_INVALID},
     };
     struct buf json = {0};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -302,6 +405,8 @@ static void broken_files_are_refused(void) {
     }
     buf_done(&json);
     tokenizer_close(open_shared("golden/bad/ok-bert/tokenizer.json"));
+    tokenizer_close(open_shared("golden/bad/ok-m3/tokenizer.json"));
+    tokenizer_close(open_shared("golden/bad/ok-xlmr/tokenizer.json"));
     tokenizer_close(open_shared("golden/models/bert-mean-tiny/tokenizer.json"));
     tokenizer_close(open_shared("golden/models/bert-cross-encoder-tiny/tokenizer.json"));
 }
@@ -319,7 +424,19 @@ int main(void) {
     check_rows("golden/tokenizer/wordpiece_cases.jsonl", "wordpiece", case_is_right, bge, 745);
     check_rows("golden/tokenizer/pairs.jsonl", "wordpiece", pair_is_right, bge, 100);
     tokenizer_close(bge);
+    struct tokenizer *xlmr = open_shared("golden/tokenizer/xlm-roberta/tokenizer.json");
+    check_rows("golden/tokenizer/xlmr_cases.jsonl", "xlm-roberta", case_is_right, xlmr, 1225);
+    check_rows("golden/tokenizer/pairs.jsonl", "xlm-roberta", pair_is_right, xlmr, 100);
+    tokenizer_close(xlmr);
+    other_layouts();
+    struct tokenizer *m3 = open_shared("golden/models/m3-tiny/tokenizer.json");
+    check_rows("golden/m3-tiny/m3_tiny_encode.jsonl", "m3", cut_text_is_right, m3, 82);
+    tokenizer_close(m3);
+    struct tokenizer *reranker = open_shared("golden/models/reranker-tiny/tokenizer.json");
+    check_rows("golden/reranker-tiny/scores.jsonl", "reranker", pair_is_right, reranker, 80);
+    tokenizer_close(reranker);
     every_code_point();
+    every_cluster_rule();
     broken_files_are_refused();
     return check_result();
 }
