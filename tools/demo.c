@@ -13,9 +13,8 @@
 #include "tools/serve.h"
 
 /* Questions that share few words with their answers. */
-static const char *const package_examples[] = {"edit photos and retouch images",
-                                               "find out which process eats my memory",
-                                               "watch network traffic packet by packet", NULL};
+static const char *const package_examples[] = {
+    "learn to type faster", "find files that are there twice", "look at the night sky", NULL};
 static const char *const manual_examples[] = {"show how much space is left on the disk",
                                               "compare two files line by line",
                                               "change who may read a file", NULL};
