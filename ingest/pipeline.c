@@ -11,6 +11,7 @@
 #include "engine/model.h"
 #include "engine/passage.h"
 #include "index/writer.h"
+#include "ingest/settings.h"
 
 enum {
     /* A window: enough rows that batches of like length come out of it, and few enough that a
@@ -40,86 +41,6 @@ struct ingest {
     struct map newest;      /* key -> its last row in the window */
 };
 
-/* ---- settings ---- */
-
-static bool copy_name(char *out, size_t out_size, const char *name, const char *what,
-                      struct error *err) {
-    if (strlen(name) >= out_size)
-        return error_set(err, ERROR_LIMIT, "%s \"%.80s...\" is longer than %zu bytes", what, name,
-                         out_size - 1);
-    memcpy(out, name, strlen(name) + 1);
-    return true;
-}
-
-/* A model in a folder is named by its whole path, so that a search from elsewhere finds it. */
-static bool copy_model_name(char *out, size_t out_size, const struct model_info *info,
-                            struct error *err) {
-    char *whole = realpath(info->name, NULL);
-    bool ok = copy_name(out, out_size, whole ? whole : info->name, "the model's name", err);
-    free(whole);
-    return ok;
-}
-
-bool ingest_settings(const struct model_info *info, const char *analyzer, uint32_t length_max,
-                     struct index_settings *out, struct error *err) {
-    struct index_settings settings = {
-        .length_max = length_max ? length_max : info->length_max,
-        .dense_dim = info->dense_dim,
-        .multi_dim = info->multi_dim,
-        .bm25_k1 = 1.2f, /* Lucene's, and those of the measured references */
-        .bm25_b = .75f,
-    };
-    analyzer = analyzer ? analyzer : info->analyzer;
-    settings.lexical = strcmp(analyzer, "head") == 0 ? INDEX_LEXICAL_LEARNED : INDEX_LEXICAL_BM25;
-    if (!copy_model_name(settings.model, sizeof settings.model, info, err) ||
-        !copy_name(settings.fingerprint, sizeof settings.fingerprint, info->fingerprint,
-                   "the fingerprint", err) ||
-        !copy_name(settings.analyzer, sizeof settings.analyzer, analyzer, "the analyzer", err) ||
-        !copy_name(settings.instruction, sizeof settings.instruction, info->query_instruction,
-                   "the query instruction", err))
-        return false;
-    *out = settings;
-    return true;
-}
-
-static bool settings_agree(const char *folder, const struct index_settings *there,
-                           const struct model_info *info, const char *analyzer, uint32_t length_max,
-                           struct error *err) {
-    if (strcmp(there->fingerprint, info->fingerprint) != 0)
-        return error_set(err, ERROR_INVALID,
-                         "%s was made with model %s (fingerprint %.8s), this is %s (%.8s): use "
-                         "that model, or ingest into a new index",
-                         folder, there->model, there->fingerprint, info->name, info->fingerprint);
-    if (analyzer && strcmp(analyzer, there->analyzer) != 0)
-        return error_set(err, ERROR_INVALID,
-                         "%s was made with analyzer %s, not %s: leave it out, or ingest into a "
-                         "new index",
-                         folder, there->analyzer, analyzer);
-    if (length_max && length_max != there->length_max)
-        return error_set(err, ERROR_INVALID,
-                         "%s was made with at most %u tokens a document, not %u: leave it out, or "
-                         "ingest into a new index",
-                         folder, there->length_max, length_max);
-    return true;
-}
-
-bool ingest_open_index(const char *folder, const struct model_info *info, const char *analyzer,
-                       uint32_t length_max, struct index **out, struct error *err) {
-    struct index_settings settings;
-    struct index *index;
-    if (!index_exists(folder))
-        return ingest_settings(info, analyzer, length_max, &settings, err) &&
-               index_create(folder, &settings, out, err);
-    if (!index_open(folder, INDEX_WRITE, &index, err))
-        return false;
-    if (!settings_agree(folder, index_settings_of(index), info, analyzer, length_max, err)) {
-        index_close(index);
-        return false;
-    }
-    *out = index;
-    return true;
-}
-
 /* ---- open and close ---- */
 
 bool ingest_open(struct index *index, const struct model *model, struct pool *pool,
@@ -132,7 +53,7 @@ bool ingest_open(struct index *index, const struct model *model, struct pool *po
         .length_max = settings->length_max,
         .analyzer = settings->analyzer,
     };
-    if (!settings_agree(index_folder(index), settings, model_info(model), NULL, 0, err))
+    if (!ingest_settings_agree(index_folder(index), settings, model_info(model), NULL, 0, err))
         return false;
     struct ingest *ingest = mem_zalloc(1, sizeof *ingest);
     ingest->index = index;

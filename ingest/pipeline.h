@@ -19,7 +19,6 @@
 #include "ingest/row.h"
 
 struct model;
-struct model_info;
 struct pool;
 struct ingest;
 
@@ -38,16 +37,6 @@ struct ingest_callbacks {
     void (*progress)(void *context, const struct ingest_stats *stats); /* after each batch */
     void (*bad_row)(void *context, const struct error *err); /* the message names file and line */
 };
-
-/* What an index of this model's vectors must be made with. analyzer NULL: the model's default;
- * length_max 0: the model's limit. ERROR_LIMIT when a name is too long to be stored. */
-bool ingest_settings(const struct model_info *info, const char *analyzer, uint32_t length_max,
-                     struct index_settings *out, struct error *err);
-
-/* Opens the index for writing, or makes it. An existing one must have been made with this model,
- * and with this analyzer and length where they are given. */
-bool ingest_open_index(const char *folder, const struct model_info *info, const char *analyzer,
-                       uint32_t length_max, struct index **out, struct error *err);
 
 /* index and model are borrowed and must agree; pool may be NULL. One ingest for an index. */
 bool ingest_open(struct index *index, const struct model *model, struct pool *pool,

@@ -1,5 +1,6 @@
 /* Documents through the whole of ingest, with the embedded model, into a real index. */
 #include "ingest/pipeline.h"
+#include "ingest/settings.h"
 
 #include <signal.h>
 #include <sys/time.h>
@@ -226,6 +227,20 @@ static void other_settings_are_refused(void) {
     index_close(index);
 }
 
+/* What cannot be encoded is refused before there is an index of it. */
+static void impossible_settings_make_no_index(void) {
+    const struct model_info *info = model_info(model);
+    struct index_settings settings;
+    struct error err;
+    CHECK(!ingest_settings(info, "words:klingon", 0, &settings, &err));
+    CHECK(!ingest_settings(info, "nonsense", 0, &settings, &err));
+    CHECK(!ingest_settings(info, "head", 0, &settings, &err)); /* the embedded model has none */
+    CHECK(!ingest_settings(info, NULL, 513, &settings, &err));
+    CHECK_OK(ingest_settings(info, "words:de", 100, &settings, &err), err);
+    CHECK_TEXT(settings.analyzer, "words:de");
+    CHECK_OK(ingest_settings(info, "model", 0, &settings, &err), err);
+}
+
 int main(void) {
     struct model_options options = {0};
     struct arena arena = {0};
@@ -244,6 +259,7 @@ int main(void) {
     requests_get_a_verdict_a_row(index, &arena);
     index_close(index);
     other_settings_are_refused();
+    impossible_settings_make_no_index();
     model_close(model);
     arena_done(&arena);
     char command[128];

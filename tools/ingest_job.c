@@ -9,6 +9,7 @@
 #include "engine/model.h"
 #include "ingest/pipeline.h"
 #include "ingest/progress.h"
+#include "ingest/settings.h"
 
 /* Set by the first SIGINT or SIGTERM; the second does what it always does. */
 static atomic_bool stop_asked;
@@ -59,14 +60,12 @@ static void show_summary(struct job_view *view, const struct ingest_stats *stats
 }
 
 static bool run_over(const struct ingest_job *job, const struct model *model, struct index *index,
-                     struct ingest_stats *stats, struct error *err) {
+                     struct reader *reader, struct ingest_stats *stats, struct error *err) {
     struct job_view view = {.line = {.out = stderr}, .json = job->json};
     struct ingest_callbacks callbacks = {&view, show_progress, show_bad_row};
     struct ingest *ingest = NULL;
-    struct reader *reader = NULL;
     struct pool *pool = pool_open(job->threads);
-    bool ok = ingest_open(index, model, pool, &ingest, err) &&
-              reader_open(job->paths, job->paths_n, &reader, err);
+    bool ok = ingest_open(index, model, pool, &ingest, err);
     if (ok) {
         struct sigaction asking = {.sa_handler = ask_to_stop}, before_int, before_term;
         sigaction(SIGINT, &asking, &before_int);
@@ -76,7 +75,6 @@ static bool run_over(const struct ingest_job *job, const struct model *model, st
         sigaction(SIGTERM, &before_term, NULL);
         show_summary(&view, stats);
     }
-    reader_close(reader);
     ingest_close(ingest);
     pool_close(pool);
     return ok;
@@ -85,12 +83,16 @@ static bool run_over(const struct ingest_job *job, const struct model *model, st
 bool ingest_job_run(const struct ingest_job *job, const struct model *model,
                     struct index **index_out, struct ingest_totals *totals_out, struct error *err) {
     struct index *index = NULL;
+    struct reader *reader;
     struct ingest_stats stats = {0};
     struct index_counts counts;
-    if (!ingest_open_index(job->folder, model_info(model), job->analyzer, job->length_max, &index,
-                           err))
+    if (!reader_open(job->paths, job->paths_n, &reader, err)) /* before there is an index of it */
         return false;
-    if (!run_over(job, model, index, &stats, err) || !index_count(index, &counts, err)) {
+    bool ok = ingest_open_index(job->folder, model_info(model), job->analyzer, job->length_max,
+                                &index, err) &&
+              run_over(job, model, index, reader, &stats, err) && index_count(index, &counts, err);
+    reader_close(reader);
+    if (!ok) {
         index_close(index);
         return false;
     }

@@ -7,6 +7,7 @@
 #include "engine/base/pool.h"
 #include "engine/model.h"
 #include "ingest/pipeline.h"
+#include "ingest/settings.h"
 
 /* Rows of one request. A body of 32 MiB holds at most so many that say anything. */
 enum { ROWS_MAX = 1 << 20 };
