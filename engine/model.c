@@ -34,7 +34,7 @@ static float *own(struct model *model, size_t n) {
  * checked first: a header that promises more than the file holds makes no allocation. */
 static bool read_stacked(const struct source *source, const char *const *names, size_t parts_n,
                          size_t rows, size_t columns, const float **out, struct error *err) {
-    char name[TENSOR_NAME_MAX];
+    char name[2 * TENSOR_NAME_MAX];
     float *all = NULL;
     for (size_t pass = 0; pass < 2; pass++) {
         for (size_t i = 0; i < parts_n; i++) {
@@ -132,11 +132,22 @@ static bool read_layers(const struct source *source, struct error *err) {
 
 /* ---- files ---- */
 
+/* PyTorch's own files end in .bin or .pt, the others are safetensors. */
 static bool open_weights(struct model *model, const char *file_name, struct weights **out,
                          struct error *err) {
     struct model_file file;
+    const char *ending = strrchr(file_name, '.');
+    bool torch = strcmp(ending, ".bin") == 0 || strcmp(ending, ".pt") == 0;
     return model_files_map(model->files, file_name, &file, err) &&
-           weights_open(file.data, file.len, file.path, out, err);
+           (torch ? weights_open_torch : weights_open)(file.data, file.len, file.path, out, err);
+}
+
+/* The first of the files that is there; NULL: none. */
+static const char *first_file(const struct model *model, const char *const *names, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (model_files_has(model->files, names[i]))
+            return names[i];
+    return NULL;
 }
 
 /* Tensors of a plain BertModel have no prefix; inside a BertFor... they begin with "bert.". */
@@ -145,17 +156,12 @@ static const char *prefix_of(const struct weights *weights) {
 }
 
 static bool read_encoder(struct model *model, struct error *err) {
-    static const char file_name[] = "model.safetensors";
+    static const char *const names[] = {"model.safetensors", "pytorch_model.bin"};
+    const char *file_name = first_file(model, names, 2);
     struct weights *weights = NULL;
-    if (!model_files_has(model->files, file_name)) {
-        if (model_files_has(model->files, "pytorch_model.bin"))
-            return error_set(err, ERROR_UNSUPPORTED,
-                             "%s: only pytorch_model.bin is there; convert it to %s with the "
-                             "safetensors package",
-                             model->info.where, file_name);
-        return error_set(err, ERROR_NOT_FOUND, "%s: neither %s nor pytorch_model.bin is there",
-                         model->info.where, file_name);
-    }
+    if (!file_name)
+        return error_set(err, ERROR_NOT_FOUND, "%s: neither %s nor %s is there", model->info.where,
+                         names[0], names[1]);
     if (!open_weights(model, file_name, &weights, err))
         return false;
     const struct source source = {model, weights, prefix_of(weights)};
@@ -173,30 +179,24 @@ static uint32_t rows_of(const struct weights *weights, const char *name) {
     return plausible ? (uint32_t)tensor->shape[0] : 1;
 }
 
-/* NAME.weight and NAME.bias in heads.safetensors, or weight and bias in NAME.safetensors. A head
- * that is in neither place is absent: *rows_out 0. */
+/* NAME.weight and NAME.bias in heads.safetensors, or weight and bias in NAME.safetensors or in
+ * NAME.pt, as BGE-M3 has them. A head that is in none of them is absent: *rows_out 0. */
 static bool read_head(struct model *model, const char *name, uint32_t rows, uint32_t *rows_out,
                       struct model_linear *out, struct error *err) {
-    char weight[TENSOR_NAME_MAX], prefix[TENSOR_NAME_MAX] = "", file_name[TENSOR_NAME_MAX];
+    char weight[TENSOR_NAME_MAX], prefix[TENSOR_NAME_MAX] = "";
+    char safetensors[TENSOR_NAME_MAX], torch[TENSOR_NAME_MAX];
     struct weights *weights = NULL;
-    snprintf(file_name, sizeof file_name, "%s.safetensors", name);
+    snprintf(safetensors, sizeof safetensors, "%s.safetensors", name);
+    snprintf(torch, sizeof torch, "%s.pt", name);
+    const char *const names[] = {"heads.safetensors", safetensors, torch};
+    const char *file_name = first_file(model, names, 3);
     *rows_out = 0;
-    if (model_files_has(model->files, "heads.safetensors")) {
-        if (!open_weights(model, "heads.safetensors", &weights, err))
-            return false;
+    if (!file_name)
+        return true;
+    if (!open_weights(model, file_name, &weights, err))
+        return false;
+    if (file_name == names[0])
         snprintf(prefix, sizeof prefix, "%s.", name);
-    } else if (model_files_has(model->files, file_name)) {
-        if (!open_weights(model, file_name, &weights, err))
-            return false;
-    } else {
-        snprintf(file_name, sizeof file_name, "%s.pt", name);
-        if (!model_files_has(model->files, file_name))
-            return true;
-        return error_set(err, ERROR_UNSUPPORTED,
-                         "%s/%s: PyTorch files are not read yet; convert it to %s.safetensors "
-                         "(weight, bias)",
-                         model->info.where, file_name, name);
-    }
     snprintf(weight, sizeof weight, "%sweight", prefix);
     const struct source source = {model, weights, prefix};
     uint32_t found = rows ? rows : rows_of(weights, weight);
@@ -236,14 +236,11 @@ static bool open_tokenizer(struct model *model, struct error *err) {
 
 /* XXH3-128 over name, length and bytes of everything that decides what comes out. */
 static bool take_fingerprint(struct model *model, struct error *err) {
-    static const char *const names[] = {"config.json",
-                                        "1_Pooling/config.json",
-                                        "sentence_bert_config.json",
-                                        "tokenizer.json",
-                                        "model.safetensors",
-                                        "heads.safetensors",
-                                        "sparse_linear.safetensors",
-                                        "colbert_linear.safetensors"};
+    static const char *const names[] = {
+        "config.json",       "1_Pooling/config.json",     "sentence_bert_config.json",
+        "tokenizer.json",    "model.safetensors",         "pytorch_model.bin",
+        "heads.safetensors", "sparse_linear.safetensors", "colbert_linear.safetensors",
+        "sparse_linear.pt",  "colbert_linear.pt"};
     XXH3_state_t *state = XXH3_createState();
     if (!state || XXH3_128bits_reset(state) == XXH_ERROR)
         mem_alloc(SIZE_MAX, 2); /* out of memory: says so and aborts */

@@ -1,8 +1,8 @@
 /* model.h - config, tokenizer and weights of one encoder, ready to be shared.
  *
  * A model is a Hugging Face folder (or the embedded one): config.json, tokenizer.json,
- * model.safetensors, 1_Pooling/config.json, and for three-mode models the heads sparse_linear and
- * colbert_linear (heads.safetensors, or <head>.safetensors).
+ * model.safetensors or pytorch_model.bin, 1_Pooling/config.json, and for three-mode models the
+ * heads sparse_linear and colbert_linear (heads.safetensors, <head>.safetensors or <head>.pt).
  * Threads: immutable once open; encoders on any number of threads share it. */
 #ifndef TERCET_MODEL_H
 #define TERCET_MODEL_H

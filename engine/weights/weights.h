@@ -30,6 +30,13 @@ struct weights_tensor {
 /* data stays borrowed by the weights until they close; `where` names the file in messages. */
 bool weights_open(const uint8_t *data, size_t len, const char *where, struct weights **out,
                   struct error *err);
+
+/* The same for pytorch_model.bin and *.pt of PyTorch >= 1.6 (zip, entries stored). Nothing in the
+ * file is executed: of its pickle only a state_dict of tensors is read, any other name is refused.
+ * Contiguous tensors are mapped; views with other strides are copied. The older format without zip
+ * is ERROR_UNSUPPORTED. weights_find and weights_read_f32 work as for safetensors. */
+bool weights_open_torch(const uint8_t *data, size_t len, const char *where, struct weights **out,
+                        struct error *err);
 void weights_close(struct weights *weights);
 
 /* NULL when there is none of that name (or it has a dtype we do not read). */

@@ -1,0 +1,107 @@
+#include "engine/weights/weights.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/vec.h"
+#include "engine/weights/table.h"
+
+void weights_close(struct weights *weights) {
+    if (!weights)
+        return;
+    map_done(&weights->by_name);
+    arena_done(&weights->arena);
+    free(weights);
+}
+
+static const struct entry *find_entry(const struct weights *weights, const char *name) {
+    const uint32_t *at = map_find(&weights->by_name, name, strlen(name));
+    return at ? &weights->entries[*at] : NULL;
+}
+
+const struct weights_tensor *weights_find(const struct weights *weights, const char *name) {
+    const struct entry *entry = find_entry(weights, name);
+    return entry && entry->readable ? &entry->tensor : NULL;
+}
+
+/* "[8, 16]" into `text`, which holds the longest one of WEIGHTS_RANK_MAX sizes. */
+static const char *shape_text(const size_t *shape, size_t rank, char text[128]) {
+    size_t len = 0;
+    for (size_t i = 0; i < rank; i++)
+        len += (size_t)snprintf(text + len, 128 - len, "%s%zu", i ? ", " : "[", shape[i]);
+    snprintf(text + len, 128 - len, rank ? "]" : "[]");
+    return text;
+}
+
+static bool check_shape(const struct weights *weights, const struct entry *entry, size_t rows,
+                        size_t columns, struct error *err) {
+    const struct weights_tensor *tensor = &entry->tensor;
+    bool fits = tensor->rank == 2 && tensor->shape[0] == rows && tensor->shape[1] == columns;
+    if (rows == 1 && tensor->rank == 1 && tensor->shape[0] == columns)
+        fits = true;
+    if (fits)
+        return true;
+    char expected[128], found[128];
+    return error_set(err, ERROR_INVALID, "%s: tensor \"%s\": expected shape %s, found %s",
+                     weights->where, entry->name,
+                     shape_text((size_t[]){rows, columns}, 2, expected),
+                     shape_text(tensor->shape, tensor->rank, found));
+}
+
+static void convert(const struct weights_tensor *tensor, size_t rows, size_t columns, float *out) {
+    const uint8_t *bytes = tensor->data;
+    size_t n = rows * columns;
+    switch (tensor->dtype) {
+    case WEIGHTS_F32: memcpy(out, bytes, n * sizeof *out); break;
+    case WEIGHTS_F16: vec_from_f16(bytes, n, out); break;
+    case WEIGHTS_BF16: /* the upper half of an f32 */
+        for (size_t i = 0; i < n; i++) {
+            uint32_t bits = (uint32_t)bytes[2 * i] << 16 | (uint32_t)bytes[2 * i + 1] << 24;
+            memcpy(out + i, &bits, sizeof bits);
+        }
+        break;
+    case WEIGHTS_I8: {
+        /* A vector [n] has a scale for each element: one column of n rows. */
+        size_t scale_rows = tensor->shape[0], width = n / (scale_rows ? scale_rows : 1);
+        for (size_t row = 0; row < scale_rows; row++) {
+            float scale;
+            memcpy(&scale, (const uint8_t *)tensor->row_scales + row * sizeof scale, sizeof scale);
+            for (size_t i = row * width; i < (row + 1) * width; i++)
+                out[i] = (float)(int8_t)bytes[i] * scale;
+        }
+        break;
+    }
+    }
+}
+
+static bool all_finite(const float *values, size_t n) {
+    float sum = 0; /* x * 0 is 0 for a finite x and NaN otherwise */
+#pragma omp simd reduction(+ : sum)
+    for (size_t i = 0; i < n; i++)
+        sum += values[i] * 0.0f;
+    return sum == 0;
+}
+
+bool weights_read_f32(const struct weights *weights, const char *name, size_t rows, size_t columns,
+                      float *out, struct error *err) {
+    const struct entry *entry = find_entry(weights, name);
+    if (!entry)
+        return error_set(err, ERROR_NOT_FOUND, "%s: tensor \"%s\" is missing", weights->where,
+                         name);
+    if (!entry->readable)
+        return error_set(err, ERROR_UNSUPPORTED,
+                         "%s: tensor \"%s\" has dtype %s; F32, F16, BF16, and I8 with a "
+                         "\"%s_scale\" of F32 [rows, 1] are read",
+                         weights->where, name, entry->dtype, name);
+    if (!check_shape(weights, entry, rows, columns, err))
+        return false;
+    if (!out)
+        return true;
+    convert(&entry->tensor, rows, columns, out);
+    if (!all_finite(out, rows * columns))
+        return error_set(err, ERROR_CORRUPT, "%s: tensor \"%s\" holds a NaN or an infinity",
+                         weights->where, name);
+    return true;
+}
