@@ -142,9 +142,13 @@ bool index_state_write(struct store_txn *txn, const struct index_state *state, s
 }
 
 static bool read_format(struct store_txn *txn, struct error *err) {
-    struct bytes value;
-    if (!meta_get(txn, "format", &value, err))
+    struct bytes value, settings;
+    if (!meta_get(txn, "format", &value, err) || !meta_get(txn, "settings", &settings, err))
         return false;
+    if (!value.data && !settings.data) /* one transaction writes both */
+        return error_set(err, ERROR_NOT_FOUND,
+                         "its making was cut off before it held anything; ingest into it, or "
+                         "delete it");
     if (!value.data || value.len != 4)
         return store_corrupt(txn, TABLE_META, err, "\"format\": %zu bytes, 4 expected", value.len);
     uint32_t version = get_u32(value.data);
@@ -274,11 +278,13 @@ void index_close(struct index *index) {
     free(index);
 }
 
+/* An empty data.mdb is what a kill leaves behind that came before LMDB's first page. */
 bool index_exists(const char *folder) {
     struct buf path = {0};
+    struct stat info;
     buf_text(&path, folder);
     buf_text(&path, "/data.mdb");
-    bool exists = file_exists(path.data);
+    bool exists = stat(path.data, &info) == 0 && info.st_size > 0;
     buf_done(&path);
     return exists;
 }

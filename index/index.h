@@ -48,12 +48,13 @@ enum index_mode { INDEX_READ, INDEX_WRITE };
 bool index_create(const char *folder, const struct index_settings *settings, struct index **out,
                   struct error *err);
 
-/* ERROR_NOT_FOUND when there is no index; ERROR_UNSUPPORTED for a format version we do not know;
+/* ERROR_NOT_FOUND when there is no index, or one whose making was cut off before it held anything:
+ * index_create may make it then; ERROR_UNSUPPORTED for a format version we do not know;
  * with INDEX_WRITE, ERROR_BUSY when another process (or handle) holds the writer's lock. */
 bool index_open(const char *folder, enum index_mode mode, struct index **out, struct error *err);
 void index_close(struct index *index);
 
-bool index_exists(const char *folder); /* FOLDER/data.mdb is there */
+bool index_exists(const char *folder); /* FOLDER/data.mdb is there and not empty */
 const struct index_settings *index_settings_of(const struct index *index);
 const char *index_folder(const struct index *index);
 

@@ -97,6 +97,36 @@ static void is_gone(struct index *index, uint32_t key) {
     snapshot_close(snapshot);
 }
 
+/* A kill while an index is made leaves an empty file, tables without settings, or a whole index:
+ * the first two are no index, and can be made again. */
+static void making_can_be_cut_off(void) {
+    struct index_settings settings = full_settings();
+    for (int cut = 0; cut < 2; cut++) {
+        char folder[64], path[128];
+        struct store *store;
+        struct index *index;
+        struct error err;
+        fixture_folder(folder);
+        snprintf(path, sizeof path, "%s/data.mdb", folder);
+        if (cut == 0) {
+            FILE *empty = fopen(path, "w");
+            CHECK(empty && fclose(empty) == 0);
+        } else {
+            CHECK_OK(store_open(folder, STORE_CREATE, &store, &err), err);
+            store_close(store);
+        }
+        CHECK(!index_open(folder, INDEX_READ, &index, &err));
+        CHECK_EQUAL(err.code, ERROR_NOT_FOUND);
+        CHECK(!index_open(folder, INDEX_WRITE, &index, &err));
+        CHECK_EQUAL(err.code, ERROR_NOT_FOUND);
+        CHECK_OK(index_create(folder, &settings, &index, &err), err);
+        index_close(index);
+        CHECK_OK(index_open(folder, INDEX_READ, &index, &err), err);
+        index_close(index);
+        fixture_remove(folder);
+    }
+}
+
 static void settings_come_back(void) {
     struct error err;
     char folder[64];
@@ -641,6 +671,7 @@ static void strangers_are_refused(void) {
 
 int main(void) {
     many_read_while_one_writes();
+    making_can_be_cut_off();
     settings_come_back();
     records_come_back();
     upserts_and_deletes();

@@ -210,7 +210,14 @@ static bool open_tables(struct store *store, enum store_mode mode, struct error 
         rc = mdb_dbi_open(txn, table_names[t], mode == STORE_CREATE ? MDB_CREATE : 0,
                           &store->tables[t]);
         if (rc != 0) {
+            MDB_stat stat = {.ms_entries = 1};
+            mdb_env_stat(store->env, &stat);
             mdb_txn_abort(txn);
+            if (rc == MDB_NOTFOUND && stat.ms_entries == 0)
+                return error_set(err, ERROR_NOT_FOUND,
+                                 "%s: its making was cut off before it held anything; ingest into "
+                                 "it, or delete it",
+                                 store->folder);
             if (rc == MDB_NOTFOUND)
                 return error_set(err, ERROR_CORRUPT,
                                  "%s/data.mdb: no table \"%s\": this is not "

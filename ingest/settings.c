@@ -95,11 +95,10 @@ bool ingest_open_index(const char *folder, const struct model_info *info, const 
                        uint32_t length_max, struct index **out, struct error *err) {
     struct index_settings settings;
     struct index *index;
-    if (!index_exists(folder))
-        return ingest_settings(info, analyzer, length_max, &settings, err) &&
-               index_create(folder, &settings, out, err);
     if (!index_open(folder, INDEX_WRITE, &index, err))
-        return false;
+        return err->code == ERROR_NOT_FOUND &&
+               ingest_settings(info, analyzer, length_max, &settings, err) &&
+               index_create(folder, &settings, out, err);
     if (!ingest_settings_agree(folder, index_settings_of(index), info, analyzer, length_max, err)) {
         index_close(index);
         return false;

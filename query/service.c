@@ -91,8 +91,10 @@ static bool collections_open(struct service *service, struct error *err) {
         if (service->collections_n == COLLECTIONS_MAX)
             ok = error_set(err, ERROR_LIMIT, "%s holds more than %d collections", service->data,
                            COLLECTIONS_MAX);
-        else if ((ok = index_open(folder, INDEX_WRITE, &index, err)))
+        else if (index_open(folder, INDEX_WRITE, &index, err))
             collection_add(service, entry->d_name, index);
+        else
+            ok = err->code == ERROR_NOT_FOUND; /* half made: its first documents make it again */
     }
     closedir(listing);
     if (service->collections_n)
