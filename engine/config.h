@@ -1,8 +1,10 @@
 /* config.h - what a model folder's small JSON files say about its architecture.
  *
- * config.json (transformers), 1_Pooling/config.json and sentence_bert_config.json
- * (sentence-transformers). Known here: model_type bert, GELU with erf, absolute positions, CLS
- * pooling. Anything else is refused by name: a setting that is passed over gives wrong vectors. */
+ * config.json (transformers): BERT and XLM-RoBERTa, bare or with the head of a cross-encoder.
+ * modules.json, the pooling module's config.json and sentence_bert_config.json
+ * (sentence-transformers): CLS or mean pooling, normalised or not, the length limit. A folder
+ * without modules.json is an encoder as FlagEmbedding publishes it, which takes CLS and normalises.
+ * Anything else is refused by name: a setting that is passed over gives wrong vectors. */
 #ifndef TERCET_CONFIG_H
 #define TERCET_CONFIG_H
 
@@ -12,12 +14,19 @@
 #include "engine/base/error.h"
 #include "engine/hub.h"
 
+enum config_pooling { CONFIG_POOLING_CLS, CONFIG_POOLING_MEAN };
+
 struct model_config {
+    bool is_xlm_roberta; /* positions count from pad_id + 1; a <pad> in the text does not count */
+    bool is_reranker;   /* ...ForSequenceClassification with one label: a cross-encoder */
     uint32_t hidden, layers_n, heads_n, intermediate;
     uint32_t vocabulary_n, positions_n, types_n;
+    uint32_t pad_id;
     uint32_t position_first; /* the position of a sequence's first token: 0 for BERT */
     uint32_t length_max;     /* tokens, specials included */
     float norm_epsilon;
+    enum config_pooling pooling;
+    bool normalize; /* the dense vector */
 };
 
 bool config_read(struct model_files *files, struct model_config *out, struct error *err);

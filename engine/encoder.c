@@ -5,38 +5,29 @@
 #include <string.h>
 
 #include "engine/base/mem.h"
-#include "engine/base/pool.h"
-#include "engine/forward.h"
 #include "engine/heads.h"
 #include "engine/model_parts.h"
+#include "engine/session.h"
 #include "engine/tokenizer/tokenizer.h"
 
-/* Tokens a forward run is filled up to: enough rows for the matrix products to run at full speed
- * (measured: 512 and up), few enough that the states of a small model stay in a core's cache. */
-enum { RUN_TOKENS_MAX = 1024, RUN_TOKENS_MIN = 256 };
-/* Runs a worker gets from a batch, so that no core waits long for the last one. */
-enum { RUNS_PER_WORKER = 4 };
 /* Two special tokens and one of the text. */
 enum { LENGTH_MIN = 3 };
 
 /* What one thread of the pool needs for itself. */
 struct worker {
-    struct forward *forward;
     struct analyzer *analyzer; /* NULL: not needed */
     uint32_t *term_at;         /* [vocabulary_n] zeros for heads_lexical; NULL: not needed */
     struct arena arena;        /* tokens and terms of the batch, until the next one */
-    struct forward_sequence *sequences;
-    size_t sequences_cap;
-    struct error err;
-    size_t failed_item; /* SIZE_MAX: none */
 };
 
 struct encoder {
     const struct model *model;
-    struct pool *pool;
+    struct session *session;
     unsigned modes;
     char *instruction;
     size_t instruction_len;
+    bool one_pass;
+    bool normalize; /* the dense vectors */
     size_t length_max;
     bool sparse_head; /* lexical weights come from the model */
     struct worker *workers;
@@ -60,23 +51,22 @@ struct batch {
     size_t n;
     unsigned modes;
     struct form forms[FORMS_MAX];
-    size_t forms_n;        /* 0: nothing that is asked for needs the model */
-    struct tokens *tokens; /* [sequences_n] */
+    size_t forms_n; /* 0: nothing that is asked for needs the model */
+    /* [sequences_n] */
+    struct tokens *tokens;
+    size_t *first; /* the first token that is the text's own: the instruction's are before it */
+    struct forward_sequence *sequences;
     size_t sequences_n;
-    size_t *order;     /* [sequences_n], longest first */
-    size_t *run_begin; /* [runs_n + 1], indices in order */
-    size_t runs_n;
 };
 
 /* ---- open and close ---- */
 
 static bool open_workers(struct encoder *encoder, const char *analyzer, struct error *err) {
     const struct model *model = encoder->model;
-    encoder->workers_n = encoder->pool ? pool_workers_n(encoder->pool) : 1;
+    encoder->workers_n = session_workers_n(encoder->session);
     encoder->workers = mem_zalloc(encoder->workers_n, sizeof *encoder->workers);
     for (size_t i = 0; i < encoder->workers_n; i++) {
         struct worker *worker = &encoder->workers[i];
-        worker->forward = forward_open(model);
         if (encoder->sparse_head)
             worker->term_at = mem_zalloc(model->config.vocabulary_n, sizeof *worker->term_at);
         else if (encoder->modes & ENCODE_LEXICAL &&
@@ -99,6 +89,16 @@ static bool check_options(const struct model *model, const struct encoder_option
         return error_set(err, ERROR_UNSUPPORTED,
                          "analyzer \"head\": %s has no sparse head; use \"words:en\" or \"model\"",
                          model->info.name);
+    if (options->modes & ENCODE_MULTI && model->info.has_sparse_head &&
+        !model->info.has_colbert_head)
+        return error_set(err, ERROR_UNSUPPORTED,
+                         "%s: there is a sparse_linear, but neither colbert_linear.pt nor "
+                         "colbert_linear.safetensors: ask for --dense or --sparse",
+                         model->info.where);
+    if (model->info.is_reranker)
+        return error_set(err, ERROR_UNSUPPORTED,
+                         "%s is a cross-encoder: it scores pairs and encodes nothing",
+                         model->info.name);
     return true;
 }
 
@@ -109,10 +109,12 @@ bool encoder_open(const struct model *model, struct pool *pool,
         return false;
     struct encoder *encoder = mem_zalloc(1, sizeof *encoder);
     encoder->model = model;
-    encoder->pool = pool;
+    encoder->session = session_open(model, pool);
     encoder->modes = options->modes;
     encoder->instruction = mem_strdup(options->instruction ? options->instruction : "");
     encoder->instruction_len = strlen(encoder->instruction);
+    encoder->one_pass = options->one_pass;
+    encoder->normalize = model->config.normalize || options->unit_length;
     encoder->length_max = options->length_max ? options->length_max : model->info.length_max;
     encoder->sparse_head = options->modes & ENCODE_LEXICAL && strcmp(analyzer, "head") == 0;
     if (!open_workers(encoder, analyzer, err)) {
@@ -128,57 +130,29 @@ void encoder_close(struct encoder *encoder) {
         return;
     for (size_t i = 0; i < encoder->workers_n; i++) {
         struct worker *worker = &encoder->workers[i];
-        forward_close(worker->forward);
         analyzer_close(worker->analyzer);
         arena_done(&worker->arena);
         free(worker->term_at);
-        free(worker->sequences);
     }
     free(encoder->workers);
+    session_close(encoder->session);
     free(encoder->instruction);
     free(encoder);
-}
-
-/* ---- a loop over the pool, and its errors ---- */
-
-/* The first failure by item, so that the message is the same whatever the number of threads. */
-static void worker_failed(struct worker *worker, size_t item, const struct error *err) {
-    if (item < worker->failed_item) {
-        worker->failed_item = item;
-        worker->err = *err;
-    }
-}
-
-static bool spread(struct batch *batch, size_t items_n, pool_work *work, struct error *err) {
-    struct encoder *encoder = batch->encoder;
-    for (size_t i = 0; i < encoder->workers_n; i++)
-        encoder->workers[i].failed_item = SIZE_MAX;
-    if (encoder->pool)
-        pool_run(encoder->pool, items_n, work, batch);
-    else
-        for (size_t item = 0; item < items_n; item++)
-            work(batch, item, 0);
-    const struct worker *first = &encoder->workers[0];
-    for (size_t i = 1; i < encoder->workers_n; i++)
-        if (encoder->workers[i].failed_item < first->failed_item)
-            first = &encoder->workers[i];
-    if (first->failed_item == SIZE_MAX)
-        return true;
-    *err = first->err;
-    return false;
 }
 
 /* ---- first loop: every text is read ---- */
 
 /* BGE's instruction was trained for the dense vector alone; the other representations are those of
  * the bare text, as FlagEmbedding makes them. (Token vectors read behind the instruction cost 0.6
- * points of nDCG@10 on SciFact.) */
+ * points of nDCG@10 on SciFact.) In one pass everything is read behind it. */
 static void plan_forms(struct batch *batch) {
     const struct encoder *encoder = batch->encoder;
     unsigned hidden = batch->modes & (ENCODE_DENSE | ENCODE_MULTI);
     if (encoder->sparse_head)
         hidden |= batch->modes & ENCODE_LEXICAL;
-    unsigned instructed = encoder->instruction_len > 0 ? hidden & ENCODE_DENSE : 0;
+    unsigned instructed = encoder->instruction_len == 0 ? 0
+                          : encoder->one_pass           ? hidden
+                                                        : hidden & ENCODE_DENSE;
     if (instructed)
         batch->forms[batch->forms_n++] = (struct form){true, instructed};
     if (hidden & ~instructed)
@@ -213,62 +187,40 @@ static bool tokenize(const struct encoder *encoder, const struct encoder_text *t
     return true;
 }
 
-static void read_text(void *context, size_t item, size_t worker_i) {
+/* Where the text's own tokens begin behind an instruction; their ranges, which counted in the
+ * whole, count in the text afterwards. */
+static size_t leave_instruction_out(struct tokens *tokens, size_t instruction_len) {
+    size_t first = 1;
+    while (first < tokens->n && tokens->ranges[first].end > 0 &&
+           tokens->ranges[first].begin < instruction_len)
+        first++;
+    for (size_t i = first; i < tokens->n && tokens->ranges[i].end > 0; i++) {
+        tokens->ranges[i].begin -= (uint32_t)instruction_len;
+        tokens->ranges[i].end -= (uint32_t)instruction_len;
+    }
+    return first;
+}
+
+static bool read_text(void *context, size_t item, size_t worker_i, struct error *err) {
     struct batch *batch = context;
     struct encoder *encoder = batch->encoder;
     struct worker *worker = &encoder->workers[worker_i];
     const struct encoder_text *text = &batch->texts[item];
-    struct error err;
-    size_t first = item * batch->forms_n;
-    for (size_t f = 0; f < batch->forms_n; f++)
-        if (!tokenize(encoder, text, batch->forms[f].instructed, &worker->arena,
-                      &batch->tokens[first + f], &err)) {
-            worker_failed(worker, item, &err);
-            return;
-        }
-    if (batch->modes & ENCODE_LEXICAL && !encoder->sparse_head &&
-        !analyzer_run(worker->analyzer, text->text, text->len, &worker->arena,
-                      &batch->encodings[item].lexical, &err))
-        worker_failed(worker, item, &err);
-}
-
-/* ---- second loop: sequences of like length go through the model together ---- */
-
-struct length_of {
-    size_t sequence, tokens_n;
-};
-
-static int compare_longest_first(const void *a, const void *b) {
-    const struct length_of *x = a, *y = b;
-    if (x->tokens_n != y->tokens_n)
-        return x->tokens_n > y->tokens_n ? -1 : 1;
-    return x->sequence < y->sequence ? -1 : 1;
-}
-
-static void plan_runs(struct batch *batch, struct arena *arena) {
-    size_t n = batch->sequences_n;
-    struct length_of *lengths = ARENA_NEW(arena, struct length_of, n);
-    size_t total = 0;
-    for (size_t i = 0; i < n; i++) {
-        lengths[i] = (struct length_of){i, batch->tokens[i].n};
-        total += batch->tokens[i].n;
+    for (size_t f = 0; f < batch->forms_n; f++) {
+        size_t s = item * batch->forms_n + f;
+        bool instructed = batch->forms[f].instructed;
+        struct tokens *tokens = &batch->tokens[s];
+        if (!tokenize(encoder, text, instructed, &worker->arena, tokens, err))
+            return false;
+        batch->first[s] = instructed ? leave_instruction_out(tokens, encoder->instruction_len) : 1;
+        batch->sequences[s] = (struct forward_sequence){.ids = tokens->ids, .n = tokens->n};
     }
-    qsort(lengths, n, sizeof *lengths, compare_longest_first);
-    size_t full = total / (batch->encoder->workers_n * RUNS_PER_WORKER);
-    full = full < RUN_TOKENS_MIN ? RUN_TOKENS_MIN : full > RUN_TOKENS_MAX ? RUN_TOKENS_MAX : full;
-    batch->order = ARENA_NEW(arena, size_t, n);
-    batch->run_begin = ARENA_NEW(arena, size_t, n + 1);
-    size_t in_run = 0;
-    for (size_t i = 0; i < n; i++) {
-        batch->order[i] = lengths[i].sequence;
-        if (i == 0 || in_run + lengths[i].tokens_n > full) {
-            batch->run_begin[batch->runs_n++] = i;
-            in_run = 0;
-        }
-        in_run += lengths[i].tokens_n;
-    }
-    batch->run_begin[batch->runs_n] = n;
+    return !(batch->modes & ENCODE_LEXICAL) || encoder->sparse_head ||
+           analyzer_run(worker->analyzer, text->text, text->len, &worker->arena,
+                        &batch->encodings[item].lexical, err);
 }
+
+/* ---- second loop: sequences go through the model, the heads read what comes out ---- */
 
 /* Room for everything the heads will write: the arena is not for several threads. */
 static void allocate_outputs(struct batch *batch, struct arena *arena) {
@@ -282,7 +234,7 @@ static void allocate_outputs(struct batch *batch, struct arena *arena) {
         if (form->modes & ENCODE_DENSE)
             encoding->dense = ARENA_NEW(arena, float, info->dense_dim);
         if (form->modes & ENCODE_MULTI) {
-            size_t n = heads_multi_n(tokens);
+            size_t n = heads_multi_n(tokens, batch->first[s]);
             encoding->multi_n = (uint32_t)n;
             encoding->multi = ARENA_NEW(arena, float, n * info->multi_dim);
             encoding->multi_ranges = ARENA_NEW(arena, struct token_range, n);
@@ -294,38 +246,23 @@ static void allocate_outputs(struct batch *batch, struct arena *arena) {
 
 /* hidden: [tokens of the sequence, hidden]. The encoding's arrays are ours until encoder_encode
  * returns, so writing through its const pointers is fine. */
-static void apply_heads(struct batch *batch, struct worker *worker, size_t sequence,
-                        const float *hidden) {
-    const struct model *model = batch->encoder->model;
+static void apply_heads(void *context, size_t sequence, const float *hidden, size_t worker) {
+    struct batch *batch = context;
+    const struct encoder *encoder = batch->encoder;
+    const struct model *model = encoder->model;
     struct encoding *encoding = &batch->encodings[sequence / batch->forms_n];
     const struct form *form = &batch->forms[sequence % batch->forms_n];
     const struct tokens *tokens = &batch->tokens[sequence];
+    size_t first = batch->first[sequence];
     if (form->modes & ENCODE_DENSE)
-        heads_dense(model, hidden, (float *)(uintptr_t)encoding->dense);
+        heads_dense(model, hidden, tokens->n, encoder->normalize,
+                    (float *)(uintptr_t)encoding->dense);
     if (form->modes & ENCODE_MULTI)
-        heads_multi(model, hidden, tokens, (float *)(uintptr_t)encoding->multi,
+        heads_multi(model, hidden, tokens, first, (float *)(uintptr_t)encoding->multi,
                     (struct token_range *)(uintptr_t)encoding->multi_ranges);
     if (form->modes & ENCODE_LEXICAL)
-        heads_lexical(model, hidden, tokens, worker->term_at, &encoding->lexical);
-}
-
-static void encode_run(void *context, size_t run, size_t worker_i) {
-    struct batch *batch = context;
-    struct worker *worker = &batch->encoder->workers[worker_i];
-    size_t begin = batch->run_begin[run], n = batch->run_begin[run + 1] - begin;
-    if (n > worker->sequences_cap) {
-        worker->sequences_cap = n;
-        worker->sequences = mem_realloc(worker->sequences, n, sizeof *worker->sequences);
-    }
-    for (size_t i = 0; i < n; i++) {
-        const struct tokens *tokens = &batch->tokens[batch->order[begin + i]];
-        worker->sequences[i] = (struct forward_sequence){.ids = tokens->ids, .n = tokens->n};
-    }
-    const float *hidden = forward_run(worker->forward, worker->sequences, n);
-    for (size_t i = 0; i < n; i++) {
-        apply_heads(batch, worker, batch->order[begin + i], hidden);
-        hidden += worker->sequences[i].n * batch->encoder->model->config.hidden;
-    }
+        heads_lexical(model, hidden, tokens, first, encoder->workers[worker].term_at,
+                      &encoding->lexical);
 }
 
 /* ---- the whole ---- */
@@ -364,16 +301,16 @@ bool encoder_encode_modes(struct encoder *encoder, unsigned modes, const struct 
     };
     plan_forms(&batch);
     batch.tokens = ARENA_ZERO(scratch, struct tokens, batch.sequences_n);
-    if (!spread(&batch, n, read_text, err))
+    batch.first = ARENA_ZERO(scratch, size_t, batch.sequences_n);
+    batch.sequences = ARENA_ZERO(scratch, struct forward_sequence, batch.sequences_n);
+    if (!session_spread(encoder->session, n, read_text, &batch, err))
         return false;
     if (modes & ENCODE_LEXICAL && !encoder->sparse_head)
         for (size_t i = 0; i < n; i++)
             keep_terms(&batch.encodings[i].lexical, arena);
     if (batch.sequences_n > 0) {
         allocate_outputs(&batch, arena);
-        plan_runs(&batch, scratch);
-        if (!spread(&batch, batch.runs_n, encode_run, err))
-            return false;
+        session_run(encoder->session, batch.sequences, batch.sequences_n, apply_heads, &batch);
     }
     if (n > 0)
         memcpy(out, batch.encodings, n * sizeof *out);

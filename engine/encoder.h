@@ -3,13 +3,14 @@
  * A batch is packed: the tokens of all its texts stand one behind the other and no padding is
  * computed. BERT's forward pass (Devlin et al. 2018); the three representations are BGE-M3's
  * (Chen et al. 2024, arXiv 2402.03216):
- *   dense    hidden state of token 0 (CLS), L2-normalised: inner product = cosine
+ *   dense    hidden state of token 0 (CLS) or the mean of all, as the folder says; mostly
+ *            L2-normalised: inner product = cosine
  *   lexical  relu(sparse_linear(h)), the maximum per token id, specials left out; without the head,
  *            counted words or ids for BM25 (lexical.h)
  *   multi    colbert_linear(h), or h itself without the head, of every token but the first,
  *            L2-normalised
  * An instruction stands in front of the text for the dense vector only: with one, a text goes
- * through the model twice, unless only dense or nothing but the others is asked for.
+ * through the model twice, unless only dense or nothing but the others is asked for, or one_pass.
  * Threads: an encoder is a session: one thread calls it at a time. Its pool spreads the work of a
  * batch. The model is shared and must outlive it. */
 #ifndef TERCET_ENCODER_H
@@ -32,6 +33,8 @@ enum { ENCODE_DENSE = 1, ENCODE_LEXICAL = 2, ENCODE_MULTI = 4, ENCODE_ALL = 7 };
 struct encoder_options {
     unsigned modes;          /* ENCODE_... */
     const char *instruction; /* put in front for the dense vector; NULL or "": none */
+    bool one_pass;           /* read everything behind the instruction, its own tokens left out */
+    bool unit_length;        /* dense vectors of length 1, also of models that do not say so */
     uint32_t length_max;     /* tokens, specials included; 0: the model's own limit */
     const char *analyzer;    /* "head", "words:en", "model"; NULL: the model's default */
 };

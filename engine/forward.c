@@ -1,6 +1,7 @@
 #include "engine/forward.h"
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,11 +70,14 @@ static void embed(const struct model *model, const struct forward_sequence *sequ
     const struct model_config *config = &model->config;
     size_t hidden = config->hidden;
     assert(sequence->n >= 1 && sequence->n <= config->length_max);
+    size_t next = config->position_first;
     for (size_t i = 0; i < sequence->n; i++) {
+        bool pad = config->is_xlm_roberta && sequence->ids[i] == config->pad_id;
+        size_t place = pad ? config->pad_id : next++; /* XLM-R: a written <pad> is not counted */
         size_t type = sequence->type_ids ? sequence->type_ids[i] : 0;
         assert(sequence->ids[i] < config->vocabulary_n && type < config->types_n);
         const float *word = model->words + sequence->ids[i] * hidden;
-        const float *position = model->positions + (config->position_first + i) * hidden;
+        const float *position = model->positions + place * hidden;
         const float *kind = model->types + type * hidden;
         for (size_t j = 0; j < hidden; j++)
             states[i * hidden + j] = word[j] + position[j] + kind[j];

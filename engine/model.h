@@ -1,4 +1,4 @@
-/* model.h - config, tokenizer and weights of one encoder, ready to be shared.
+/* model.h - config, tokenizer and weights of one encoder or cross-encoder, ready to be shared.
  *
  * A model is a Hugging Face folder (or the embedded one): config.json, tokenizer.json,
  * model.safetensors or pytorch_model.bin, 1_Pooling/config.json, and for three-mode models the
@@ -24,6 +24,7 @@ enum model_precision {
 struct model_options {
     const char *name; /* see hub.h; NULL: the embedded default */
     enum model_precision precision;
+    const char *task; /* of LLM-Embedder: "qa", "chat", ...; NULL: the family's first, or none */
 };
 
 struct model_info {
@@ -35,9 +36,13 @@ struct model_info {
     uint32_t multi_dim;  /* the ColBERT head's width, or dense_dim: the token states themselves */
     uint32_t length_max; /* tokens, specials included */
     bool has_sparse_head, has_colbert_head;
+    bool is_reranker;              /* a cross-encoder: it scores pairs and encodes nothing */
+    const char *pooling;           /* of the dense vector: "cls" or "mean" */
+    bool normalized;               /* dense vectors have length 1 */
     const char *query_instruction; /* put in front of a query; "" when the family has none */
-    const char *analyzer;          /* the default lexer: "head", "words:en" or "model" */
-    const char *precision;         /* the one in use: "f32" */
+    const char *passage_instruction;
+    const char *analyzer;  /* the default lexer: "head", "words:en" or "model" */
+    const char *precision; /* the one in use: "f32" */
 };
 
 bool model_open(const struct model_options *options, struct model **out, struct error *err);

@@ -1,5 +1,5 @@
-/* model_parts.h - what a model holds, for the files of the forward pass only (forward.c, heads.c,
- * encoder.c); everybody else asks model.h.
+/* model_parts.h - what a model holds, for its own files and those of the forward pass only
+ * (model*.c, forward.c, session.c, heads.c, encoder.c, reranker.c); everybody else asks model.h.
  *
  * Matrices are f32, row-major [out, in] as in the folder, 64-byte aligned, and never change. */
 #ifndef TERCET_MODEL_PARTS_H
@@ -38,9 +38,18 @@ struct model {
     struct model_linear sparse_head;  /* [1, hidden]; weight NULL: none */
     struct model_linear colbert_head; /* [multi_dim, hidden]; weight NULL: none */
 
+    /* A cross-encoder's head: score = pair_score . tanh(pair_dense . h + bias) + bias. */
+    struct model_linear pair_dense; /* [hidden, hidden] */
+    struct model_linear pair_score; /* [1, hidden] */
+
+    uint32_t mask_id; /* of XLM-R's <mask>, which has a lexical weight; UINT32_MAX: none */
+
     float **owned; /* every array above, for model_close */
     size_t owned_n, owned_cap;
     char fingerprint[33]; /* 128 bits in hex */
 };
+
+/* Reads all tensors of a model whose files and config are there (model_load.c). */
+bool model_load(struct model *model, struct error *err);
 
 #endif

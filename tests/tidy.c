@@ -62,7 +62,8 @@ static bool ends_with(const char *text, const char *end) {
 
 /* What several tests of one folder share. */
 static bool is_test_kit(const char *file) {
-    return ends_with(file, "/fixture.h") || ends_with(file, "/test_server.h");
+    return ends_with(file, "/fixture.h") || ends_with(file, "/golden.h") ||
+           ends_with(file, "/test_server.h");
 }
 
 /* included: `"index/index.h"` without its quotes, or `<lmdb.h>` with its brackets.

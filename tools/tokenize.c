@@ -9,7 +9,8 @@
 
 struct tokenize_settings {
     const char *model;
-    bool pair, json;
+    bool pair, longest_first, json;
+    enum tokenizer_cut cut;
     uint32_t length_max;
 };
 
@@ -49,7 +50,7 @@ static bool tokenize_line(const struct tokenizer *tokenizer,
         return field_text(line, "query", &text, &len, err) &&
                field_text(line, "passage", &passage, &passage_len, err) &&
                tokenizer_encode_pair(tokenizer, text, len, passage, passage_len,
-                                     settings->length_max, arena, tokens, err);
+                                     settings->length_max, settings->cut, arena, tokens, err);
     if (line->json && !field_text(line, "text", &text, &len, err))
         return false;
     return tokenizer_encode(tokenizer, text, len, settings->length_max, arena, tokens, err);
@@ -90,6 +91,8 @@ static int run(int argc, char **argv) {
          "JSONL {\"query\",\"passage\"} as a cross-encoder reads it", 0, 0, 0},
         {"max-length", OPTION_NUMBER, &settings.length_max, "N", "at most N tokens (default: all)",
          2, 1u << 30, 0},
+        {"longest-first", OPTION_FLAG, &settings.longest_first, NULL,
+         "cut pairs as transformers does it, not as FlagReranker", 0, 0, 0},
         {"json", OPTION_FLAG, &settings.json, NULL, "JSON lines (always so)", 0, 0, 0},
         {0},
     };
@@ -100,6 +103,8 @@ static int run(int argc, char **argv) {
     if (words_n)
         return options_wrong(&command_tokenize, "unexpected \"%s\": texts come on standard input",
                              argv[0]);
+    if (settings.longest_first)
+        settings.cut = TOKENIZER_CUT_LONGEST_FIRST;
     struct error err;
     struct model_files *files = NULL;
     struct model_file json;

@@ -246,14 +246,44 @@ bool tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_
 /* FlagReranker cuts the query to max_length * 3 // 4 and the passage to max_length; then
  * transformers' "only_second" takes what is still too much from the passage, unless that is all of
  * it or more: then it (says so and) takes nothing. */
+static void cut_only_second(const struct token_sink *a, struct token_sink *b, size_t specials_n,
+                            size_t max_length) {
+    size_t total = a->n + b->n + specials_n;
+    size_t too_many = total > max_length ? total - max_length : 0;
+    if (too_many < b->n)
+        b->n -= too_many;
+}
+
+/* tokenizers' "longest_first": the shorter one stays whole while it takes no more than half. */
+static void cut_longest_first(struct token_sink *a, struct token_sink *b, size_t room) {
+    struct token_sink *shorter = a->n <= b->n ? a : b, *longer = shorter == a ? b : a;
+    if (a->n + b->n <= room)
+        return;
+    if (shorter->n <= room / 2) {
+        longer->n = room - shorter->n;
+    } else {
+        shorter->n = room / 2;
+        longer->n = room - room / 2;
+    }
+}
+
 bool tokenizer_encode_pair(const struct tokenizer *tokenizer, const char *query, size_t query_len,
                            const char *passage, size_t passage_len, size_t max_length,
-                           struct arena *arena, struct tokens *out, struct error *err) {
+                           enum tokenizer_cut cut, struct arena *arena, struct tokens *out,
+                           struct error *err) {
     const struct template *template = &tokenizer->templates.pair;
-    size_t query_max = max_length ? max_length / 4 * 3 + max_length % 4 * 3 / 4 : SIZE_MAX;
-    struct token_sink a = {.limit = query_max};
-    struct token_sink b = {.limit = max_length ? max_length : SIZE_MAX};
+    if (cut == TOKENIZER_CUT_LONGEST_FIRST && passage_len == 0)
+        return tokenizer_encode(tokenizer, query, query_len, max_length, arena, out, err);
+    bool only_second = cut == TOKENIZER_CUT_ONLY_SECOND;
+    size_t most = max_length ? max_length : SIZE_MAX;
+    size_t query_max =
+        only_second && max_length ? max_length / 4 * 3 + max_length % 4 * 3 / 4 : most;
+    struct token_sink a = {.limit = query_max}, b = {.limit = most};
     bool ok = false;
+    if (!only_second && most < template->specials_n)
+        return error_set(err, ERROR_INVALID,
+                         "max_length %zu leaves no room for the %zu special tokens", max_length,
+                         template->specials_n);
     if (!encode_text(tokenizer, query, query_len, &a, err)) {
         error_wrap(err, "query: ");
         goto out;
@@ -262,10 +292,10 @@ bool tokenizer_encode_pair(const struct tokenizer *tokenizer, const char *query,
         error_wrap(err, "passage: ");
         goto out;
     }
-    size_t total = a.n + b.n + template->specials_n;
-    size_t too_many = max_length && total > max_length ? total - max_length : 0;
-    if (too_many < b.n)
-        b.n -= too_many;
+    if (only_second)
+        cut_only_second(&a, &b, template->specials_n, most);
+    else
+        cut_longest_first(&a, &b, most - template->specials_n);
     fill_template(template, &a, &b, arena, out);
     ok = true;
 out:

@@ -41,12 +41,21 @@ bool tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_
                       size_t max_length, struct arena *arena, struct tokens *out,
                       struct error *err);
 
-/* A (query, passage) pair as FlagReranker builds it: the query is cut to max_length * 3 / 4 tokens,
- * then the passage alone is cut so that everything fits; when not even an empty passage would make
- * it fit, nothing is cut (as there). The passage's ranges count in the passage. */
+/* How a (query, passage) pair that is too long is cut.
+ *   only_second    as FlagReranker does it: the query is cut to max_length * 3 / 4 tokens, then the
+ *                  passage alone is cut so that everything fits; when not even an empty passage
+ *                  would make it fit, nothing more is cut, and the pair stays longer (as there)
+ *   longest_first  as transformers does it by default: the longer one is cut down to the other's
+ *                  length, then both alike; an empty passage is no passage, and the query stands
+ *                  alone */
+enum tokenizer_cut { TOKENIZER_CUT_ONLY_SECOND, TOKENIZER_CUT_LONGEST_FIRST };
+
+/* A pair with special tokens around it. The passage's ranges count in the passage. max_length 0: no
+ * limit; with longest_first a max_length below the special tokens is ERROR_INVALID. */
 bool tokenizer_encode_pair(const struct tokenizer *tokenizer, const char *query, size_t query_len,
                            const char *passage, size_t passage_len, size_t max_length,
-                           struct arena *arena, struct tokens *out, struct error *err);
+                           enum tokenizer_cut cut, struct arena *arena, struct tokens *out,
+                           struct error *err);
 
 size_t tokenizer_vocabulary_n(const struct tokenizer *tokenizer);
 

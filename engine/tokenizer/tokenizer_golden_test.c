@@ -107,8 +107,8 @@ static bool pair_is_right(const struct tokenizer *tokenizer, const struct json *
     const struct json *types = json_get(row, "token_type_ids"); /* null: XLM-R has one type */
     bool has_types = json_kind_of(types) == JSON_KIND_ARRAY;
     *tokens = (struct tokens){0};
-    if (!tokenizer_encode_pair(tokenizer, query, query_len, passage, passage_len, max_length, arena,
-                               tokens, &err) ||
+    if (!tokenizer_encode_pair(tokenizer, query, query_len, passage, passage_len, max_length,
+                               TOKENIZER_CUT_ONLY_SECOND, arena, tokens, &err) ||
         !same_numbers(json_get(row, "ids"), tokens->ids, tokens->n) ||
         (has_types && json_count(types) != tokens->n))
         return false;

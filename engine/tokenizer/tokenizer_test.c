@@ -204,18 +204,38 @@ static void cut_to_max_length(const struct tokenizer *t) {
     CHECK_EQUAL(err.code, ERROR_INVALID);
 }
 
-static const char *shown_pair(const struct tokenizer *t, const char *query, const char *passage,
-                              size_t max_length) {
+static const char *shown_cut(const struct tokenizer *t, const char *query, const char *passage,
+                             size_t max_length, enum tokenizer_cut cut) {
     static struct buf out;
     struct error err = {0};
     struct tokens tokens = {0};
     buf_clear(&out);
     CHECK_OK(tokenizer_encode_pair(t, query, strlen(query), passage, strlen(passage), max_length,
-                                   &arena, &tokens, &err),
+                                   cut, &arena, &tokens, &err),
              err);
     for (size_t i = 0; i < tokens.n; i++)
         buf_format(&out, "%s%u%s", i ? " " : "", tokens.ids[i], tokens.type_ids[i] ? "'" : "");
     return out.data;
+}
+
+static const char *shown_pair(const struct tokenizer *t, const char *query, const char *passage,
+                              size_t max_length) {
+    return shown_cut(t, query, passage, max_length, TOKENIZER_CUT_ONLY_SECOND);
+}
+
+static void pairs_longest_first(const struct tokenizer *t) {
+    enum tokenizer_cut cut = TOKENIZER_CUT_LONGEST_FIRST;
+    struct tokens tokens;
+    struct error err = {0};
+    CHECK_TEXT(shown_cut(t, "a b", "c", 0, cut), "2 5 6 3 7' 3'");
+    CHECK_TEXT(shown_cut(t, "a", "a b c a", 6, cut), "2 5 3 5' 6' 3'");
+    CHECK_TEXT(shown_cut(t, "a b c a", "a", 6, cut), "2 5 6 3 5' 3'");
+    CHECK_TEXT(shown_cut(t, "a b c", "c b a", 8, cut), "2 5 6 3 7' 6' 5' 3'"); /* odd room */
+    CHECK_TEXT(shown_cut(t, "a b c a b", "c b a", 6, cut), "2 5 6 3 7' 3'");
+    CHECK_TEXT(shown_cut(t, "a b c", "c b a", 3, cut), "2 3 3'");
+    CHECK_TEXT(shown_cut(t, "a b c", "", 4, cut), "2 5 6 3"); /* no passage */
+    CHECK(!tokenizer_encode_pair(t, "a", 1, "b", 1, 2, cut, &arena, &tokens, &err));
+    CHECK_EQUAL(err.code, ERROR_INVALID);
 }
 
 static void pairs_as_flag_reranker(const struct tokenizer *t) {
@@ -227,7 +247,9 @@ static void pairs_as_flag_reranker(const struct tokenizer *t) {
     CHECK_TEXT(shown_pair(t, "a b c", "c b a", 4), "2 5 6 7 3 7' 6' 5' 3'"); /* nothing is cut */
     struct tokens tokens;
     struct error err;
-    CHECK_OK(tokenizer_encode_pair(t, "a b", 3, "c b", 3, 0, &arena, &tokens, &err), err);
+    CHECK_OK(tokenizer_encode_pair(t, "a b", 3, "c b", 3, 0, TOKENIZER_CUT_ONLY_SECOND, &arena,
+                                   &tokens, &err),
+             err);
     CHECK(tokens.ranges[4].begin == 0 && tokens.ranges[5].begin == 2); /* in the passage */
 }
 
@@ -485,6 +507,7 @@ int main(void) {
     words_at_the_limit(t);
     cut_to_max_length(t);
     pairs_as_flag_reranker(t);
+    pairs_longest_first(t);
     other_post_processors();
     random_texts_keep_their_promises(t);
     stretches_do_not_show(t);
