@@ -25,10 +25,9 @@ struct encoder {
     struct session *session;
     unsigned modes;
     char *instruction;
-    size_t instruction_len;
     bool one_pass;
     bool normalize; /* the dense vectors */
-    size_t length_max;
+    uint32_t length_max;
     bool sparse_head; /* lexical weights come from the model */
     struct worker *workers;
     size_t workers_n;
@@ -112,7 +111,6 @@ bool encoder_open(const struct model *model, struct pool *pool,
     encoder->session = session_open(model, pool);
     encoder->modes = options->modes;
     encoder->instruction = mem_strdup(options->instruction ? options->instruction : "");
-    encoder->instruction_len = strlen(encoder->instruction);
     encoder->one_pass = options->one_pass;
     encoder->normalize = model->config.normalize || options->unit_length;
     encoder->length_max = options->length_max ? options->length_max : model->info.length_max;
@@ -150,9 +148,9 @@ static void plan_forms(struct batch *batch) {
     unsigned hidden = batch->modes & (ENCODE_DENSE | ENCODE_MULTI);
     if (encoder->sparse_head)
         hidden |= batch->modes & ENCODE_LEXICAL;
-    unsigned instructed = encoder->instruction_len == 0 ? 0
-                          : encoder->one_pass           ? hidden
-                                                        : hidden & ENCODE_DENSE;
+    unsigned instructed = !encoder->instruction[0] ? 0
+                          : encoder->one_pass      ? hidden
+                                                   : hidden & ENCODE_DENSE;
     if (instructed)
         batch->forms[batch->forms_n++] = (struct form){true, instructed};
     if (hidden & ~instructed)
@@ -160,20 +158,35 @@ static void plan_forms(struct batch *batch) {
     batch->sequences_n = batch->n * batch->forms_n;
 }
 
-static bool tokenize(const struct encoder *encoder, const struct encoder_text *text,
-                     bool instructed, struct arena *arena, struct tokens *out, struct error *err) {
-    const struct model *model = encoder->model;
+/* Where the text's own tokens begin behind an instruction; their ranges, which counted in the
+ * whole, count in the text afterwards. A token may take in the blank before it. */
+static size_t leave_instruction_out(struct tokens *tokens, size_t instruction_len) {
+    uint32_t len = (uint32_t)instruction_len;
+    size_t first = 1;
+    while (first < tokens->n && tokens->ranges[first].end > 0 && tokens->ranges[first].end <= len)
+        first++;
+    for (size_t i = first; i < tokens->n && tokens->ranges[i].end > 0; i++) {
+        struct token_range *range = &tokens->ranges[i];
+        range->begin = range->begin > len ? range->begin - len : 0;
+        range->end -= len;
+    }
+    return first;
+}
+
+bool encoder_read(const struct model *model, const char *instruction, uint32_t length_max,
+                  const struct encoder_text *text, struct arena *arena, struct tokens *out,
+                  size_t *first_out, struct error *err) {
     const char *whole = text->text;
-    size_t whole_len = text->len;
-    if (instructed) {
-        whole_len = encoder->instruction_len + text->len;
+    size_t instruction_len = instruction ? strlen(instruction) : 0;
+    size_t whole_len = instruction_len + text->len;
+    if (instruction_len > 0) {
         char *joined = arena_alloc(arena, whole_len + 1, 1);
-        memcpy(joined, encoder->instruction, encoder->instruction_len);
+        memcpy(joined, instruction, instruction_len);
         if (text->len > 0)
-            memcpy(joined + encoder->instruction_len, text->text, text->len);
+            memcpy(joined + instruction_len, text->text, text->len);
         whole = joined;
     }
-    if (!tokenizer_encode(model->tokenizer, whole, whole_len, encoder->length_max, arena, out, err))
+    if (!tokenizer_encode(model->tokenizer, whole, whole_len, length_max, arena, out, err))
         return false;
     for (size_t i = 0; i < out->n; i++)
         if (out->ids[i] >= model->config.vocabulary_n)
@@ -184,21 +197,8 @@ static bool tokenize(const struct encoder *encoder, const struct encoder_text *t
         return error_set(err, ERROR_UNSUPPORTED,
                          "the tokenizer makes no token at all of a text "
                          "(it has no [CLS])");
+    *first_out = instruction_len > 0 ? leave_instruction_out(out, instruction_len) : 1;
     return true;
-}
-
-/* Where the text's own tokens begin behind an instruction; their ranges, which counted in the
- * whole, count in the text afterwards. */
-static size_t leave_instruction_out(struct tokens *tokens, size_t instruction_len) {
-    size_t first = 1;
-    while (first < tokens->n && tokens->ranges[first].end > 0 &&
-           tokens->ranges[first].begin < instruction_len)
-        first++;
-    for (size_t i = first; i < tokens->n && tokens->ranges[i].end > 0; i++) {
-        tokens->ranges[i].begin -= (uint32_t)instruction_len;
-        tokens->ranges[i].end -= (uint32_t)instruction_len;
-    }
-    return first;
 }
 
 static bool read_text(void *context, size_t item, size_t worker_i, struct error *err) {
@@ -208,11 +208,11 @@ static bool read_text(void *context, size_t item, size_t worker_i, struct error 
     const struct encoder_text *text = &batch->texts[item];
     for (size_t f = 0; f < batch->forms_n; f++) {
         size_t s = item * batch->forms_n + f;
-        bool instructed = batch->forms[f].instructed;
+        const char *instruction = batch->forms[f].instructed ? encoder->instruction : NULL;
         struct tokens *tokens = &batch->tokens[s];
-        if (!tokenize(encoder, text, instructed, &worker->arena, tokens, err))
+        if (!encoder_read(encoder->model, instruction, encoder->length_max, text, &worker->arena,
+                          tokens, &batch->first[s], err))
             return false;
-        batch->first[s] = instructed ? leave_instruction_out(tokens, encoder->instruction_len) : 1;
         batch->sequences[s] = (struct forward_sequence){.ids = tokens->ids, .n = tokens->n};
     }
     return !(batch->modes & ENCODE_LEXICAL) || encoder->sparse_head ||

@@ -23,6 +23,7 @@
 #include "engine/base/arena.h"
 #include "engine/base/error.h"
 #include "engine/lexical.h"
+#include "engine/tokenizer/tokenizer.h"
 
 struct model;
 struct pool;
@@ -69,5 +70,12 @@ bool encoder_encode(struct encoder *encoder, const struct encoder_text *texts, s
 /* The same for some of the modes that the encoder was opened with. */
 bool encoder_encode_modes(struct encoder *encoder, unsigned modes, const struct encoder_text *texts,
                           size_t n, struct arena *arena, struct encoding *out, struct error *err);
+
+/* The tokens of a text as an encoder reads it, bare or behind an instruction (NULL or "": none):
+ * `first` is the first token that is the text's own and has a multi-vector; ranges count in the
+ * text. length_max 0: no limit. */
+bool encoder_read(const struct model *model, const char *instruction, uint32_t length_max,
+                  const struct encoder_text *text, struct arena *arena, struct tokens *out,
+                  size_t *first_out, struct error *err);
 
 #endif

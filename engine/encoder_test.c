@@ -5,6 +5,7 @@
 #include "engine/hub.h"
 #include "engine/math/matmul.h"
 #include "engine/model.h"
+#include "engine/model_family.h"
 #include "engine/tokenizer/tokenizer.h"
 #include "tests/check.h"
 
@@ -164,6 +165,75 @@ static void instruction_is_for_dense_only(void) {
     arena_done(&arena);
 }
 
+/* In one pass everything is read behind the instruction, and its own tokens have no vectors. */
+static void one_pass_reads_behind_the_instruction(void) {
+    const char *instruction = model_info(model)->query_instruction;
+    struct encoder_options options = {
+        .modes = ENCODE_ALL, .instruction = instruction, .one_pass = true};
+    struct encoder *one = NULL, *two = open_encoder(NULL, ENCODE_ALL, instruction);
+    struct encoder *plain = open_encoder(NULL, ENCODE_ALL, NULL);
+    struct arena arena = {0};
+    struct encoding once[TEXTS_N], twice[TEXTS_N], joined;
+    struct error err;
+    CHECK_OK(encoder_open(model, NULL, &options, &one, &err), err);
+    CHECK_OK(encoder_encode(one, texts, TEXTS_N, &arena, once, &err), err);
+    CHECK_OK(encoder_encode(two, texts, TEXTS_N, &arena, twice, &err), err);
+    for (size_t i = 0; i < TEXTS_N; i++) {
+        CHECK(difference(once[i].dense, twice[i].dense, 384) < 1e-5);
+        CHECK_EQUAL(once[i].multi_n, twice[i].multi_n);
+        CHECK_EQUAL(once[i].lexical.n, twice[i].lexical.n);
+        CHECK_EQUAL(once[i].tokens_n, once[i].multi_n + 9); /* [CLS] and 8 of the instruction */
+        for (size_t t = 0; t < once[i].multi_n && t < twice[i].multi_n; t++) {
+            CHECK_EQUAL(once[i].multi_ranges[t].begin, twice[i].multi_ranges[t].begin);
+            CHECK_EQUAL(once[i].multi_ranges[t].end, twice[i].multi_ranges[t].end);
+        }
+    }
+    char whole[256];
+    int len = snprintf(whole, sizeof whole, "%s%s", instruction, texts[1].text);
+    struct encoder_text text = {whole, (size_t)len};
+    CHECK_OK(encoder_encode(plain, &text, 1, &arena, &joined, &err), err);
+    CHECK_EQUAL(joined.multi_n, once[1].multi_n + 8);
+    CHECK(difference(joined.multi + 8 * 384, once[1].multi, (size_t)once[1].multi_n * 384) < 1e-5);
+    encoder_close(one);
+    encoder_close(two);
+    encoder_close(plain);
+    arena_done(&arena);
+}
+
+static void families_have_instructions(void) {
+    static const struct {
+        const char *name, *task, *query, *passage;
+    } known[] = {
+        {"BAAI/bge-m3", NULL, "", ""},
+        {"models/bge-large-en/", NULL,
+         "Represent this sentence for searching relevant passages: ", ""},
+        {"/x/hub/models--BAAI--bge-small-zh-v1.5/snapshots/5c3/", NULL,
+         "为这个句子生成表示以用于检索相关文章：", ""},
+        {"BAAI/llm-embedder", NULL, "Represent this query for retrieving relevant documents: ",
+         "Represent this document for retrieval: "},
+        {"BAAI/llm-embedder", "tool",
+         "Transform this user request for fetching helpful tool descriptions: ",
+         "Transform this tool description for retrieval: "},
+        {"intfloat/multilingual-e5-small", NULL, "query: ", "passage: "},
+        {"intfloat/multilingual-e5-large-instruct", NULL, "", ""},
+        {"e5-base-v2", NULL, "query: ", "passage: "},
+        {"/home/bge-en/gte-base", NULL, "", ""}, /* the last part counts */
+    };
+    struct model_instructions found;
+    struct error err;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        CHECK_OK(model_family_instructions(known[i].name, known[i].task, &found, &err), err);
+        CHECK_TEXT(found.query, known[i].query);
+        CHECK_TEXT(found.passage, known[i].passage);
+    }
+    CHECK(!model_family_instructions("BAAI/llm-embedder", "cook", &found, &err));
+    CHECK(err.code == ERROR_INVALID &&
+          strstr(err.message, "qa, convsearch, chat, lrlm, icl, tool"));
+    CHECK(!model_family_instructions("BAAI/bge-m3", "qa", &found, &err));
+    CHECK_TEXT(model_family_analyzer("BAAI/bge-base-en-v1.5"), "words:en");
+    CHECK_TEXT(model_family_analyzer("intfloat/multilingual-e5-small"), "model");
+}
+
 /* The model reads the first 512 tokens of a long text, the analyzer all of it. */
 static void long_text_is_cut_for_the_model_only(void) {
     enum { WORDS = 5000 };
@@ -222,6 +292,8 @@ int main(int argc, char **argv) {
     batch_does_not_matter();
     vectors_have_length_one();
     instruction_is_for_dense_only();
+    one_pass_reads_behind_the_instruction();
+    families_have_instructions();
     long_text_is_cut_for_the_model_only();
     options_are_checked();
     model_close(model);

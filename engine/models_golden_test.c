@@ -61,6 +61,31 @@ static double lexical_difference(const struct json *expected, const struct lexic
     return most;
 }
 
+/* By token text: where two tokens have one, the later one counts. */
+static double by_token_difference(const struct model *model, const struct json *expected,
+                                  const struct lexical *found) {
+    double most = 0;
+    struct buf text = {0};
+    struct json *last = json_new_object();
+    for (size_t i = 0; i < found->n; i++) {
+        buf_clear(&text);
+        tokenizer_decode_token(model_tokenizer(model), found->terms[i].id, &text);
+        json_add_number(last, text.data, (double)found->terms[i].weight);
+    }
+    if (json_count(last) != json_count(expected))
+        most = INFINITY;
+    for (void *at = json_first(expected); at; at = json_next(expected, at)) {
+        const struct json *weight = json_get(last, json_member_key(at));
+        most =
+            json_kind_of(weight) == JSON_KIND_NUMBER
+                ? fmax(most, fabs(json_number_of(weight) - json_number_of(json_member_value(at))))
+                : INFINITY;
+    }
+    json_release(last);
+    buf_done(&text);
+    return most;
+}
+
 /* Rows of the .npy from "colbert_at" on: the vectors whose positions "colbert_kept" lists. */
 static double colbert_difference(const struct json *row, const struct encoding *found,
                                  const float *golden, size_t dim) {
@@ -98,6 +123,10 @@ static void compare_row(const struct model *model, const struct json *row, const
         fmax(most->dense, number_difference(json_get(row, "dense"), found.dense, info->dense_dim));
     if (lexical)
         most->lexical = fmax(most->lexical, lexical_difference(lexical, &found.lexical));
+    if (json_get(row, "lexical_by_token"))
+        most->lexical =
+            fmax(most->lexical,
+                 by_token_difference(model, json_get(row, "lexical_by_token"), &found.lexical));
     if (lexical && golden)
         most->colbert =
             fmax(most->colbert, colbert_difference(row, &found, golden, info->multi_dim));

@@ -37,6 +37,7 @@ static void print_settings(const struct index_settings *settings, struct buf *ou
     json_add_string(json, "fingerprint", settings->fingerprint);
     json_add_string(json, "analyzer", settings->analyzer);
     json_add_string(json, "instruction", settings->instruction);
+    json_add_string(json, "passage_instruction", settings->passage_instruction);
     json_add_number(json, "length_max", settings->length_max);
     json_add_number(json, "dense_dim", settings->dense_dim);
     json_add_number(json, "multi_dim", settings->multi_dim);
@@ -83,6 +84,8 @@ static bool parse_settings(const char *text, size_t len, struct index_settings *
         read_text(json, "fingerprint", settings.fingerprint, sizeof settings.fingerprint, err) &&
         read_text(json, "analyzer", settings.analyzer, sizeof settings.analyzer, err) &&
         read_text(json, "instruction", settings.instruction, sizeof settings.instruction, err) &&
+        read_text(json, "passage_instruction", settings.passage_instruction,
+                  sizeof settings.passage_instruction, err) &&
         json_read_u32(json, "length_max", 0, UINT32_MAX, &settings.length_max, err) &&
         json_read_u32(json, "dense_dim", 0, DIM_MAX, &settings.dense_dim, err) &&
         json_read_u32(json, "multi_dim", 0, MULTI_DIM_MAX, &settings.multi_dim, err) &&

@@ -31,7 +31,9 @@ struct index_settings {
     char model[256];       /* name or folder of the encoder; "" when vectors come ready-made */
     char fingerprint[65];  /* the model's; a search with another model must be refused */
     char analyzer[32];     /* "head", "words:en", "model" */
-    char instruction[512]; /* the query instruction */
+    /* What was put in front for the dense vector; "" for nothing. */
+    char instruction[512];         /* of queries */
+    char passage_instruction[512]; /* of documents */
     uint32_t length_max;   /* the token limit that documents were encoded with */
     uint32_t dense_dim;    /* 0: no dense vectors */
     uint32_t multi_dim;    /* 0: no multi-vectors */

@@ -50,10 +50,14 @@ bool ingest_open(struct index *index, const struct model *model, struct pool *po
         .modes = (settings->dense_dim ? ENCODE_DENSE : 0u) |
                  (settings->lexical != INDEX_LEXICAL_NONE ? ENCODE_LEXICAL : 0u) |
                  (settings->multi_dim ? ENCODE_MULTI : 0u),
+        .instruction = settings->passage_instruction,
+        .one_pass = true, /* documents are too many to be read twice */
+        .unit_length = true,
         .length_max = settings->length_max,
         .analyzer = settings->analyzer,
     };
-    if (!ingest_settings_agree(index_folder(index), settings, model_info(model), NULL, 0, err))
+    const struct ingest_choices any = {0};
+    if (!ingest_settings_agree(index_folder(index), settings, model_info(model), &any, err))
         return false;
     struct ingest *ingest = mem_zalloc(1, sizeof *ingest);
     ingest->index = index;

@@ -11,6 +11,7 @@
 #include "tests/check.h"
 
 static struct model *model;
+static const struct ingest_choices any; /* the defaults */
 static char folder[64], input[128];
 
 static void write_input(const char *text) {
@@ -217,28 +218,43 @@ static void other_settings_are_refused(void) {
     struct model_info other = *info;
     struct index *index;
     struct error err;
+    const struct ingest_choices analyzer = {.analyzer = "model"}, length = {.length_max = 100};
+    const struct ingest_choices query = {.query_instruction = "find: "};
+    const struct ingest_choices passage = {.passage_instruction = "found: "};
     other.fingerprint = "0123456789abcdef";
     other.name = "another";
-    CHECK(!ingest_open_index(folder, &other, NULL, 0, &index, &err));
+    CHECK(!ingest_open_index(folder, &other, &any, &index, &err));
     CHECK(strstr(err.message, "another"));
-    CHECK(!ingest_open_index(folder, info, "model", 0, &index, &err));
-    CHECK(!ingest_open_index(folder, info, NULL, 100, &index, &err));
-    CHECK_OK(ingest_open_index(folder, info, NULL, 0, &index, &err), err);
+    CHECK(!ingest_open_index(folder, info, &analyzer, &index, &err));
+    CHECK(!ingest_open_index(folder, info, &length, &index, &err));
+    CHECK(!ingest_open_index(folder, info, &query, &index, &err));
+    CHECK(strstr(err.message, "find: "));
+    CHECK(!ingest_open_index(folder, info, &passage, &index, &err));
+    CHECK_OK(ingest_open_index(folder, info, &any, &index, &err), err);
     index_close(index);
+}
+
+static bool settings_of(const char *analyzer, uint32_t length_max, const char *query_instruction,
+                        struct index_settings *out) {
+    const struct ingest_choices choices = {analyzer, length_max, query_instruction, NULL};
+    struct error err;
+    return ingest_settings(model_info(model), &choices, out, &err);
 }
 
 /* What cannot be encoded is refused before there is an index of it. */
 static void impossible_settings_make_no_index(void) {
     const struct model_info *info = model_info(model);
     struct index_settings settings;
-    struct error err;
-    CHECK(!ingest_settings(info, "words:klingon", 0, &settings, &err));
-    CHECK(!ingest_settings(info, "nonsense", 0, &settings, &err));
-    CHECK(!ingest_settings(info, "head", 0, &settings, &err)); /* the embedded model has none */
-    CHECK(!ingest_settings(info, NULL, 513, &settings, &err));
-    CHECK_OK(ingest_settings(info, "words:de", 100, &settings, &err), err);
+    CHECK(!settings_of("words:klingon", 0, NULL, &settings));
+    CHECK(!settings_of("nonsense", 0, NULL, &settings));
+    CHECK(!settings_of("head", 0, NULL, &settings)); /* the embedded model has none */
+    CHECK(!settings_of(NULL, 513, NULL, &settings));
+    CHECK(settings_of("words:de", 100, NULL, &settings));
     CHECK_TEXT(settings.analyzer, "words:de");
-    CHECK_OK(ingest_settings(info, "model", 0, &settings, &err), err);
+    CHECK_TEXT(settings.instruction, info->query_instruction);
+    CHECK(settings_of("model", 0, "find: ", &settings));
+    CHECK_TEXT(settings.instruction, "find: ");
+    CHECK_TEXT(settings.passage_instruction, "");
 }
 
 int main(void) {
@@ -250,7 +266,7 @@ int main(void) {
     CHECK(mkdtemp(folder));
     snprintf(input, sizeof input, "%s/rows.jsonl", folder);
     CHECK_OK(model_open(&options, &model, &err), err);
-    CHECK_OK(ingest_open_index(folder, model_info(model), NULL, 0, &index, &err), err);
+    CHECK_OK(ingest_open_index(folder, model_info(model), &any, &index, &err), err);
     stores_skips_and_replaces(index, &arena);
     the_last_row_of_a_key_wins(index, &arena);
     stops_when_asked(index);

@@ -28,6 +28,10 @@ static bool copy_model_name(char *out, size_t out_size, const struct model_info 
 static bool check_choices(const struct model_info *info, const char *analyzer, uint32_t length_max,
                           struct error *err) {
     struct analyzer *probe;
+    if (info->is_reranker)
+        return error_set(err, ERROR_INVALID,
+                         "%s is a cross-encoder: it ranks what an index finds, but fills none",
+                         info->name);
     if (length_max > info->length_max)
         return error_set(err, ERROR_INVALID,
                          "at most %u tokens a document: %s reads no more than %u", length_max,
@@ -46,60 +50,78 @@ static bool check_choices(const struct model_info *info, const char *analyzer, u
     return true;
 }
 
-bool ingest_settings(const struct model_info *info, const char *analyzer, uint32_t length_max,
+static const char *chosen(const char *choice, const char *own) {
+    return choice ? choice : own;
+}
+
+bool ingest_settings(const struct model_info *info, const struct ingest_choices *choices,
                      struct index_settings *out, struct error *err) {
     struct index_settings settings = {
-        .length_max = length_max ? length_max : info->length_max,
+        .length_max = choices->length_max ? choices->length_max : info->length_max,
         .dense_dim = info->dense_dim,
         .multi_dim = info->multi_dim,
         .bm25_k1 = 1.2f, /* Lucene's, and those of the measured references */
         .bm25_b = .75f,
     };
-    analyzer = analyzer ? analyzer : info->analyzer;
-    if (!check_choices(info, analyzer, length_max, err))
+    const char *analyzer = chosen(choices->analyzer, info->analyzer);
+    const char *query = chosen(choices->query_instruction, info->query_instruction);
+    const char *passage = chosen(choices->passage_instruction, info->passage_instruction);
+    if (!check_choices(info, analyzer, choices->length_max, err))
         return false;
     settings.lexical = strcmp(analyzer, "head") == 0 ? INDEX_LEXICAL_LEARNED : INDEX_LEXICAL_BM25;
     if (!copy_model_name(settings.model, sizeof settings.model, info, err) ||
         !copy_name(settings.fingerprint, sizeof settings.fingerprint, info->fingerprint,
                    "the fingerprint", err) ||
         !copy_name(settings.analyzer, sizeof settings.analyzer, analyzer, "the analyzer", err) ||
-        !copy_name(settings.instruction, sizeof settings.instruction, info->query_instruction,
-                   "the query instruction", err))
+        !copy_name(settings.instruction, sizeof settings.instruction, query,
+                   "the query instruction", err) ||
+        !copy_name(settings.passage_instruction, sizeof settings.passage_instruction, passage,
+                   "the passage instruction", err))
         return false;
     *out = settings;
     return true;
 }
 
+/* choice NULL: not asked for. */
+static bool text_agrees(const char *folder, const char *what, const char *there, const char *choice,
+                        struct error *err) {
+    if (!choice || strcmp(choice, there) == 0)
+        return true;
+    return error_set(err, ERROR_INVALID,
+                     "%s was made with %s \"%.60s\", not \"%.60s\": leave it out, or ingest into a "
+                     "new index",
+                     folder, what, there, choice);
+}
+
 bool ingest_settings_agree(const char *folder, const struct index_settings *there,
-                           const struct model_info *info, const char *analyzer, uint32_t length_max,
+                           const struct model_info *info, const struct ingest_choices *choices,
                            struct error *err) {
     if (strcmp(there->fingerprint, info->fingerprint) != 0)
         return error_set(err, ERROR_INVALID,
                          "%s was made with model %s (fingerprint %.8s), this is %s (%.8s): use "
                          "that model, or ingest into a new index",
                          folder, there->model, there->fingerprint, info->name, info->fingerprint);
-    if (analyzer && strcmp(analyzer, there->analyzer) != 0)
-        return error_set(err, ERROR_INVALID,
-                         "%s was made with analyzer %s, not %s: leave it out, or ingest into a "
-                         "new index",
-                         folder, there->analyzer, analyzer);
-    if (length_max && length_max != there->length_max)
+    if (choices->length_max && choices->length_max != there->length_max)
         return error_set(err, ERROR_INVALID,
                          "%s was made with at most %u tokens a document, not %u: leave it out, or "
                          "ingest into a new index",
-                         folder, there->length_max, length_max);
-    return true;
+                         folder, there->length_max, choices->length_max);
+    return text_agrees(folder, "analyzer", there->analyzer, choices->analyzer, err) &&
+           text_agrees(folder, "the query instruction", there->instruction,
+                       choices->query_instruction, err) &&
+           text_agrees(folder, "the passage instruction", there->passage_instruction,
+                       choices->passage_instruction, err);
 }
 
-bool ingest_open_index(const char *folder, const struct model_info *info, const char *analyzer,
-                       uint32_t length_max, struct index **out, struct error *err) {
+bool ingest_open_index(const char *folder, const struct model_info *info,
+                       const struct ingest_choices *choices, struct index **out,
+                       struct error *err) {
     struct index_settings settings;
     struct index *index;
     if (!index_open(folder, INDEX_WRITE, &index, err))
-        return err->code == ERROR_NOT_FOUND &&
-               ingest_settings(info, analyzer, length_max, &settings, err) &&
+        return err->code == ERROR_NOT_FOUND && ingest_settings(info, choices, &settings, err) &&
                index_create(folder, &settings, out, err);
-    if (!ingest_settings_agree(folder, index_settings_of(index), info, analyzer, length_max, err)) {
+    if (!ingest_settings_agree(folder, index_settings_of(index), info, choices, err)) {
         index_close(index);
         return false;
     }

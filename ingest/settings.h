@@ -9,20 +9,27 @@
 
 struct model_info;
 
-/* What an index of this model's vectors must be made with. analyzer NULL: the model's default;
- * length_max 0: the model's limit. ERROR_INVALID when the model cannot give what is asked for,
- * ERROR_LIMIT when a name is too long to be stored. */
-bool ingest_settings(const struct model_info *info, const char *analyzer, uint32_t length_max,
+/* What a person asked for. NULL and 0: the model's own for a new index, and whatever it has for one
+ * that is there. An instruction "" asks for none. */
+struct ingest_choices {
+    const char *analyzer;
+    uint32_t length_max;
+    const char *query_instruction, *passage_instruction;
+};
+
+/* What an index of this model's vectors must be made with. ERROR_INVALID when the model cannot give
+ * what is asked for, ERROR_LIMIT when a name is too long to be stored. */
+bool ingest_settings(const struct model_info *info, const struct ingest_choices *choices,
                      struct index_settings *out, struct error *err);
 
-/* Whether documents encoded with this model belong into an index of those settings; analyzer and
- * length_max as above, but not asked for when NULL and 0. */
+/* Whether documents encoded with this model and these choices belong into an index of those
+ * settings. */
 bool ingest_settings_agree(const char *folder, const struct index_settings *there,
-                           const struct model_info *info, const char *analyzer, uint32_t length_max,
+                           const struct model_info *info, const struct ingest_choices *choices,
                            struct error *err);
 
 /* Opens the index for writing, or makes it. An existing one must agree. */
-bool ingest_open_index(const char *folder, const struct model_info *info, const char *analyzer,
-                       uint32_t length_max, struct index **out, struct error *err);
+bool ingest_open_index(const char *folder, const struct model_info *info,
+                       const struct ingest_choices *choices, struct index **out, struct error *err);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "engine/model.h"
 #include "engine/passage.h"
 
 static int compare_shares(const void *a, const void *b) {
@@ -44,9 +45,8 @@ static const char *token_as_written(const struct tokenizer *tokenizer, const cha
     return token ? token : "";
 }
 
-/* A document's multi-vector i belongs to token i + 1 of its passage: all but the first token have
- * one, and a passage is encoded without an instruction. */
-static bool explain_matches(struct snapshot *snapshot, const struct tokenizer *tokenizer,
+/* A document's multi-vector i belongs to token first + i of its passage as ingest reads it. */
+static bool explain_matches(struct snapshot *snapshot, const struct model *model,
                             const struct query *query, struct arena *arena, struct search_hit *hit,
                             struct error *err) {
     size_t n = query->multi_n;
@@ -56,15 +56,18 @@ static bool explain_matches(struct snapshot *snapshot, const struct tokenizer *t
     const struct document *document = &hit->document;
     struct passage passage =
         passage_of(document->title, document->title_len, document->text, document->text_len, arena);
+    const struct encoder_text text = {passage.text, passage.len};
+    const struct tokenizer *tokenizer = model_tokenizer(model);
     struct tokens tokens, closing;
+    size_t first;
     if (!multi_explain(snapshot, query->multi, n, hit->scores.docid, arena, best, products, err) ||
-        !tokenizer_encode(tokenizer, passage.text, passage.len, query->passage_length_max, arena,
-                          &tokens, err) ||
+        !encoder_read(model, query->passage_instruction, query->passage_length_max, &text, arena,
+                      &tokens, &first, err) ||
         !tokenizer_encode(tokenizer, "", 0, 0, arena, &closing, err))
         return false;
     uint32_t closing_id = closing.ids[closing.n - 1];
     for (size_t i = 0; i < n; i++) {
-        size_t token = (size_t)best[i] + 1;
+        size_t token = (size_t)best[i] + first;
         bool known = token < tokens.n;
         matches[i] = (struct search_match){
             .query_token =
@@ -80,11 +83,10 @@ static bool explain_matches(struct snapshot *snapshot, const struct tokenizer *t
     return true;
 }
 
-bool explain_hit(struct snapshot *snapshot, const struct tokenizer *tokenizer,
-                 const struct query *query, unsigned modes, struct arena *arena,
-                 struct search_hit *hit, struct error *err) {
-    if (modes & 1u << FUSE_SPARSE && !explain_terms(snapshot, tokenizer, query, arena, hit, err))
+bool explain_hit(struct snapshot *snapshot, const struct model *model, const struct query *query,
+                 unsigned modes, struct arena *arena, struct search_hit *hit, struct error *err) {
+    if (modes & 1u << FUSE_SPARSE &&
+        !explain_terms(snapshot, model_tokenizer(model), query, arena, hit, err))
         return false;
-    return !(modes & 1u << FUSE_MULTI) ||
-           explain_matches(snapshot, tokenizer, query, arena, hit, err);
+    return !(modes & 1u << FUSE_MULTI) || explain_matches(snapshot, model, query, arena, hit, err);
 }

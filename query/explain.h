@@ -6,8 +6,7 @@
 #include "query/search.h"
 
 /* Fills hit->explanation; hit->scores and hit->document must be there. */
-bool explain_hit(struct snapshot *snapshot, const struct tokenizer *tokenizer,
-                 const struct query *query, unsigned modes, struct arena *arena,
-                 struct search_hit *hit, struct error *err);
+bool explain_hit(struct snapshot *snapshot, const struct model *model, const struct query *query,
+                 unsigned modes, struct arena *arena, struct search_hit *hit, struct error *err);
 
 #endif

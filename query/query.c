@@ -49,6 +49,7 @@ bool query_encode(struct encoder *encoder, unsigned modes, const struct index_se
         .multi = encoding.multi,
         .multi_n = encoding.multi_n,
         .multi_ranges = encoding.multi_ranges,
+        .passage_instruction = settings->passage_instruction,
         .passage_length_max = settings->length_max,
     };
     if (modes & ENCODE_LEXICAL)

@@ -16,7 +16,8 @@ struct query {
     const float *multi;                /* [multi_n, multi_dim] */
     uint32_t multi_n;
     const struct token_range *multi_ranges; /* [multi_n], bytes of text */
-    uint32_t passage_length_max; /* tokens that passages were cut to; 0: the model's limit */
+    const char *passage_instruction; /* what stood in front of passages; "" for nothing */
+    uint32_t passage_length_max;     /* tokens that passages were cut to; 0: the model's limit */
 };
 
 /* Words are looked up in the snapshot's dictionary; those that no document says are left out.

@@ -46,6 +46,7 @@ bool searcher_open(struct index *index, const struct model *model, struct search
     struct encoder_options options = {
         .modes = encoder_modes_of(search_modes_of(settings)),
         .instruction = settings->instruction,
+        .unit_length = true,
         .length_max = settings->length_max,
         .analyzer = settings->analyzer,
     };
@@ -165,7 +166,7 @@ static bool fetch(struct searcher *searcher, struct snapshot *snapshot,
         hits[i].scores = best[i];
         if (!document_get(snapshot, best[i].docid, arena, &hits[i].document, err))
             return false;
-        if (request->explain && !explain_hit(snapshot, model_tokenizer(searcher->model), query,
+        if (request->explain && !explain_hit(snapshot, searcher->model, query,
                                              result->plan.modes, arena, &hits[i], err))
             return false;
     }

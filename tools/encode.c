@@ -16,36 +16,53 @@ enum { BATCH_LINES = 64 };
 struct encode_settings {
     struct model_options model;
     const char *precision, *instruction;
-    bool query, dense, sparse, multi, json;
+    bool query, passage, dense, sparse, sparse_tokens, multi, json;
     uint32_t length_max, threads;
 };
 
 static unsigned modes_of(const struct encode_settings *settings) {
     unsigned modes = (settings->dense ? ENCODE_DENSE : 0u) |
-                     (settings->sparse ? ENCODE_LEXICAL : 0u) |
+                     (settings->sparse || settings->sparse_tokens ? ENCODE_LEXICAL : 0u) |
                      (settings->multi ? ENCODE_MULTI : 0u);
     return modes ? modes : ENCODE_ALL;
 }
 
-/* {"<token id>": weight}, or {"<word>": count} where the model has no sparse head. */
-static struct json *lexical_json(const struct lexical *lexical) {
+/* What is printed of an encoding. */
+struct output {
+    const struct model_info *info;
+    const struct tokenizer *tokenizer; /* not NULL: terms by their tokens' texts */
+    unsigned modes;
+};
+
+/* {"<token id>": weight}, {"<token text>": weight}, or {"<word>": count} where the model has no
+ * sparse head. Two tokens may have one text ("die" and "\u2581die"): the later one stays, as with
+ * FlagEmbedding's convert_id_to_token. */
+static struct json *lexical_json(const struct lexical *lexical, const struct output *output) {
     struct json *json = json_new_object();
-    char id[16];
+    struct buf text = {0};
     for (size_t i = 0; i < lexical->n; i++) {
         const struct lexical_term *term = &lexical->terms[i];
-        snprintf(id, sizeof id, "%u", term->id);
-        json_add_number(json, term->word ? term->word : id, (double)term->weight);
+        buf_clear(&text);
+        if (term->word)
+            buf_text(&text, term->word);
+        else if (output->tokenizer)
+            tokenizer_decode_token(output->tokenizer, term->id, &text);
+        else
+            buf_format(&text, "%u", term->id);
+        json_add_number(json, text.data, (double)term->weight);
     }
+    buf_done(&text);
     return json;
 }
 
 static void add_encoding(struct json *row, const struct encoding *encoding,
-                         const struct model_info *info, unsigned modes) {
-    if (modes & ENCODE_DENSE)
+                         const struct output *output) {
+    const struct model_info *info = output->info;
+    if (output->modes & ENCODE_DENSE)
         json_add_floats(row, "dense", encoding->dense, info->dense_dim);
-    if (modes & ENCODE_LEXICAL)
-        json_add(row, "sparse", lexical_json(&encoding->lexical));
-    if (modes & ENCODE_MULTI) {
+    if (output->modes & ENCODE_LEXICAL)
+        json_add(row, "sparse", lexical_json(&encoding->lexical, output));
+    if (output->modes & ENCODE_MULTI) {
         struct json *multi = json_new_array();
         for (size_t i = 0; i < encoding->multi_n; i++)
             json_push(multi,
@@ -91,13 +108,13 @@ static bool batch_read(struct batch *batch, int *status) {
 }
 
 static void batch_print(const struct batch *batch, const struct encoding *encodings,
-                        const struct model_info *info, unsigned modes, struct buf *out) {
+                        const struct output *output, struct buf *out) {
     for (size_t i = 0; i < batch->n; i++) {
         struct json *row = json_new_object();
         const struct json *id = json_get(batch->lines[i].json, "id");
         if (id)
             json_add(row, "id", json_copy_of(id));
-        add_encoding(row, &encodings[i], info, modes);
+        add_encoding(row, &encodings[i], output);
         buf_clear(out);
         json_print(row, out);
         puts(out->data);
@@ -105,7 +122,7 @@ static void batch_print(const struct batch *batch, const struct encoding *encodi
     }
 }
 
-static int encode_stream(struct encoder *encoder, const struct model_info *info, unsigned modes) {
+static int encode_stream(struct encoder *encoder, const struct output *output) {
     struct batch *batch = mem_zalloc(1, sizeof *batch);
     struct arena arena = {0};
     struct buf out = {0};
@@ -118,7 +135,7 @@ static int encode_stream(struct encoder *encoder, const struct model_info *info,
             status = command_failed(&err);
             break;
         }
-        batch_print(batch, encodings, info, modes, &out);
+        batch_print(batch, encodings, output, &out);
         arena_reset(&arena);
     }
     for (size_t i = 0; i < BATCH_LINES; i++)
@@ -142,12 +159,16 @@ static int encode(const struct encode_settings *settings) {
         .modes = modes_of(settings),
         .instruction = settings->instruction ? settings->instruction
                        : settings->query     ? info->query_instruction
+                       : settings->passage   ? info->passage_instruction
                                              : NULL,
         .length_max = settings->length_max,
     };
+    struct output output = {.info = info, .modes = options.modes};
+    if (settings->sparse_tokens)
+        output.tokenizer = model_tokenizer(model);
     pool = pool_open(settings->threads);
     if (encoder_open(model, pool, &options, &encoder, &err))
-        status = encode_stream(encoder, info, options.modes);
+        status = encode_stream(encoder, &output);
     else
         command_failed(&err);
     encoder_close(encoder);
@@ -163,11 +184,17 @@ static int run(int argc, char **argv) {
         {"precision", OPTION_TEXT, &settings.precision, "P", "auto or f32", 0, 0, 0},
         {"query", OPTION_FLAG, &settings.query, NULL,
          "texts are queries: the model's instruction is put in front", 0, 0, 0},
+        {"passage", OPTION_FLAG, &settings.passage, NULL,
+         "texts are passages: likewise, where the model's family has one for them", 0, 0, 0},
+        {"task", OPTION_TEXT, &settings.model.task, "T",
+         "of LLM-Embedder: qa, convsearch, chat, lrlm, icl or tool", 0, 0, 0},
         {"instruction", OPTION_TEXT, &settings.instruction, "TEXT", "put TEXT in front instead", 0,
          0, 0},
         {"dense", OPTION_FLAG, &settings.dense, NULL, "the dense vector (default: all three)", 0, 0,
          0},
         {"sparse", OPTION_FLAG, &settings.sparse, NULL, "the lexical weights", 0, 0, 0},
+        {"sparse-tokens", OPTION_FLAG, &settings.sparse_tokens, NULL,
+         "the lexical weights by token text instead of token id", 0, 0, 0},
         {"multi", OPTION_FLAG, &settings.multi, NULL, "the token vectors", 0, 0, 0},
         {"max-length", OPTION_NUMBER, &settings.length_max, "N", "at most N tokens", 3, 1u << 20,
          0},

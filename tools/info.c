@@ -21,6 +21,7 @@ static void print_json(const char *folder, const struct index_settings *settings
     json_add_string(json, "fingerprint", settings->fingerprint);
     json_add_string(json, "analyzer", settings->analyzer);
     json_add_string(json, "instruction", settings->instruction);
+    json_add_string(json, "passage_instruction", settings->passage_instruction);
     json_add_string(json, "lexical", lexical_name(settings->lexical));
     json_add_number(json, "dense_dim", settings->dense_dim);
     json_add_number(json, "multi_dim", settings->multi_dim);
@@ -52,6 +53,8 @@ static void print_text(const char *folder, const struct index_settings *settings
            settings->fingerprint, settings->length_max);
     if (settings->instruction[0])
         printf("query        \"%s...\" is put in front\n", settings->instruction);
+    if (settings->passage_instruction[0])
+        printf("documents    \"%s...\" is put in front\n", settings->passage_instruction);
     printf("dense        %u dimensions", settings->dense_dim);
     if (counts->dense_generation)
         printf(", generation %" PRIu64 " covers documents below %" PRIu64, counts->dense_generation,

@@ -88,8 +88,7 @@ bool ingest_job_run(const struct ingest_job *job, const struct model *model,
     struct index_counts counts;
     if (!reader_open(job->paths, job->paths_n, &reader, err)) /* before there is an index of it */
         return false;
-    bool ok = ingest_open_index(job->folder, model_info(model), job->analyzer, job->length_max,
-                                &index, err) &&
+    bool ok = ingest_open_index(job->folder, model_info(model), &job->choices, &index, err) &&
               run_over(job, model, index, reader, &stats, err) && index_count(index, &counts, err);
     reader_close(reader);
     if (!ok) {

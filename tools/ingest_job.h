@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "engine/base/error.h"
+#include "ingest/settings.h"
 
 struct index;
 struct model;
@@ -16,10 +17,9 @@ struct ingest_job {
     const char *folder;       /* of the index */
     const char *const *paths; /* [paths_n] files and folders */
     size_t paths_n;
-    const char *analyzer; /* for a new index; NULL: the model's */
-    uint32_t length_max;  /* for a new index; 0: the model's */
-    uint32_t threads;     /* 0: all cores */
-    bool json;            /* progress and summary as JSON lines instead */
+    struct ingest_choices choices; /* for a new index; an existing one must agree */
+    uint32_t threads;              /* 0: all cores */
+    bool json;                     /* progress and summary as JSON lines instead */
 };
 
 struct ingest_totals {

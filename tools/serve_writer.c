@@ -46,7 +46,8 @@ void serve_writer_close(struct serve_writer *writer) {
 
 bool serve_writer_create(void *context, const char *folder, struct index **out, struct error *err) {
     struct serve_writer *writer = context;
-    return ingest_open_index(folder, model_info(writer->model), NULL, 0, out, err);
+    const struct ingest_choices choices = {0};
+    return ingest_open_index(folder, model_info(writer->model), &choices, out, err);
 }
 
 static struct ingest *ingest_of(struct serve_writer *writer, struct index *index,

@@ -43,6 +43,7 @@ static inline void token_sink_add(struct token_sink *sink, uint32_t id, uint32_t
 
 struct pipeline_kind {
     const char *model_type; /* tokenizer.json's model.type */
+    const char *blank;      /* what stands for a blank in a token's text; NULL: nothing does */
 
     /* Reads the sections normalizer, pre_tokenizer and model of the whole file `root`, and adds
      * the model's tokens to the vocabulary. Messages begin with the field. */

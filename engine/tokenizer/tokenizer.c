@@ -314,6 +314,23 @@ const char *tokenizer_token_text(const struct tokenizer *tokenizer, uint32_t id)
     return id < tokenizer->vocabulary.n ? tokenizer->vocabulary.texts[id] : NULL;
 }
 
+void tokenizer_decode_token(const struct tokenizer *tokenizer, uint32_t id, struct buf *out) {
+    const char *text = tokenizer_token_text(tokenizer, id), *blank = tokenizer->kind->blank;
+    if (!text || !blank) {
+        buf_text(out, text ? text : "");
+        return;
+    }
+    size_t blank_len = strlen(blank);
+    if (strncmp(text, blank, blank_len) == 0)
+        text += blank_len;
+    buf_text(out, "");
+    for (const char *at; (at = strstr(text, blank)); text = at + blank_len) {
+        buf_append(out, text, (size_t)(at - text));
+        buf_text(out, " ");
+    }
+    buf_text(out, text);
+}
+
 bool tokenizer_is_special(const struct tokenizer *tokenizer, uint32_t id) {
     return id < tokenizer->vocabulary.n && tokenizer->is_special[id];
 }

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "engine/base/arena.h"
+#include "engine/base/buf.h"
 #include "engine/base/error.h"
 
 struct tokenizer;
@@ -61,6 +62,10 @@ size_t tokenizer_vocabulary_n(const struct tokenizer *tokenizer);
 
 /* The token's text as it stands in the vocabulary ("##ing"); NULL for an id out of range. */
 const char *tokenizer_token_text(const struct tokenizer *tokenizer, uint32_t id);
+
+/* Appends the token's text as a reader would have it: its blanks are blanks, the one in front goes
+ * ("\u2581die" is "die"). Nothing for an id out of range. */
+void tokenizer_decode_token(const struct tokenizer *tokenizer, uint32_t id, struct buf *out);
 
 /* True for [CLS], [SEP], [PAD], [UNK], [MASK] and other special tokens: no lexical weight. */
 bool tokenizer_is_special(const struct tokenizer *tokenizer, uint32_t id);

@@ -146,6 +146,7 @@ static void unigram_encode(const void *pipeline, const char *text, size_t begin,
 
 const struct pipeline_kind unigram_kind = {
     .model_type = "Unigram",
+    .blank = "\xe2\x96\x81", /* U+2581 */
     .open = unigram_open,
     .close = unigram_close,
     .encode = unigram_encode,

@@ -218,8 +218,7 @@ static bool eval_in(const struct eval_settings *settings, const char *folder,
         .folder = folder,
         .paths = &settings->folder,
         .paths_n = 1,
-        .analyzer = settings->analyzer,
-        .length_max = settings->length_max,
+        .choices = {.analyzer = settings->analyzer, .length_max = settings->length_max},
         .threads = settings->threads,
     };
     run.answers = mem_zalloc(queries->n, sizeof *run.answers);
