@@ -186,22 +186,6 @@ static bool check_cover(struct weights *weights, struct error *err) {
     return true;
 }
 
-/* Gives each I8 tensor its scales; one without them cannot be read. */
-static void attach_scales(struct weights *weights) {
-    for (size_t i = 0; i < weights->n; i++) {
-        struct entry *entry = &weights->entries[i];
-        struct weights_tensor *tensor = &entry->tensor;
-        if (!entry->readable || tensor->dtype != WEIGHTS_I8)
-            continue;
-        const char *name = arena_format(&weights->arena, "%s_scale", entry->name);
-        const struct weights_tensor *scale = weights_find(weights, name);
-        entry->readable = scale && scale->dtype == WEIGHTS_F32 && tensor->rank >= 1 &&
-                          scale->rank >= 1 && scale->shape[0] == tensor->shape[0] &&
-                          (scale->rank == 1 || (scale->rank == 2 && scale->shape[1] == 1));
-        tensor->row_scales = entry->readable ? scale->data : NULL;
-    }
-}
-
 static bool read_header(struct weights *weights, const char *text, size_t len, struct error *err) {
     bool ok = false;
     struct json *root = json_parse(text, len, err);
@@ -222,13 +206,14 @@ static bool read_header(struct weights *weights, const char *text, size_t len, s
             continue;
         struct entry *entry = &weights->entries[weights->n];
         entry->name = arena_text(&weights->arena, name, strlen(name));
+        entry->where = weights->where;
         if (!read_entry(weights, json_member_value(at), entry, err))
             goto out;
         map_put(&weights->by_name, entry->name, strlen(entry->name), (uint32_t)weights->n, NULL);
         weights->n++;
     }
     ok = check_cover(weights, err);
-    attach_scales(weights);
+    weights_attach_scales(weights);
 out:
     json_release(root);
     return ok;

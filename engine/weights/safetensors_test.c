@@ -1,22 +1,7 @@
 /* safetensors: what is read must be exact, and what is broken must be refused by name. */
-#include "engine/base/buf.h"
+#include "engine/weights/fixture.h"
 #include "engine/weights/weights.h"
 #include "tests/check.h"
-
-/* A file of this header (NULL: none) and `data_len` bytes 0, 1, 2, ... unless data is given. */
-static struct buf make_file(const char *header, const void *data, size_t data_len) {
-    struct buf file = {0};
-    unsigned char length[8];
-    for (size_t i = 0; i < sizeof length; i++)
-        length[i] = (unsigned char)(strlen(header) >> 8 * i);
-    buf_append(&file, length, sizeof length);
-    buf_text(&file, header);
-    for (size_t i = 0; i < data_len; i++) {
-        unsigned char byte = data ? ((const unsigned char *)data)[i] : (unsigned char)i;
-        buf_append(&file, &byte, 1);
-    }
-    return file;
-}
 
 static struct weights *open_ok(const struct buf *file) {
     struct weights *weights = NULL;
@@ -46,7 +31,7 @@ static void refused(const struct buf *file, enum error_code code, const char *sa
 
 static void refused_header(const char *header, size_t data_len, enum error_code code,
                            const char *says) {
-    struct buf file = make_file(header, NULL, data_len);
+    struct buf file = fixture_safetensors(header, NULL, data_len);
     refused(&file, code, says);
     buf_done(&file);
 }
@@ -71,7 +56,7 @@ static void reads_every_dtype_exactly(void) {
     memcpy(data + 30, brain, 4);
     memcpy(data + 34, bytes, 6);
     memcpy(data + 40, scales, 8);
-    struct buf file = make_file(header, data, sizeof data);
+    struct buf file = fixture_safetensors(header, data, sizeof data);
     struct weights *weights = open_ok(&file);
     struct error err;
     float out[6];
@@ -97,7 +82,7 @@ static void says_what_does_not_fit(void) {
                          "\"whole\":{\"dtype\":\"I32\",\"shape\":[1],\"data_offsets\":[24,28]},"
                          "\"bare\":{\"dtype\":\"I8\",\"shape\":[4,1],\"data_offsets\":[28,32]}}";
     float values[8] = {1, 2, NAN, 4, 5, 6, 7, 8}, out[6] = {0};
-    struct buf file = make_file(header, values, sizeof values);
+    struct buf file = fixture_safetensors(header, values, sizeof values);
     struct weights *weights = open_ok(&file);
     struct error err = {0};
     CHECK(!weights_read_f32(weights, "b", 2, 3, out, &err));
@@ -175,10 +160,11 @@ static void refuses_broken_lengths(void) {
 
 /* Every cut and every changed byte of a whole file either opens or is refused, never crashes. */
 static void survives_damage(void) {
-    struct buf file = make_file("{\"a\":{\"dtype\":\"I8\",\"shape\":[2,2],\"data_offsets\":[0,4]},"
-                                "\"a_scale\":{\"dtype\":\"F32\",\"shape\":[2,1],"
-                                "\"data_offsets\":[4,12]}}",
-                                NULL, 12);
+    struct buf file =
+        fixture_safetensors("{\"a\":{\"dtype\":\"I8\",\"shape\":[2,2],\"data_offsets\":[0,4]},"
+                            "\"a_scale\":{\"dtype\":\"F32\",\"shape\":[2,1],"
+                            "\"data_offsets\":[4,12]}}",
+                            NULL, 12);
     unsigned long long seed = 7;
     for (size_t round = 0; round < 20000; round++) {
         size_t len = round < file.len ? round : file.len;

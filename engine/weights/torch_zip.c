@@ -173,7 +173,7 @@ static const struct storage_kind {
     {"torch.LongStorage", "I64", 8, -1},
     {"torch.IntStorage", "I32", 4, -1},
     {"torch.ShortStorage", "I16", 2, -1},
-    {"torch.CharStorage", "I8", 1, -1},
+    {"torch.CharStorage", "I8", 1, WEIGHTS_I8},
     {"torch.ByteStorage", "U8", 1, -1},
     {"torch.BoolStorage", "BOOL", 1, -1},
 };
@@ -333,6 +333,7 @@ static bool read_state_dict(struct archive *archive) {
             return error_set(archive->err, ERROR_CORRUPT, "data.pkl: a tensor's name is no text");
         struct entry *entry = &weights->entries[weights->n];
         entry->name = arena_text(&weights->arena, key->text, key->text_len);
+        entry->where = weights->where;
         if (!read_tensor(archive, top->items[i + 1], entry))
             return false;
         bool is_new;
@@ -341,6 +342,7 @@ static bool read_state_dict(struct archive *archive) {
             return error_set(archive->err, ERROR_CORRUPT, "tensor \"%s\" stands twice",
                              entry->name);
     }
+    weights_attach_scales(weights);
     return true;
 }
 

@@ -11,6 +11,8 @@
 void weights_close(struct weights *weights) {
     if (!weights)
         return;
+    for (size_t i = 0; i < weights->parts_n; i++)
+        weights_close(weights->parts[i]);
     map_done(&weights->by_name);
     arena_done(&weights->arena);
     free(weights);
@@ -26,6 +28,33 @@ const struct weights_tensor *weights_find(const struct weights *weights, const c
     return entry && entry->readable ? &entry->tensor : NULL;
 }
 
+size_t weights_count(const struct weights *weights) {
+    return weights->n;
+}
+
+const char *weights_name(const struct weights *weights, size_t i) {
+    return weights->entries[i].name;
+}
+
+const char *weights_file(const struct weights *weights, size_t i) {
+    return weights->entries[i].where;
+}
+
+void weights_attach_scales(struct weights *weights) {
+    for (size_t i = 0; i < weights->n; i++) {
+        struct entry *entry = &weights->entries[i];
+        struct weights_tensor *tensor = &entry->tensor;
+        if (tensor->dtype != WEIGHTS_I8)
+            continue;
+        const char *name = arena_format(&weights->arena, "%s_scale", entry->name);
+        const struct weights_tensor *scale = weights_find(weights, name);
+        entry->readable = scale && scale->dtype == WEIGHTS_F32 && tensor->rank >= 1 &&
+                          scale->rank >= 1 && scale->shape[0] == tensor->shape[0] &&
+                          (scale->rank == 1 || (scale->rank == 2 && scale->shape[1] == 1));
+        tensor->row_scales = entry->readable ? scale->data : NULL;
+    }
+}
+
 /* "[8, 16]" into `text`, which holds the longest one of WEIGHTS_RANK_MAX sizes. */
 static const char *shape_text(const size_t *shape, size_t rank, char text[128]) {
     size_t len = 0;
@@ -35,8 +64,7 @@ static const char *shape_text(const size_t *shape, size_t rank, char text[128]) 
     return text;
 }
 
-static bool check_shape(const struct weights *weights, const struct entry *entry, size_t rows,
-                        size_t columns, struct error *err) {
+static bool check_shape(const struct entry *entry, size_t rows, size_t columns, struct error *err) {
     const struct weights_tensor *tensor = &entry->tensor;
     bool fits = tensor->rank == 2 && tensor->shape[0] == rows && tensor->shape[1] == columns;
     if (rows == 1 && tensor->rank == 1 && tensor->shape[0] == columns)
@@ -45,8 +73,7 @@ static bool check_shape(const struct weights *weights, const struct entry *entry
         return true;
     char expected[128], found[128];
     return error_set(err, ERROR_INVALID, "%s: tensor \"%s\": expected shape %s, found %s",
-                     weights->where, entry->name,
-                     shape_text((size_t[]){rows, columns}, 2, expected),
+                     entry->where, entry->name, shape_text((size_t[]){rows, columns}, 2, expected),
                      shape_text(tensor->shape, tensor->rank, found));
 }
 
@@ -94,14 +121,14 @@ bool weights_read_f32(const struct weights *weights, const char *name, size_t ro
         return error_set(err, ERROR_UNSUPPORTED,
                          "%s: tensor \"%s\" has dtype %s; F32, F16, BF16, and I8 with a "
                          "\"%s_scale\" of F32 [rows, 1] are read",
-                         weights->where, name, entry->dtype, name);
-    if (!check_shape(weights, entry, rows, columns, err))
+                         entry->where, name, entry->dtype, name);
+    if (!check_shape(entry, rows, columns, err))
         return false;
     if (!out)
         return true;
     convert(&entry->tensor, rows, columns, out);
     if (!all_finite(out, rows * columns))
         return error_set(err, ERROR_CORRUPT, "%s: tensor \"%s\" holds a NaN or an infinity",
-                         weights->where, name);
+                         entry->where, name);
     return true;
 }

@@ -34,13 +34,19 @@ bool weights_open(const uint8_t *data, size_t len, const char *where, struct wei
 /* The same for pytorch_model.bin and *.pt of PyTorch >= 1.6 (zip, entries stored). Nothing in the
  * file is executed: of its pickle only a state_dict of tensors is read, any other name is refused.
  * Contiguous tensors are mapped; views with other strides are copied. The older format without zip
- * is ERROR_UNSUPPORTED. weights_find and weights_read_f32 work as for safetensors. */
+ * is ERROR_UNSUPPORTED. Everything below works as for safetensors. Several files: shards.h. */
 bool weights_open_torch(const uint8_t *data, size_t len, const char *where, struct weights **out,
                         struct error *err);
 void weights_close(struct weights *weights);
 
 /* NULL when there is none of that name (or it has a dtype we do not read). */
 const struct weights_tensor *weights_find(const struct weights *weights, const char *name);
+
+/* All tensors of the file, those too that are passed over, i < weights_count. The file is as it
+ * was named at opening; of several shards, the one that holds the tensor. Borrowed. */
+size_t weights_count(const struct weights *weights);
+const char *weights_name(const struct weights *weights, size_t i);
+const char *weights_file(const struct weights *weights, size_t i);
 
 /* The tensor as f32, out [rows * columns]: ERROR_NOT_FOUND when missing, ERROR_INVALID when its
  * shape is not [rows, columns] ([columns] when rows is 1), ERROR_CORRUPT when it holds a NaN or
