@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "engine/base/buf.h"
+#include "engine/weights/weights.h"
+#include "tests/check.h"
 
 static inline void fixture_number(struct buf *out, uint64_t number, size_t width) {
     for (size_t i = 0; i < width; i++) {
@@ -126,6 +128,44 @@ static inline struct buf fixture_pickle(const struct fixture_tensor *tensors, si
         fixture_pickle_tensor(&pickle, &tensors[i]);
     buf_text(&pickle, "u.");
     return pickle;
+}
+
+/* ---- archives ---- */
+
+/* An archive of this pickle and one storage "0". */
+static inline struct buf fixture_archive(const struct buf *pickle, const void *storage,
+                                         size_t storage_len) {
+    struct fixture_zip zip = {0};
+    fixture_zip_add(&zip, "some/data.pkl", pickle->data, pickle->len);
+    fixture_zip_add(&zip, "some/byteorder", "little", 6);
+    fixture_zip_add(&zip, "some/data/0", storage, storage_len);
+    return fixture_zip_end(&zip);
+}
+
+/* The bytes go into a block of their own size, so that a sanitizer sees a read behind the end. The
+ * weights borrow it: it is released by the next call. */
+static inline struct weights *fixture_open(const struct buf *file, struct error *err) {
+    static uint8_t *exact;
+    struct weights *weights = NULL;
+    free(exact);
+    exact = malloc(file->len ? file->len : 1);
+    if (file->len)
+        memcpy(exact, file->data, file->len);
+    bool ok = weights_open_torch(exact, file->len, "some.bin", &weights, err);
+    return ok ? weights : NULL;
+}
+
+/* Opening must fail with this code, and `says` in the message behind the file's name. */
+static inline void fixture_refused(const struct buf *file, enum error_code code, const char *says) {
+    struct error err = {0};
+    struct weights *weights = fixture_open(file, &err);
+    CHECK(!weights);
+    bool named = err.code == code && strncmp(err.message, "some.bin: ", 10) == 0 &&
+                 strstr(err.message, says);
+    if (!named)
+        fprintf(stderr, "  code %d: %s\n  expected in it: %s\n", err.code, err.message, says);
+    CHECK(named);
+    weights_close(weights);
 }
 
 #endif

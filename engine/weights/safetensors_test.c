@@ -77,6 +77,42 @@ static void reads_every_dtype_exactly(void) {
     buf_done(&file);
 }
 
+/* All 65,536 patterns of F16 and of BF16, against the definition of their bits. */
+static void reads_every_pattern(void) {
+    enum { N = 65536 };
+    uint16_t *bits = malloc(N * sizeof *bits);
+    float *out = malloc(N * sizeof *out);
+    for (int brain = 0; brain < 2; brain++) {
+        int mantissa_bits = brain ? 7 : 10, top = brain ? 255 : 31, bias = brain ? 127 : 15;
+        size_t n = 0, wrong_n = 0;
+        char header[128];
+        for (uint32_t i = 0; i < N; i++)
+            if ((int)(i >> mantissa_bits & (uint32_t)top) != top) /* not infinity, not NaN */
+                bits[n++] = (uint16_t)i;
+        snprintf(header, sizeof header,
+                 "{\"w\":{\"dtype\":\"%s\",\"shape\":[%zu],\"data_offsets\":[0,%zu]}}",
+                 brain ? "BF16" : "F16", n, 2 * n);
+        struct buf file = fixture_safetensors(header, bits, 2 * n);
+        struct weights *weights = open_ok(&file);
+        struct error err;
+        CHECK_OK(weights_read_f32(weights, "w", 1, n, out, &err), err);
+        for (size_t i = 0; i < n; i++) {
+            int exponent = bits[i] >> mantissa_bits & top;
+            double mantissa = bits[i] & ((1 << mantissa_bits) - 1);
+            if (exponent > 0)
+                mantissa += 1 << mantissa_bits;
+            double value = ldexp(mantissa, (exponent ? exponent : 1) - bias - mantissa_bits);
+            wrong_n += (double)out[i] != (bits[i] >> 15 ? -value : value);
+        }
+        CHECK(n > 60000);
+        CHECK_EQUAL(wrong_n, 0);
+        weights_close(weights);
+        buf_done(&file);
+    }
+    free(bits);
+    free(out);
+}
+
 static void says_what_does_not_fit(void) {
     const char *header = "{\"a\":{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[0,24]},"
                          "\"whole\":{\"dtype\":\"I32\",\"shape\":[1],\"data_offsets\":[24,28]},"
@@ -188,6 +224,7 @@ static void survives_damage(void) {
 
 int main(void) {
     reads_every_dtype_exactly();
+    reads_every_pattern();
     says_what_does_not_fit();
     refuses_broken_headers();
     refuses_broken_lengths();
