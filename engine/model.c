@@ -10,6 +10,7 @@
 #include "engine/model_family.h"
 #include "engine/model_parts.h"
 #include "engine/tokenizer/tokenizer.h"
+#include "engine/weights/shards.h"
 
 static bool open_tokenizer(struct model *model, struct error *err) {
     struct model_file file;
@@ -26,7 +27,42 @@ static bool open_tokenizer(struct model *model, struct error *err) {
     return true;
 }
 
-/* XXH3-128 over name, length and bytes of everything that decides what comes out. */
+/* ---- the fingerprint ---- */
+
+/* Name, length and bytes of a file that decides what comes out; one that is absent adds nothing. */
+static bool add_file(struct model *model, XXH3_state_t *state, const char *name,
+                     struct error *err) {
+    struct model_file file;
+    if (!model_files_has(model->files, name))
+        return true;
+    if (!model_files_map(model->files, name, &file, err))
+        return false;
+    uint64_t len = file.len;
+    XXH3_128bits_update(state, name, strlen(name) + 1);
+    XXH3_128bits_update(state, &len, sizeof len);
+    XXH3_128bits_update(state, file.data, file.len);
+    return true;
+}
+
+static bool add_files(struct model *model, XXH3_state_t *state, const char *const *names, size_t n,
+                      struct error *err) {
+    for (size_t i = 0; i < n; i++)
+        if (!add_file(model, state, names[i], err))
+            return false;
+    return true;
+}
+
+static bool add_shards(struct model *model, XXH3_state_t *state, const char *index,
+                       struct error *err) {
+    struct shard_names shards = {0};
+    struct arena arena = {0};
+    bool ok = !model_files_has(model->files, index) ||
+              (shards_list(model->files, index, &arena, &shards, err) &&
+               add_files(model, state, shards.names, shards.n, err));
+    arena_done(&arena);
+    return ok;
+}
+
 static bool take_fingerprint(struct model *model, struct error *err) {
     static const char *const names[] = {"config.json",
                                         "1_Pooling/config.json",
@@ -37,25 +73,15 @@ static bool take_fingerprint(struct model *model, struct error *err) {
                                         "pytorch_model.bin",
                                         "heads.safetensors",
                                         "sparse_linear.safetensors",
-                                        "colbert_linear.safetensors",
                                         "sparse_linear.pt",
+                                        "colbert_linear.safetensors",
                                         "colbert_linear.pt"};
     XXH3_state_t *state = XXH3_createState();
     if (!state || XXH3_128bits_reset(state) == XXH_ERROR)
         mem_alloc(SIZE_MAX, 2); /* out of memory: says so and aborts */
-    bool ok = true;
-    for (size_t i = 0; ok && i < sizeof names / sizeof *names; i++) {
-        struct model_file file;
-        if (!model_files_has(model->files, names[i]))
-            continue;
-        ok = model_files_map(model->files, names[i], &file, err);
-        if (!ok)
-            break;
-        uint64_t len = file.len;
-        XXH3_128bits_update(state, names[i], strlen(names[i]) + 1);
-        XXH3_128bits_update(state, &len, sizeof len);
-        XXH3_128bits_update(state, file.data, file.len);
-    }
+    bool ok = add_files(model, state, names, sizeof names / sizeof *names, err) &&
+              add_shards(model, state, SHARDS_SAFETENSORS_INDEX, err) &&
+              add_shards(model, state, SHARDS_TORCH_INDEX, err);
     XXH128_hash_t hash = XXH3_128bits_digest(state);
     snprintf(model->fingerprint, sizeof model->fingerprint, "%016llx%016llx",
              (unsigned long long)hash.high64, (unsigned long long)hash.low64);

@@ -1,18 +1,28 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/base/arena.h"
+#include "engine/base/map.h"
 #include "engine/base/mem.h"
 #include "engine/hub.h"
 #include "engine/model_parts.h"
+#include "engine/weights/shards.h"
 #include "engine/weights/weights.h"
 
 /* ---- tensors ---- */
+
+/* The names of the tensors that were read, to find those that were not. */
+struct read_names {
+    struct map map;
+    struct arena arena;
+};
 
 /* Where tensors are read from: one file, its names with `prefix` in front. */
 struct source {
     struct model *model;
     const struct weights *weights;
     const char *prefix;
+    struct read_names *read;
 };
 
 enum { TENSOR_NAME_MAX = 256 };
@@ -23,6 +33,12 @@ static float *own(struct model *model, size_t n) {
         model->owned = mem_realloc(model->owned, model->owned_cap, sizeof *model->owned);
     }
     return model->owned[model->owned_n++] = mem_alloc_aligned(n, sizeof(float));
+}
+
+static void note_read(struct read_names *read, const char *name) {
+    size_t len = strlen(name);
+    if (!map_find(&read->map, name, len))
+        map_put(&read->map, arena_text(&read->arena, name, len), len, 0, NULL);
 }
 
 /* Reads `parts_n` tensors of [rows, columns] each, one below the other, into one new array. All are
@@ -37,6 +53,7 @@ static bool read_stacked(const struct source *source, const char *const *names, 
             float *part = all ? all + i * rows * columns : NULL;
             if (!weights_read_f32(source->weights, name, rows, columns, part, err))
                 return false;
+            note_read(source->read, name);
         }
         if (!all)
             all = own(source->model, parts_n * rows * columns);
@@ -94,7 +111,7 @@ static bool read_layer(const struct source *source, size_t i, struct model_layer
     size_t hidden = config->hidden;
     char prefix[TENSOR_NAME_MAX];
     snprintf(prefix, sizeof prefix, "%sencoder.layer.%zu.", source->prefix, i);
-    const struct source layer = {source->model, source->weights, prefix};
+    const struct source layer = {source->model, source->weights, prefix, source->read};
     static const char *const qkv_weights[] = {
         "attention.self.query.weight", "attention.self.key.weight", "attention.self.value.weight"};
     static const char *const qkv_biases[] = {"attention.self.query.bias", "attention.self.key.bias",
@@ -157,7 +174,7 @@ static const char *prefix_of(const struct weights *weights) {
 static bool read_pair_head(const struct source *encoder, struct error *err) {
     struct model *model = encoder->model;
     size_t hidden = model->config.hidden;
-    const struct source top = {model, encoder->weights, ""};
+    const struct source top = {model, encoder->weights, "", encoder->read};
     if (model->config.is_xlm_roberta)
         return read_linear(&top, "classifier.dense", hidden, hidden, &model->pair_dense, err) &&
                read_linear(&top, "classifier.out_proj", 1, hidden, &model->pair_score, err);
@@ -165,19 +182,65 @@ static bool read_pair_head(const struct source *encoder, struct error *err) {
            read_linear(&top, "classifier", 1, hidden, &model->pair_score, err);
 }
 
+/* Tensors that may stand in a file and are not used: a pooler that only pre-training knew, the
+ * heads of pre-training and of other tasks, positions counted out, and the scales of int8 tensors,
+ * which were read with them. */
+static bool may_be_passed_over(const struct model *model, const char *name) {
+    static const char *const parts[] = {"pooler.", "position_ids", "token_type_ids"};
+    static const char *const beginnings[] = {"cls.", "lm_head.", "qa_outputs."};
+    size_t len = strlen(name), scale_len = strlen("_scale");
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (strstr(name, parts[i]))
+            return true;
+    for (size_t i = 0; i < sizeof beginnings / sizeof *beginnings; i++)
+        if (strncmp(name, beginnings[i], strlen(beginnings[i])) == 0)
+            return true;
+    if (strncmp(name, "classifier.", strlen("classifier.")) == 0)
+        return !model->config.is_reranker;
+    return len > scale_len && strcmp(name + len - scale_len, "_scale") == 0;
+}
+
+/* A tensor that nothing reads means that the file is of another model than config.json: one of more
+ * layers, say, whose vectors would come out wrong without a word. */
+static bool check_rest(const struct model *model, const struct weights *weights,
+                       const struct read_names *read, struct error *err) {
+    for (size_t i = 0; i < weights_count(weights); i++) {
+        const char *name = weights_name(weights, i);
+        if (!map_find(&read->map, name, strlen(name)) && !may_be_passed_over(model, name))
+            return error_set(err, ERROR_INVALID,
+                             "%s: tensor \"%s\" belongs to no %s of %u layers as config.json "
+                             "describes it",
+                             weights_file(weights, i), name,
+                             model->config.is_xlm_roberta ? "XLM-RoBERTa" : "BERT",
+                             model->config.layers_n);
+    }
+    return true;
+}
+
+static bool open_encoder_weights(struct model *model, struct weights **out, struct error *err) {
+    static const char *const names[] = {"model.safetensors", SHARDS_SAFETENSORS_INDEX,
+                                        "pytorch_model.bin", SHARDS_TORCH_INDEX};
+    const char *name = first_file(model, names, sizeof names / sizeof *names);
+    if (!name)
+        return error_set(err, ERROR_NOT_FOUND, "%s: neither %s nor %s is there, nor their index",
+                         model->info.where, names[0], names[2]);
+    bool sharded = name == names[1] || name == names[3];
+    return sharded ? shards_open(model->files, name, out, err)
+                   : open_weights(model, name, out, err);
+}
+
 static bool read_encoder(struct model *model, struct error *err) {
-    static const char *const names[] = {"model.safetensors", "pytorch_model.bin"};
-    const char *file_name = first_file(model, names, 2);
     struct weights *weights = NULL;
-    if (!file_name)
-        return error_set(err, ERROR_NOT_FOUND, "%s: neither %s nor %s is there", model->info.where,
-                         names[0], names[1]);
-    if (!open_weights(model, file_name, &weights, err))
+    struct read_names read = {0};
+    if (!open_encoder_weights(model, &weights, err))
         return false;
-    const struct source source = {model, weights, prefix_of(weights)};
+    const struct source source = {model, weights, prefix_of(weights), &read};
     bool ok = read_embeddings(&source, err) && read_layers(&source, err) &&
-              (!model->config.is_reranker || read_pair_head(&source, err));
+              (!model->config.is_reranker || read_pair_head(&source, err)) &&
+              check_rest(model, weights, &read, err);
     weights_close(weights); /* everything was converted */
+    map_done(&read.map);
+    arena_done(&read.arena);
     return ok;
 }
 
@@ -209,11 +272,14 @@ static bool read_head(struct model *model, const char *name, uint32_t rows, uint
     if (file_name == names[0])
         snprintf(prefix, sizeof prefix, "%s.", name);
     snprintf(weight, sizeof weight, "%sweight", prefix);
-    const struct source source = {model, weights, prefix};
+    struct read_names read = {0};
+    const struct source source = {model, weights, prefix, &read};
     uint32_t found = rows ? rows : rows_of(weights, weight);
     bool ok = read_one(&source, "weight", found, model->config.hidden, &out->weight, err) &&
               read_one(&source, "bias", 1, found, &out->bias, err);
     weights_close(weights);
+    map_done(&read.map);
+    arena_done(&read.arena);
     *rows_out = found;
     return ok;
 }

@@ -1,6 +1,8 @@
 /* Every kind of model against its official Python code: M3, cross-encoders, mean pooling.
  * Values: $TERCET_SHARED/golden (FlagEmbedding 1.4.2, transformers 4.57.6, sentence-transformers
  * 5.7.0, float32; README there). Tolerance 5e-5, raw logits 2e-4. */
+#include <unistd.h>
+
 #include "engine/base/pool.h"
 #include "engine/math/matmul.h"
 #include "engine/model.h"
@@ -359,6 +361,43 @@ static void missing_head_is_named(void) {
     model_close(model);
 }
 
+/* A file of three layers beside a config.json of two: the third one's tensors are named. */
+static void extra_tensors_are_named(void) {
+    char folder[GOLDEN_PATH_LEN], path[GOLDEN_PATH_LEN], from[GOLDEN_PATH_LEN * 4];
+    char config[2 * GOLDEN_PATH_LEN], link[2][2 * GOLDEN_PATH_LEN], below[128];
+    static const char *const names[] = {"model.safetensors", "tokenizer.json"};
+    const char *temporary = getenv("TMPDIR");
+    struct error err = {0};
+    struct buf text = {0};
+    struct model *model = NULL;
+    snprintf(folder, sizeof folder, "%s/tercet-extra-XXXXXX", temporary ? temporary : "/tmp");
+    CHECK(mkdtemp(folder));
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(below, sizeof below, "golden/models/m3-tiny-safetensors/%s", names[i]);
+        snprintf(link[i], sizeof link[i], "%s/%s", folder, names[i]);
+        CHECK(realpath(golden_path(below, path), from) && symlink(from, link[i]) == 0);
+    }
+    golden_path("golden/models/m3-tiny-safetensors/config.json", path);
+    CHECK_OK(file_read(path, GOLDEN_BYTES_MAX, &text, &err), err);
+    char *layers = strstr(text.data, "\"num_hidden_layers\": 3");
+    CHECK(layers);
+    if (layers)
+        layers[strlen("\"num_hidden_layers\": ")] = '2';
+    snprintf(config, sizeof config, "%s/config.json", folder);
+    FILE *file = fopen(config, "w");
+    CHECK(file && fwrite(text.data, 1, text.len, file) == text.len && fclose(file) == 0);
+    struct model_options options = {.name = folder};
+    CHECK(!model_open(&options, &model, &err));
+    CHECK(err.code == ERROR_INVALID && strstr(err.message, "encoder.layer.2.") &&
+          strstr(err.message, "model.safetensors"));
+    model_close(model);
+    unlink(config);
+    unlink(link[0]);
+    unlink(link[1]);
+    rmdir(folder);
+    buf_done(&text);
+}
+
 int main(int argc, char **argv) {
     (void)argc;
     matmul_choose_core(argv);
@@ -379,6 +418,7 @@ int main(int argc, char **argv) {
     kinds_are_told_apart();
     whole_folders_load();
     missing_head_is_named();
+    extra_tensors_are_named();
     pool_close(pool);
     return check_result();
 }
