@@ -11,6 +11,7 @@
 #include "engine/tokenizer/template.h"
 #include "engine/tokenizer/unigram.h"
 #include "engine/tokenizer/utf8.h"
+#include "engine/tokenizer/vocab_txt.h"
 #include "engine/tokenizer/vocabulary.h"
 #include "engine/tokenizer/wordpiece.h"
 
@@ -67,7 +68,10 @@ static void note_specials(struct tokenizer *tokenizer) {
             tokenizer->is_special[tokenizer->added.tokens[i].id] = true;
 }
 
-static bool read_sections(struct tokenizer *tokenizer, const struct json *root, struct error *err) {
+/* ids_max: as many ids may be in use, with gaps between them; 0: as many as the file lists, without
+ * gaps. */
+static bool read_sections(struct tokenizer *tokenizer, const struct json *root, size_t ids_max,
+                          struct error *err) {
     if (json_kind_of(root) != JSON_KIND_OBJECT)
         return error_set(err, ERROR_INVALID, "must be an object, found %s",
                          json_kind_name(json_kind_of(root)));
@@ -76,11 +80,11 @@ static bool read_sections(struct tokenizer *tokenizer, const struct json *root, 
         return false;
     size_t listed_n = json_count(json_get(json_get(root, "model"), "vocab")) +
                       json_count(json_get(root, "added_tokens"));
-    if (!vocabulary_init(&tokenizer->vocabulary, listed_n, err) ||
+    if (!vocabulary_init(&tokenizer->vocabulary, ids_max ? ids_max : listed_n, err) ||
         !tokenizer->kind->open(root, &tokenizer->vocabulary, &tokenizer->pipeline, err) ||
         !added_tokens_init(&tokenizer->added, json_get(root, "added_tokens"),
                            &tokenizer->vocabulary, err) ||
-        !vocabulary_check(&tokenizer->vocabulary, err) ||
+        (!ids_max && !vocabulary_check(&tokenizer->vocabulary, err)) ||
         !templates_init(&tokenizer->templates, json_get(root, "post_processor"),
                         &tokenizer->vocabulary, err))
         return false;
@@ -101,9 +105,10 @@ static void add_bad_byte(const char *json, size_t json_len, struct error *err) {
     }
 }
 
-static bool open_parsed(struct json *root, struct tokenizer **out, struct error *err) {
+static bool open_parsed(struct json *root, size_t ids_max, struct tokenizer **out,
+                        struct error *err) {
     struct tokenizer *tokenizer = mem_zalloc(1, sizeof *tokenizer);
-    bool ok = read_sections(tokenizer, root, err);
+    bool ok = read_sections(tokenizer, root, ids_max, err);
     json_release(root);
     if (ok)
         *out = tokenizer;
@@ -142,7 +147,7 @@ static void add_infinite_field(const char *json, size_t json_len, struct error *
     char *copy = mem_zalloc(json_len + 1, 1);
     memcpy(copy, json, json_len);
     struct json *root = null_infinite(copy, json_len) ? json_parse(copy, json_len, &field) : NULL;
-    if (root && !open_parsed(root, &tokenizer, &field))
+    if (root && !open_parsed(root, 0, &tokenizer, &field))
         error_set(err, ERROR_INVALID, "a number that is not finite (here read as null): %s",
                   field.message);
     tokenizer_close(tokenizer);
@@ -157,7 +162,30 @@ bool tokenizer_open(const char *json, size_t json_len, const char *where, struct
         if (err->code == ERROR_INVALID)
             add_infinite_field(json, json_len, err);
     }
-    return (root && open_parsed(root, out, err)) || error_wrap(err, "%s: ", where);
+    return (root && open_parsed(root, 0, out, err)) || error_wrap(err, "%s: ", where);
+}
+
+bool tokenizer_open_vocab(const struct tokenizer_vocab_files *files, struct tokenizer **out,
+                          struct error *err) {
+    struct json *config = NULL;
+    if (files->config) {
+        config = json_parse(files->config, files->config_len, err);
+        if (config && json_kind_of(config) != JSON_KIND_OBJECT) {
+            error_set(err, ERROR_INVALID, "must be an object, found %s",
+                      json_kind_name(json_kind_of(config)));
+            json_release(config);
+            config = NULL;
+        }
+        if (!config)
+            return error_wrap(err, "%s: ", files->config_where);
+    }
+    size_t ids_max = 0;
+    const struct vocab_txt texts = {files->vocab, files->vocab_len, files->vocab_where, config,
+                                    files->config ? files->config_where : "the settings"};
+    struct json *root = vocab_txt_to_json(&texts, &ids_max, err);
+    json_release(config);
+    return root &&
+           (open_parsed(root, ids_max, out, err) || error_wrap(err, "%s: ", files->vocab_where));
 }
 
 void tokenizer_close(struct tokenizer *tokenizer) {

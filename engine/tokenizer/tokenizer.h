@@ -33,6 +33,21 @@ struct tokens {
 /* json: the bytes of tokenizer.json; `where` names it in messages. */
 bool tokenizer_open(const char *json, size_t json_len, const char *where, struct tokenizer **out,
                     struct error *err);
+
+/* The same for folders of before tokenizer.json: vocab.txt with a piece a line, and
+ * tokenizer_config.json, whose settings are those of transformers' BertTokenizerFast. Rules, and
+ * what of the settings is read: vocab_txt.h. */
+struct tokenizer_vocab_files {
+    const char *vocab; /* the bytes of vocab.txt */
+    size_t vocab_len;
+    const char *vocab_where; /* its name in messages */
+    const char *config;      /* the bytes of tokenizer_config.json; NULL: there is none */
+    size_t config_len;
+    const char *config_where;
+};
+bool tokenizer_open_vocab(const struct tokenizer_vocab_files *files, struct tokenizer **out,
+                          struct error *err);
+
 void tokenizer_close(struct tokenizer *tokenizer);
 
 /* The whole text with special tokens around it, at most max_length tokens: the first
@@ -58,9 +73,11 @@ bool tokenizer_encode_pair(const struct tokenizer *tokenizer, const char *query,
                            enum tokenizer_cut cut, struct arena *arena, struct tokens *out,
                            struct error *err);
 
+/* Behind the largest id. */
 size_t tokenizer_vocabulary_n(const struct tokenizer *tokenizer);
 
-/* The token's text as it stands in the vocabulary ("##ing"); NULL for an id out of range. */
+/* The token's text as it stands in the vocabulary ("##ing"); NULL for an id out of range, and for
+ * one that no text becomes (of vocab.txt: an empty line, or a piece that stands again later). */
 const char *tokenizer_token_text(const struct tokenizer *tokenizer, uint32_t id);
 
 /* Appends the token's text as a reader would have it: its blanks are blanks, the one in front goes

@@ -39,6 +39,22 @@ static struct tokenizer *open_shared(const char *name) {
     return tokenizer;
 }
 
+/* bge-small's vocab.txt, by the defaults or by the settings of a cased model. */
+static struct tokenizer *open_shared_vocab(const char *config) {
+    static const char name[] = "models/bge-small-en-v1.5/vocab.txt";
+    struct buf vocab = {0};
+    struct error err = {0};
+    struct tokenizer *tokenizer = NULL;
+    if (read_shared(name, &vocab)) {
+        const struct tokenizer_vocab_files files = {vocab.data, vocab.len,
+                                                    name,       config,
+                                                    config ? strlen(config) : 0, "settings"};
+        CHECK_OK(tokenizer_open_vocab(&files, &tokenizer, &err), err);
+    }
+    buf_done(&vocab);
+    return tokenizer;
+}
+
 /* ---- whole texts ---- */
 
 static bool same_numbers(const struct json *expected, const uint32_t *found, size_t n) {
@@ -424,6 +440,10 @@ int main(void) {
     check_rows("golden/tokenizer/wordpiece_cases.jsonl", "wordpiece", case_is_right, bge, 745);
     check_rows("golden/tokenizer/pairs.jsonl", "wordpiece", pair_is_right, bge, 100);
     tokenizer_close(bge);
+    struct tokenizer *vocab = open_shared_vocab(NULL);
+    check_rows("golden/tokenizer/wordpiece_cases.jsonl", "wordpiece", case_is_right, vocab, 745);
+    check_rows("golden/tokenizer/pairs.jsonl", "wordpiece", pair_is_right, vocab, 100);
+    tokenizer_close(vocab);
     struct tokenizer *xlmr = open_shared("golden/tokenizer/xlm-roberta/tokenizer.json");
     check_rows("golden/tokenizer/xlmr_cases.jsonl", "xlm-roberta", case_is_right, xlmr, 1225);
     check_rows("golden/tokenizer/pairs.jsonl", "xlm-roberta", pair_is_right, xlmr, 100);
