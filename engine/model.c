@@ -9,21 +9,20 @@
 #include "engine/hub.h"
 #include "engine/model_family.h"
 #include "engine/model_parts.h"
+#include "engine/model_tokenizer.h"
 #include "engine/tokenizer/tokenizer.h"
 #include "engine/weights/shards.h"
 
 static bool open_tokenizer(struct model *model, struct error *err) {
-    struct model_file file;
-    if (!model_files_map(model->files, "tokenizer.json", &file, err) ||
-        !tokenizer_open((const char *)file.data, file.len, file.path, &model->tokenizer, err))
+    if (!model_tokenizer_open(model->files, &model->tokenizer, err))
         return false;
     size_t n = tokenizer_vocabulary_n(model->tokenizer);
     if (n > model->config.vocabulary_n)
-        return error_set(
-            err, ERROR_INVALID,
-            "%s: model.vocab has the id %zu, beyond the embedding's %u rows (vocab_size "
-            "of config.json)",
-            file.path, n - 1, model->config.vocabulary_n);
+        return error_set(err, ERROR_INVALID,
+                         "%s/%s: model.vocab has the id %zu, beyond the embedding's %u rows "
+                         "(vocab_size of config.json)",
+                         model->info.where, model_tokenizer_file(model->files), n - 1,
+                         model->config.vocabulary_n);
     return true;
 }
 
@@ -79,7 +78,10 @@ static bool take_fingerprint(struct model *model, struct error *err) {
     XXH3_state_t *state = XXH3_createState();
     if (!state || XXH3_128bits_reset(state) == XXH_ERROR)
         mem_alloc(SIZE_MAX, 2); /* out of memory: says so and aborts */
+    bool vocab = strcmp(model_tokenizer_file(model->files), "vocab.txt") == 0;
     bool ok = add_files(model, state, names, sizeof names / sizeof *names, err) &&
+              (!vocab || (add_file(model, state, "vocab.txt", err) &&
+                          add_file(model, state, "tokenizer_config.json", err))) &&
               add_shards(model, state, SHARDS_SAFETENSORS_INDEX, err) &&
               add_shards(model, state, SHARDS_TORCH_INDEX, err);
     XXH128_hash_t hash = XXH3_128bits_digest(state);

@@ -3,6 +3,7 @@
 
 #include "engine/base/arena.h"
 #include "engine/hub.h"
+#include "engine/model_tokenizer.h"
 #include "engine/tokenizer/tokenizer.h"
 #include "tools/commands.h"
 #include "tools/lines.h"
@@ -107,11 +108,9 @@ static int run(int argc, char **argv) {
         settings.cut = TOKENIZER_CUT_LONGEST_FIRST;
     struct error err;
     struct model_files *files = NULL;
-    struct model_file json;
     struct tokenizer *tokenizer = NULL;
     if (model_files_open(settings.model, &files, &err) &&
-        model_files_map(files, "tokenizer.json", &json, &err) &&
-        tokenizer_open((const char *)json.data, json.len, json.path, &tokenizer, &err))
+        model_tokenizer_open(files, &tokenizer, &err))
         status = tokenize_stream(tokenizer, &settings);
     else
         status = command_failed(&err);
