@@ -1,0 +1,263 @@
+#include "engine/math/linear.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/cpu.h"
+#include "engine/base/mem.h"
+#include "engine/math/linear_parts.h"
+
+enum {
+    ALIGNMENT = 64,
+    /* Rows that pass by all panels before the next ones come: they must stay in the second cache
+     * (512 KiB to 2 MiB) beside the panels. */
+    CHUNK_BYTES = 256 * 1024,
+};
+
+static size_t round_up(size_t n, size_t step) {
+    return (n + step - 1) / step * step;
+}
+
+static size_t smaller(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
+size_t linear_kernels_list(enum linear_kind kind,
+                           const struct linear_kernels *list[LINEAR_KERNELS_MAX]) {
+    size_t n = 0;
+    bool f32 = kind == LINEAR_F32, s8 = kind == LINEAR_S8;
+#if defined(__x86_64__)
+    if (cpu_level() >= CPU_AVX512 && (f32 || s8))
+        list[n++] = f32 ? &linear_avx512_f32 : &linear_avx512_s8;
+#endif
+    if (f32 || s8)
+        list[n++] = f32 ? &linear_plain_f32 : &linear_plain_s8;
+    return n;
+}
+
+/* Inputs in a group of 4 bytes. */
+static size_t group_inputs(enum linear_kind kind) {
+    return kind == LINEAR_F32 ? 1 : kind == LINEAR_BF16 ? 2 : 4;
+}
+
+/* Where the inputs of channel c stand: `inputs` of them, then the next group. */
+static unsigned char *group_at(struct linear *linear, size_t channel, size_t group) {
+    return linear->panels + channel / LINEAR_PANEL * linear->panel_bytes +
+           group * LINEAR_PANEL_GROUP_BYTES + channel % LINEAR_PANEL * LINEAR_GROUP_BYTES;
+}
+
+static void pack_f32(struct linear *linear, const float *weight, size_t channel) {
+    for (size_t i = 0; i < linear->in_n; i++)
+        memcpy(group_at(linear, channel, i), &weight[i], sizeof *weight);
+}
+
+static void pack_bf16(struct linear *linear, const float *weight, size_t channel) {
+    for (size_t i = 0; i < linear->in_n; i++) {
+        uint16_t half = linear_bf16_of(weight[i]);
+        memcpy(group_at(linear, channel, i / 2) + i % 2 * sizeof half, &half, sizeof half);
+    }
+}
+
+static void pack_s8(struct linear *linear, const float *weight, size_t channel) {
+    float most = 0;
+    int32_t sum = 0;
+    for (size_t i = 0; i < linear->in_n; i++)
+        most = fmaxf(most, fabsf(weight[i]));
+    if (most < LINEAR_SMALLEST)
+        return; /* all zeros */
+    linear->scales[channel] = most / 127.0f;
+    for (size_t i = 0; i < linear->in_n; i++) {
+        int8_t q = (int8_t)lrintf(weight[i] * (127.0f / most));
+        memcpy(group_at(linear, channel, i / 4) + i % 4, &q, 1);
+        sum += q;
+    }
+    linear->offsets[channel] = -128 * sum;
+}
+
+struct linear *linear_pack_for(const struct linear_kernels *kernels, const float *weight,
+                               const float *bias, size_t out_n, size_t in_n) {
+    enum linear_kind kind = kernels->kind;
+    assert(out_n >= 1 && in_n >= 1 && in_n <= LINEAR_IN_MAX);
+    struct linear *linear = mem_zalloc(1, sizeof *linear);
+    linear->kernels = kernels;
+    linear->out_n = out_n;
+    linear->in_n = in_n;
+    linear->panels_n = (out_n + LINEAR_PANEL - 1) / LINEAR_PANEL;
+    linear->groups_n = (in_n + group_inputs(kind) - 1) / group_inputs(kind);
+    linear->panel_bytes =
+        LINEAR_PANEL_GROUP_BYTES *
+        (kind == LINEAR_F32 ? linear->groups_n : round_up(linear->groups_n, LINEAR_TILE_GROUPS));
+    linear->panels = mem_alloc_aligned(linear->panels_n, linear->panel_bytes);
+    memset(linear->panels, 0, linear->panels_n * linear->panel_bytes);
+    size_t channels_n = linear->panels_n * LINEAR_PANEL;
+    linear->bias = mem_zalloc(channels_n, sizeof *linear->bias);
+    if (bias)
+        memcpy(linear->bias, bias, out_n * sizeof *bias);
+    if (kind == LINEAR_S8) {
+        linear->scales = mem_zalloc(channels_n, sizeof *linear->scales);
+        linear->offsets = mem_zalloc(channels_n, sizeof *linear->offsets);
+    }
+    for (size_t c = 0; c < out_n; c++)
+        (kind == LINEAR_F32    ? pack_f32
+         : kind == LINEAR_BF16 ? pack_bf16
+                               : pack_s8)(linear, weight + c * in_n, c);
+    return linear;
+}
+
+struct linear *linear_pack(enum linear_kind kind, const float *weight, const float *bias,
+                           size_t out_n, size_t in_n) {
+    const struct linear_kernels *list[LINEAR_KERNELS_MAX];
+    if (!linear_kernels_list(kind, list))
+        linear_kernels_list(LINEAR_F32, list);
+    return linear_pack_for(list[0], weight, bias, out_n, in_n);
+}
+
+void linear_free(struct linear *linear) {
+    if (!linear)
+        return;
+    free(linear->panels);
+    free(linear->bias);
+    free(linear->scales);
+    free(linear->offsets);
+    free(linear);
+}
+
+size_t linear_bytes(const struct linear *linear) {
+    size_t channels_n = linear->panels_n * LINEAR_PANEL;
+    return sizeof *linear + linear->panels_n * linear->panel_bytes +
+           channels_n * sizeof *linear->bias +
+           (linear->scales ? channels_n * (sizeof *linear->scales + sizeof *linear->offsets) : 0);
+}
+
+enum linear_kind linear_kind(const struct linear *linear) {
+    return linear->kernels->kind;
+}
+
+const char *linear_kernels_name(const struct linear *linear) {
+    return linear->kernels->name;
+}
+
+/* Bytes from one row of activations to the next. Sixteen rows at a multiple of 1024 bytes would
+ * meet in the same few sets of the first cache; a line more spreads them. */
+static size_t input_stride(const struct linear *linear) {
+    enum { UNLUCKY = 1024 };
+    size_t widened = linear->kernels->form == LINEAR_FORM_S16 ? 2 : 1;
+    size_t bytes = round_up(linear->groups_n * LINEAR_GROUP_BYTES * widened, ALIGNMENT);
+    return bytes % UNLUCKY ? bytes : bytes + ALIGNMENT;
+}
+
+static size_t scales_bytes(const struct linear *linear, size_t rows) {
+    return linear->kernels->kind == LINEAR_S8 ? round_up(rows * sizeof(float), ALIGNMENT) : 0;
+}
+
+size_t linear_input_bytes(const struct linear *linear, size_t rows) {
+    if (linear->kernels->form == LINEAR_FORM_F32)
+        return 0;
+    return scales_bytes(linear, rows) +
+           round_up(rows, linear->kernels->rows_step) * input_stride(linear);
+}
+
+struct linear_input linear_input_from_f32(const struct linear *linear, const float *x,
+                                          size_t x_stride, size_t rows, void *scratch) {
+    const struct linear_kernels *kernels = linear->kernels;
+    if (kernels->form == LINEAR_FORM_F32)
+        return (struct linear_input){x, x_stride * sizeof *x, NULL, rows};
+    assert((uintptr_t)scratch % ALIGNMENT == 0);
+    float *scales = kernels->kind == LINEAR_S8 ? scratch : NULL;
+    unsigned char *values = (unsigned char *)scratch + scales_bytes(linear, rows);
+    size_t stride = input_stride(linear), n = linear->in_n;
+    size_t used = n * LINEAR_GROUP_BYTES / group_inputs(kernels->kind) *
+                  (kernels->form == LINEAR_FORM_S16 ? 2 : 1);
+    for (size_t i = 0; i < rows; i++) {
+        float scale = kernels->input_row(x + i * x_stride, n, kernels->form, values + i * stride);
+        if (scales)
+            scales[i] = scale;
+        memset(values + i * stride + used, 0, stride - used);
+    }
+    memset(values + rows * stride, 0, (round_up(rows, kernels->rows_step) - rows) * stride);
+    return (struct linear_input){values, stride, scales, rows};
+}
+
+struct output {
+    void *values;
+    size_t stride, value_bytes;
+    enum linear_epilogue epilogue;
+};
+
+/* Rows [row, row + rows) against the panels_n panels from `panel` on; channels_n of them count. */
+static void run_tile(const struct linear *linear, const struct linear_input *input, size_t row,
+                     size_t rows, size_t panel, size_t panels_n, size_t channels_n,
+                     const struct output *out) {
+    _Alignas(ALIGNMENT) float sums[LINEAR_ROWS_MAX * LINEAR_SUMS_STRIDE]; /* or s32 */
+    size_t channel = panel * LINEAR_PANEL;
+    bool whole = linear->kernels->kind == LINEAR_S8;
+    linear->kernels->sums(
+        &(struct linear_tile){
+            .x = (const unsigned char *)input->values + row * input->stride_bytes,
+            .x_stride = input->stride_bytes,
+            .rows = rows,
+            .panel = linear->panels + panel * linear->panel_bytes,
+            .panel_bytes = linear->panel_bytes,
+            .panels_n = panels_n,
+            .groups_n = linear->groups_n,
+            .offsets = whole ? linear->offsets + channel : NULL,
+        },
+        sums);
+    linear->kernels->finish(&(struct linear_finish){
+        .sums = sums,
+        .rows = rows,
+        .channels_n = channels_n,
+        .row_scales = whole ? input->scales + row : NULL,
+        .channel_scales = whole ? linear->scales + channel : NULL,
+        .bias = linear->bias + channel,
+        .epilogue = out->epilogue,
+        .to_bf16 = out->value_bytes == sizeof(uint16_t),
+        .out = (unsigned char *)out->values + (row * out->stride + channel) * out->value_bytes,
+        .out_stride = out->stride,
+    });
+}
+
+/* Panels outside, rows inside: a panel stays in the first cache while the chunk's rows pass. Rows
+ * are dealt into tiles of even height (16 rows on a 12-row kernel: 8 and 8); low tiles take two
+ * panels at once, so that enough sums are under way to hide the latency of each. */
+static void run_chunk(const struct linear *linear, const struct linear_input *input, size_t row,
+                      size_t rows, size_t begin, size_t end, const struct output *out) {
+    const struct linear_kernels *kernels = linear->kernels;
+    size_t tiles_n = (rows + kernels->rows_max - 1) / kernels->rows_max;
+    size_t height = round_up((rows + tiles_n - 1) / tiles_n, kernels->rows_step);
+    size_t panels_most = 2 * height <= kernels->rows_max ? 2 : 1;
+    for (size_t channel = begin; channel < end; channel += panels_most * LINEAR_PANEL) {
+        size_t channels_n = smaller(end - channel, panels_most * LINEAR_PANEL);
+        size_t panels_n = channels_n > LINEAR_PANEL ? 2 : 1;
+        for (size_t i = 0; i < rows; i += height)
+            run_tile(linear, input, row + i, smaller(height, rows - i), channel / LINEAR_PANEL,
+                     panels_n, channels_n, out);
+    }
+}
+
+static void run(const struct linear *linear, const struct linear_input *input, size_t begin,
+                size_t end, const struct output *out) {
+    const struct linear_kernels *kernels = linear->kernels;
+    assert(begin % LINEAR_CHANNELS_BLOCK == 0 && end <= linear->out_n);
+    assert(end % LINEAR_CHANNELS_BLOCK == 0 || end == linear->out_n);
+    size_t chunk = CHUNK_BYTES / input->stride_bytes / kernels->rows_max * kernels->rows_max;
+    chunk = chunk ? chunk : kernels->rows_max;
+    if (kernels->begin)
+        kernels->begin();
+    for (size_t row = 0; row < input->rows; row += chunk)
+        run_chunk(linear, input, row, smaller(chunk, input->rows - row), begin, end, out);
+    if (kernels->end)
+        kernels->end();
+}
+
+void linear_run(const struct linear *linear, const struct linear_input *input, size_t begin,
+                size_t end, enum linear_epilogue epilogue, float *out, size_t out_stride) {
+    run(linear, input, begin, end, &(struct output){out, out_stride, sizeof *out, epilogue});
+}
+
+void linear_run_bf16(const struct linear *linear, const struct linear_input *input, size_t begin,
+                     size_t end, enum linear_epilogue epilogue, uint16_t *out, size_t out_stride) {
+    run(linear, input, begin, end, &(struct output){out, out_stride, sizeof *out, epilogue});
+}

@@ -1,0 +1,144 @@
+/* The kernels of linear.h for AVX-512 with VNNI, and what all kinds on such processors share: the
+ * rounding of activations and the finish of a tile. */
+#include "engine/math/linear_avx512.h"
+#include "engine/math/linear_gelu.h"
+
+LINEAR_INLINE __m512i dot_f32(__m512i sums, __m512i weights, __m512i x) {
+    return _mm512_castps_si512(_mm512_fmadd_ps(_mm512_castsi512_ps(weights), _mm512_castsi512_ps(x),
+                                               _mm512_castsi512_ps(sums)));
+}
+
+LINEAR_INLINE __m512i dot_u8s8(__m512i sums, __m512i weights, __m512i x) {
+    return _mm512_dpbusd_epi32(sums, x, weights);
+}
+
+static void sums_f32(const struct linear_tile *tile, void *sums) {
+    linear_avx512_sums(tile, sums, dot_f32);
+}
+
+static void sums_s8(const struct linear_tile *tile, void *sums) {
+    linear_avx512_sums(tile, sums, dot_u8s8);
+}
+
+/* The first n lanes, n >= 0. */
+static __mmask16 lanes(size_t n) {
+    return (__mmask16)(n >= LINEAR_LINE_SUMS ? 0xffff : (1u << n) - 1);
+}
+
+static __m256i bf16_of(__m512 v) {
+    __m512i bits = _mm512_castps_si512(v);
+    __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+    bits = _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff)), odd);
+    return _mm512_cvtepi32_epi16(_mm512_srli_epi32(bits, 16));
+}
+
+static void input_row_bf16(const float *x, size_t n, uint16_t *to) {
+    for (size_t i = 0; i < n; i += LINEAR_LINE_SUMS) {
+        __mmask16 mask = lanes(n - i);
+        _mm256_mask_storeu_epi16(to + i, mask, bf16_of(_mm512_maskz_loadu_ps(mask, x + i)));
+    }
+}
+
+static float row_most(const float *x, size_t n) {
+    __m512 most[4] = {_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(),
+                      _mm512_setzero_ps()};
+    size_t i = 0;
+    for (; i + 4 * LINEAR_LINE_SUMS <= n; i += 4 * LINEAR_LINE_SUMS)
+        for (size_t v = 0; v < 4; v++)
+            most[v] = _mm512_max_ps(most[v],
+                                    _mm512_abs_ps(_mm512_loadu_ps(x + i + v * LINEAR_LINE_SUMS)));
+    for (; i < n; i += LINEAR_LINE_SUMS)
+        most[0] = _mm512_max_ps(most[0], _mm512_abs_ps(_mm512_maskz_loadu_ps(lanes(n - i), x + i)));
+    return _mm512_reduce_max_ps(
+        _mm512_max_ps(_mm512_max_ps(most[0], most[1]), _mm512_max_ps(most[2], most[3])));
+}
+
+float linear_avx512_input_row(const float *x, size_t n, enum linear_form form, void *to) {
+    if (form == LINEAR_FORM_BF16) {
+        input_row_bf16(x, n, to);
+        return 1;
+    }
+    float most = row_most(x, n);
+    bool any = most >= LINEAR_SMALLEST;
+    const __m512 factor = _mm512_set1_ps(any ? 127.0f / most : 0);
+    const __m128i flip = _mm_set1_epi8(form == LINEAR_FORM_U8 ? -128 : 0);
+    for (size_t i = 0; i < n; i += LINEAR_LINE_SUMS) {
+        __mmask16 mask = lanes(n - i);
+        __m512 v = _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, x + i), factor);
+        __m128i q = _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(v)); /* nearest, ties to even */
+        _mm_mask_storeu_epi8((int8_t *)to + i, mask, _mm_xor_si128(q, flip));
+    }
+    return any ? most / 127.0f : 0;
+}
+
+LINEAR_INLINE __m512 gelu(__m512 v) {
+    __m512 t = _mm512_min_ps(_mm512_abs_ps(v), _mm512_set1_ps(LINEAR_GELU_END));
+    __m512 s = _mm512_fmadd_ps(t, _mm512_set1_ps(LINEAR_GELU_SLOPE), _mm512_set1_ps(-1.0f));
+    __m512 p = _mm512_set1_ps(linear_gelu_powers[LINEAR_GELU_DEGREE]);
+    for (int i = LINEAR_GELU_DEGREE - 1; i >= 0; i--)
+        p = _mm512_fmadd_ps(p, s, _mm512_set1_ps(linear_gelu_powers[i]));
+    return _mm512_sub_ps(_mm512_max_ps(v, _mm512_setzero_ps()), p);
+}
+
+/* Sixteen channels from `channel` on, of all rows: their scales and biases stay in registers.
+ * whole, with_gelu, to_bf16: constants where this is inlined. */
+LINEAR_INLINE void finish_line(const struct linear_finish *f, size_t channel, bool whole,
+                               bool with_gelu, bool to_bf16) {
+    __mmask16 mask = lanes(f->channels_n - channel);
+    __m512 bias = _mm512_loadu_ps(f->bias + channel);
+    __m512 scale = whole ? _mm512_loadu_ps(f->channel_scales + channel) : bias;
+    const float *sums = (const float *)f->sums + channel;
+    float *out = (float *)f->out + channel;
+    uint16_t *out_bf16 = (uint16_t *)f->out + channel;
+    for (size_t r = 0; r < f->rows; r++) {
+        __m512 v = _mm512_load_ps(sums + r * LINEAR_SUMS_STRIDE);
+        if (whole) {
+            v = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_castps_si512(v)), scale);
+            v = _mm512_fmadd_ps(v, _mm512_set1_ps(f->row_scales[r]), bias);
+        } else {
+            v = _mm512_add_ps(v, bias);
+        }
+        if (with_gelu)
+            v = gelu(v);
+        if (to_bf16)
+            _mm256_mask_storeu_epi16(out_bf16 + r * f->out_stride, mask, bf16_of(v));
+        else
+            _mm512_mask_storeu_ps(out + r * f->out_stride, mask, v);
+    }
+}
+
+void linear_avx512_finish(const struct linear_finish *f) {
+    bool whole = f->row_scales, with_gelu = f->epilogue == LINEAR_GELU;
+    for (size_t c = 0; c < f->channels_n; c += LINEAR_LINE_SUMS)
+        switch (4 * whole + 2 * with_gelu + f->to_bf16) {
+        case 0: finish_line(f, c, false, false, false); break;
+        case 1: finish_line(f, c, false, false, true); break;
+        case 2: finish_line(f, c, false, true, false); break;
+        case 3: finish_line(f, c, false, true, true); break;
+        case 4: finish_line(f, c, true, false, false); break;
+        case 5: finish_line(f, c, true, false, true); break;
+        case 6: finish_line(f, c, true, true, false); break;
+        case 7: finish_line(f, c, true, true, true); break;
+        }
+}
+
+const struct linear_kernels linear_avx512_f32 = {
+    .name = "avx512",
+    .kind = LINEAR_F32,
+    .form = LINEAR_FORM_F32,
+    .rows_max = LINEAR_AVX512_ROWS,
+    .rows_step = 1,
+    .sums = sums_f32,
+    .finish = linear_avx512_finish,
+};
+
+const struct linear_kernels linear_avx512_s8 = {
+    .name = "avx512 vnni",
+    .kind = LINEAR_S8,
+    .form = LINEAR_FORM_U8,
+    .rows_max = LINEAR_AVX512_ROWS,
+    .rows_step = 1,
+    .input_row = linear_avx512_input_row,
+    .sums = sums_s8,
+    .finish = linear_avx512_finish,
+};
