@@ -19,45 +19,67 @@ enum { LINEAR_AVX512_ROWS = 12, LINEAR_LINE_BYTES = 64, LINEAR_LINE_SUMS = 16 };
 
 typedef __m512i linear_avx512_dot(__m512i sums, __m512i weights, __m512i x);
 
-/* Row r of a tile. Three rows share a pointer: an address has room for one register times 1 or 2,
- * and twelve pointers would not fit the integer registers. */
-LINEAR_INLINE __m512i linear_avx512_group(const unsigned char *const *x, size_t stride, int r) {
-    int32_t group;
-    memcpy(&group, x[r / 3] + (size_t)(r % 3) * stride, sizeof group);
-    return _mm512_set1_epi32(group);
-}
+/* The same text for each row of a tile: sums with names of their own are certain to be registers,
+ * where gcc 12 leaves an array of them in memory. */
+#define LINEAR_EACH_ROW(DO)                                                                        \
+    DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11)
 
-/* rows, lines: constants where this is inlined; lines: 2 a panel. */
+/* rows, lines: constants where this is inlined; lines: 2 a panel.
+ * Three rows share a pointer: an address has room for one register times 1 or 2, and twelve
+ * pointers would not fit the integer registers. */
 LINEAR_INLINE void linear_avx512_tile(const struct linear_tile *tile, int32_t *sums,
                                       linear_avx512_dot *dot, int rows, int lines) {
     const unsigned char *panel = tile->panel, *next = panel + tile->panel_bytes;
     size_t stride = tile->x_stride;
-    const unsigned char *x[LINEAR_AVX512_ROWS / 3] = {tile->x, tile->x + 3 * stride,
-                                                      tile->x + 6 * stride, tile->x + 9 * stride};
-    __m512i acc[LINEAR_AVX512_ROWS][4];
-    for (int v = 0; v < lines; v++) {
-        __m512i start = tile->offsets ? _mm512_loadu_si512(tile->offsets + v * LINEAR_LINE_SUMS)
-                                      : _mm512_setzero_si512();
-        for (int r = 0; r < rows; r++)
-            acc[r][v] = start;
+    const unsigned char *x0 = tile->x, *x3 = x0 + 3 * stride, *x6 = x3 + 3 * stride,
+                        *x9 = x6 + 3 * stride;
+    __m512i start[4];
+    for (int v = 0; v < 4; v++)
+        start[v] = tile->offsets && v < lines
+                       ? _mm512_loadu_si512(tile->offsets + v * LINEAR_LINE_SUMS)
+                       : _mm512_setzero_si512();
+#define DECLARE(r)                                                                                 \
+    __m512i a##r##_0 = start[0], a##r##_1 = start[1], a##r##_2 = start[2], a##r##_3 = start[3];
+#define STEP(r)                                                                                    \
+    if (rows > r) {                                                                                \
+        const unsigned char *from = r < 3 ? x0 : r < 6 ? x3 : r < 9 ? x6 : x9;                     \
+        int32_t bytes;                                                                             \
+        memcpy(&bytes, from + (size_t)(r % 3) * stride, sizeof bytes);                             \
+        __m512i group = _mm512_set1_epi32(bytes);                                                  \
+        a##r##_0 = dot(a##r##_0, w0, group);                                                       \
+        a##r##_1 = dot(a##r##_1, w1, group);                                                       \
+        if (lines > 2) {                                                                           \
+            a##r##_2 = dot(a##r##_2, w2, group);                                                   \
+            a##r##_3 = dot(a##r##_3, w3, group);                                                   \
+        }                                                                                          \
     }
+#define STORE(r)                                                                                   \
+    if (rows > r) {                                                                                \
+        int32_t *to = sums + r * LINEAR_SUMS_STRIDE;                                               \
+        _mm512_store_si512(to, a##r##_0);                                                          \
+        _mm512_store_si512(to + LINEAR_LINE_SUMS, a##r##_1);                                       \
+        if (lines > 2) {                                                                           \
+            _mm512_store_si512(to + 2 * LINEAR_LINE_SUMS, a##r##_2);                               \
+            _mm512_store_si512(to + 3 * LINEAR_LINE_SUMS, a##r##_3);                               \
+        }                                                                                          \
+    }
+    LINEAR_EACH_ROW(DECLARE)
     for (size_t g = 0; g < tile->groups_n; g++) {
-        __m512i w[4];
-        for (int v = 0; v < lines; v++)
-            w[v] = _mm512_load_si512((v < 2 ? panel : next) + v % 2 * LINEAR_LINE_BYTES);
-        for (int r = 0; r < rows; r++) {
-            __m512i group = linear_avx512_group(x, stride, r);
-            for (int v = 0; v < lines; v++)
-                acc[r][v] = dot(acc[r][v], w[v], group);
-        }
+        __m512i w0 = _mm512_load_si512(panel), w1 = _mm512_load_si512(panel + LINEAR_LINE_BYTES);
+        __m512i w2 = lines > 2 ? _mm512_load_si512(next) : w0;
+        __m512i w3 = lines > 2 ? _mm512_load_si512(next + LINEAR_LINE_BYTES) : w0;
+        LINEAR_EACH_ROW(STEP)
         panel += LINEAR_PANEL_GROUP_BYTES;
         next += LINEAR_PANEL_GROUP_BYTES;
-        for (int i = 0; i < LINEAR_AVX512_ROWS / 3; i++)
-            x[i] += LINEAR_GROUP_BYTES;
+        x0 += LINEAR_GROUP_BYTES;
+        x3 += LINEAR_GROUP_BYTES;
+        x6 += LINEAR_GROUP_BYTES;
+        x9 += LINEAR_GROUP_BYTES;
     }
-    for (int r = 0; r < rows; r++)
-        for (int v = 0; v < lines; v++)
-            _mm512_store_si512(sums + r * LINEAR_SUMS_STRIDE + v * LINEAR_LINE_SUMS, acc[r][v]);
+    LINEAR_EACH_ROW(STORE)
+#undef DECLARE
+#undef STEP
+#undef STORE
 }
 
 /* One compiled loop for each height, so that its sums are registers. */
