@@ -33,7 +33,8 @@ static void release_scratch(struct forward *forward) {
 /* Contents are not kept. */
 static void reserve(struct forward *forward, size_t tokens_n, size_t longest) {
     const struct model_config *config = &forward->model->config;
-    size_t hidden = config->hidden, scores_n = attention_scratch_n(longest);
+    size_t hidden = config->hidden;
+    size_t scores_n = attention_scratch_n(longest, hidden / config->heads_n);
     if (tokens_n > forward->tokens_cap) {
         release_scratch(forward);
         forward->tokens_cap = tokens_n;

@@ -1,33 +1,69 @@
 #include "engine/math/attention.h"
 
-#include <math.h>
+#include <assert.h>
 
-#include "engine/math/matmul.h"
-#include "engine/math/nn.h"
+#include "engine/base/cpu.h"
+#include "engine/math/attention_kernels.h"
 
-/* Queries a tile: 64 rows of 512 scores are 128 KiB, which stays in a core's second cache. */
-enum { TILE = 64 };
-
-size_t attention_scratch_n(size_t n_tokens) {
-    return n_tokens * (n_tokens < TILE ? n_tokens : TILE);
+void attention_kinds(bool bf16, const struct attention_kernels *out[ATTENTION_KINDS_MAX + 1]) {
+    size_t n = 0;
+    (void)bf16;
+#if defined(__x86_64__)
+    if (cpu_level() >= CPU_AVX512)
+        out[n++] = &attention_f32_avx512;
+    if (cpu_level() >= CPU_AVX2)
+        out[n++] = &attention_f32_avx2;
+#endif
+    out[n++] = &attention_f32_plain;
+    out[n] = NULL;
 }
 
-void attention_f32(const float *qkv, size_t n_tokens, size_t hidden, size_t heads_n, float *scratch,
+static const struct attention_kernels *kernels(bool bf16) {
+    const struct attention_kernels *kinds[ATTENTION_KINDS_MAX + 1];
+    attention_kinds(bf16, kinds);
+    return kinds[0];
+}
+
+static size_t larger(size_t a, size_t b) {
+    return a > b ? a : b;
+}
+
+size_t attention_packed_bytes(size_t n, size_t dim) {
+    return larger(kernels(false)->packed_bytes(n, dim), kernels(true)->packed_bytes(n, dim));
+}
+
+size_t attention_scratch_bytes(size_t dim) {
+    return larger(kernels(false)->scratch_bytes(dim), kernels(true)->scratch_bytes(dim));
+}
+
+void attention_pack(const struct attention *in, size_t head, void *packed) {
+    assert(head < in->heads_n && !in->qkv_f32 != !in->qkv_bf16);
+    kernels(in->bf16)->pack(in, head, packed);
+}
+
+void attention_attend(const struct attention *in, size_t head, const void *packed, size_t begin,
+                      size_t end, void *scratch, float *out) {
+    assert(head < in->heads_n && begin <= end && end <= in->n);
+    kernels(in->bf16)->attend(in, head, packed, begin, end, scratch, out);
+}
+
+/* The packed part, rounded up to a cache line, so that what follows it begins on one. */
+static size_t packed_floats(size_t n, size_t dim) {
+    enum { LINE_FLOATS = 16 };
+    size_t floats = kernels(false)->packed_bytes(n, dim) / sizeof(float);
+    return (floats + LINE_FLOATS - 1) / LINE_FLOATS * LINE_FLOATS;
+}
+
+size_t attention_scratch_n(size_t n, size_t dim) {
+    return packed_floats(n, dim) + kernels(false)->scratch_bytes(dim) / sizeof(float);
+}
+
+void attention_f32(const float *qkv, size_t n, size_t hidden, size_t heads_n, float *scratch,
                    float *out) {
-    size_t dim = hidden / heads_n, stride = 3 * hidden;
-    float scale = 1.0f / sqrtf((float)dim);
+    struct attention in = {.qkv_f32 = qkv, .n = n, .hidden = hidden, .heads_n = heads_n};
+    float *rest = scratch + packed_floats(n, hidden / heads_n);
     for (size_t head = 0; head < heads_n; head++) {
-        const float *q = qkv + head * dim, *k = q + hidden, *v = k + hidden;
-        for (size_t at = 0; at < n_tokens; at += TILE) {
-            size_t rows = n_tokens - at < TILE ? n_tokens - at : TILE;
-            struct matmul_view queries = {q + at * stride, stride};
-            /* scratch: [rows, n_tokens] */
-            matmul_transposed_f32(queries, (struct matmul_view){k, stride}, rows, n_tokens, dim,
-                                  scale, scratch, n_tokens);
-            nn_softmax(scratch, rows, n_tokens, n_tokens);
-            matmul_plain_f32((struct matmul_view){scratch, n_tokens},
-                             (struct matmul_view){v, stride}, rows, dim, n_tokens,
-                             out + at * hidden + head * dim, hidden);
-        }
+        attention_pack(&in, head, scratch);
+        attention_attend(&in, head, scratch, 0, n, rest, out);
     }
 }

@@ -1,7 +1,6 @@
-/* Every kind of the row-wise functions, products and attention against plain doubles. */
+/* Every kind of the row-wise functions and products against plain doubles. */
 #include "engine/base/cpu.h"
 #include "engine/base/mem.h"
-#include "engine/math/attention.h"
 #include "engine/math/matmul.h"
 #include "engine/math/nn_kernels.h"
 #include "tests/check.h"
@@ -142,45 +141,6 @@ static void products_agree(void) {
     }
 }
 
-/* One head of one sequence, the textbook way. out: [n], one value dimension. */
-static void attention_oracle(const float *qkv, size_t n, size_t hidden, size_t dim, size_t head,
-                             size_t query, double *out) {
-    double *scores = mem_alloc(n, sizeof *scores);
-    for (size_t i = 0; i < n; i++) {
-        scores[i] = 0;
-        for (size_t d = 0; d < dim; d++)
-            scores[i] += (double)qkv[query * 3 * hidden + head * dim + d] *
-                         (double)qkv[i * 3 * hidden + hidden + head * dim + d] / sqrt((double)dim);
-    }
-    softmax_oracle(scores, n);
-    for (size_t d = 0; d < dim; d++) {
-        out[d] = 0;
-        for (size_t i = 0; i < n; i++)
-            out[d] += scores[i] * (double)qkv[i * 3 * hidden + 2 * hidden + head * dim + d];
-    }
-    free(scores);
-}
-
-static void attention_agrees(void) {
-    static const size_t lengths[] = {1, 2, 9, 63, 64, 65, 130, 257};
-    static const size_t shapes[][2] = {{1, 4}, {5, 8}, {2, 32}, {3, 40}}; /* heads, head width */
-    for (size_t l = 0; l < sizeof lengths / sizeof *lengths; l++)
-        for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
-            size_t n = lengths[l], heads_n = shapes[s][0], dim = shapes[s][1];
-            size_t hidden = heads_n * dim;
-            float *qkv = random_floats(n * 3 * hidden, 3);
-            float *out = mem_alloc(n * hidden, sizeof *out);
-            float *scratch = mem_alloc(attention_scratch_n(n), sizeof *scratch);
-            double *expected = mem_alloc(n * hidden, sizeof *expected);
-            attention_f32(qkv, n, hidden, heads_n, scratch, out);
-            for (size_t i = 0; i < n; i++)
-                for (size_t h = 0; h < heads_n; h++)
-                    attention_oracle(qkv, n, hidden, dim, h, i, expected + i * hidden + h * dim);
-            CHECK(worst(out, expected, n * hidden) < 2e-5);
-            free(qkv), free(out), free(scratch), free(expected);
-        }
-}
-
 int main(void) {
     every_kind_agrees(&nn_kernels_plain);
     softmax_tails_are_exact(&nn_kernels_plain);
@@ -195,6 +155,5 @@ int main(void) {
     }
 #endif
     products_agree();
-    attention_agrees();
     return check_result();
 }
