@@ -4,12 +4,13 @@
 #include <string.h>
 
 #include "engine/base/json.h"
+#include "engine/math/linear.h"
 
 /* Small files: a megabyte is a thousand times the usual. */
 enum { CONFIG_BYTES_MAX = 1 << 20 };
 /* Far above any encoder, and small enough that every product of two of them fits in 64 bits. */
 enum {
-    WIDTH_MAX = 1 << 17,
+    WIDTH_MAX = LINEAR_IN_MAX,
     VOCABULARY_MAX = 1 << 24,
     POSITIONS_MAX = 1 << 20,
     TYPES_MAX = 1 << 10

@@ -18,7 +18,7 @@ enum config_pooling { CONFIG_POOLING_CLS, CONFIG_POOLING_MEAN };
 
 struct model_config {
     bool is_xlm_roberta; /* positions count from pad_id + 1; a <pad> in the text does not count */
-    bool is_reranker;   /* ...ForSequenceClassification with one label: a cross-encoder */
+    bool is_reranker;    /* ...ForSequenceClassification with one label: a cross-encoder */
     uint32_t hidden, layers_n, heads_n, intermediate;
     uint32_t vocabulary_n, positions_n, types_n;
     uint32_t pad_id;

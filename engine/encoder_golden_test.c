@@ -17,7 +17,7 @@ enum { DIM = 384, ROWS_MAX = 256 };
 static struct model *open_model(const char *name) {
     struct error err;
     struct model *model = NULL;
-    struct model_options options = {.name = name};
+    struct model_options options = {.name = name, .precision = MODEL_PRECISION_F32};
     CHECK_OK(model_open(&options, &model, &err), err);
     return model;
 }

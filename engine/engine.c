@@ -48,7 +48,7 @@ static void fill_info(struct tercet *tercet) {
 bool tercet_open(const struct tercet_options *options, struct tercet **out,
                  struct tercet_error *err) {
     struct error why;
-    struct model_options model = {.name = options->model};
+    struct model_options model = {.name = options->model, .precision = MODEL_PRECISION_F32};
     struct tercet *tercet = mem_zalloc(1, sizeof *tercet);
     if ((options->precision &&
          !model_precision_parse(options->precision, &model.precision, &why)) ||

@@ -35,7 +35,8 @@ struct tercet_error {
 /* All zeros: the embedded model on all cores. */
 struct tercet_options {
     const char *model;     /* NULL: the embedded bge-small-en-v1.5 */
-    const char *precision; /* NULL: "auto" */
+    const char *precision; /* "f32", the model's exact numbers; "int8", "bf16" or "auto", the
+                              fastest; NULL: "f32" */
     unsigned threads;      /* 0: one for each core */
     uint32_t length_max;   /* tokens of a text, specials included; 0: the model's limit, for pairs
                               512 or less */

@@ -6,132 +6,356 @@
 #include <string.h>
 
 #include "engine/base/mem.h"
+#include "engine/base/team.h"
 #include "engine/math/attention.h"
-#include "engine/math/matmul.h"
 #include "engine/model_parts.h"
+
+/* Rows that go through a layer together: their widest form should stay in a core's second cache,
+ * yet be enough rows for each weight that is fetched. */
+enum { PANEL_BYTES = 1 << 20, PANEL_ROWS_MIN = 64, PANEL_ROWS_MAX = 256, PANEL_ROWS_STEP = 16 };
+/* Up to this many tokens a member, a team divides the channels and not the rows. */
+enum { ROWS_SPLIT_MIN = 64 };
+/* Queries of one attention item: a long sequence is divided by these, too. */
+enum { QUERIES_MAX = 512 };
+
+/* A buffer that only grows. */
+struct scratch {
+    void *data;
+    size_t bytes;
+};
+
+/* What one thread of a team needs for itself. */
+struct member {
+    struct scratch states; /* [panel, hidden] f32: all tokens, where the channels are divided */
+    struct scratch input;  /* [panel] rows in the form that a product reads */
+    struct scratch change; /* [panel, hidden] f32: what is added to the states */
+    struct scratch wide;   /* [panel, intermediate] f32 */
+    struct scratch packed, attention;
+};
 
 struct forward {
     const struct model *model;
-    size_t tokens_cap;
-    float *states; /* [tokens, hidden]: a layer's input and output */
-    float *qkv;    /* [tokens, 3 * hidden] */
-    float *mixed;  /* [tokens, hidden]: what attention brought together */
-    float *change; /* [tokens, hidden]: what is added to the states */
-    float *wide;   /* [tokens, intermediate] */
-    size_t scores_cap;
-    float *scores; /* attention's scratch */
+    size_t panel_rows;
+    struct scratch states; /* [tokens, hidden] f32: a layer's input and output */
+    struct scratch qkv;    /* [tokens, 3 * hidden] f32 or bf16 */
+    struct scratch mixed;  /* [tokens, hidden] f32: what attention brought together */
+    struct member *members;
+    size_t members_cap;
+
+    /* The run. */
+    const struct forward_sequence *sequences;
+    size_t sequences_n, tokens_n;
+    bool by_channels; /* all members have all rows and divide the channels */
+    struct team team;
 };
 
-static void release_scratch(struct forward *forward) {
-    free(forward->states);
-    free(forward->qkv);
-    free(forward->mixed);
-    free(forward->change);
-    free(forward->wide);
-}
+/* ---- scratch ---- */
 
 /* Contents are not kept. */
-static void reserve(struct forward *forward, size_t tokens_n, size_t longest) {
-    const struct model_config *config = &forward->model->config;
-    size_t hidden = config->hidden;
-    size_t scores_n = attention_scratch_n(longest, hidden / config->heads_n);
-    if (tokens_n > forward->tokens_cap) {
-        release_scratch(forward);
-        forward->tokens_cap = tokens_n;
-        forward->states = mem_alloc_aligned(tokens_n * hidden, sizeof(float));
-        forward->qkv = mem_alloc_aligned(tokens_n * 3 * hidden, sizeof(float));
-        forward->mixed = mem_alloc_aligned(tokens_n * hidden, sizeof(float));
-        forward->change = mem_alloc_aligned(tokens_n * hidden, sizeof(float));
-        forward->wide = mem_alloc_aligned(tokens_n * config->intermediate, sizeof(float));
-    }
-    if (scores_n > forward->scores_cap) {
-        free(forward->scores);
-        forward->scores_cap = scores_n;
-        forward->scores = mem_alloc_aligned(scores_n, sizeof(float));
-    }
+static void grow(struct scratch *scratch, size_t n, size_t size) {
+    size_t bytes = n * size;
+    if (bytes <= scratch->bytes)
+        return;
+    free(scratch->data);
+    scratch->data = mem_alloc_aligned(bytes, 1);
+    scratch->bytes = bytes;
+}
+
+static void member_done(struct member *member) {
+    free(member->states.data);
+    free(member->input.data);
+    free(member->change.data);
+    free(member->wide.data);
+    free(member->packed.data);
+    free(member->attention.data);
+}
+
+static size_t choose_panel_rows(const struct model_config *config) {
+    size_t rows = PANEL_BYTES / (config->intermediate * sizeof(float));
+    rows = rows < PANEL_ROWS_MIN ? PANEL_ROWS_MIN : rows > PANEL_ROWS_MAX ? PANEL_ROWS_MAX : rows;
+    return rows / PANEL_ROWS_STEP * PANEL_ROWS_STEP;
 }
 
 struct forward *forward_open(const struct model *model) {
     struct forward *forward = mem_zalloc(1, sizeof *forward);
     forward->model = model;
+    forward->panel_rows = choose_panel_rows(&model->config);
     return forward;
 }
 
 void forward_close(struct forward *forward) {
     if (!forward)
         return;
-    release_scratch(forward);
-    free(forward->scores);
+    for (size_t i = 0; i < forward->members_cap; i++)
+        member_done(&forward->members[i]);
+    free(forward->members);
+    free(forward->states.data);
+    free(forward->qkv.data);
+    free(forward->mixed.data);
     free(forward);
 }
 
-/* states: [sequence->n, hidden] = norm(word + position + type) */
-static void embed(const struct model *model, const struct forward_sequence *sequence,
-                  float *states) {
+static bool uses_bf16(const struct model *model) {
+    return model->kind != LINEAR_F32;
+}
+
+static size_t larger(size_t a, size_t b) {
+    return a > b ? a : b;
+}
+
+static void reserve_member(struct forward *forward, struct member *member, size_t longest) {
+    const struct model *model = forward->model;
+    const struct model_layer *layer = &model->layers[0];
+    size_t hidden = model->config.hidden, wide = model->config.intermediate;
+    size_t rows = forward->by_channels ? forward->tokens_n : forward->panel_rows;
+    size_t input_bytes =
+        larger(linear_input_bytes(layer->qkv, rows), linear_input_bytes(layer->narrow, rows));
+    if (forward->by_channels)
+        grow(&member->states, rows * hidden, sizeof(float));
+    grow(&member->input, input_bytes, 1);
+    grow(&member->change, rows * hidden, sizeof(float));
+    grow(&member->wide, rows * wide, sizeof(float));
+    grow(&member->packed, attention_packed_bytes(longest, hidden / model->config.heads_n), 1);
+    grow(&member->attention, attention_scratch_bytes(hidden / model->config.heads_n), 1);
+}
+
+static void reserve(struct forward *forward, size_t longest) {
+    size_t hidden = forward->model->config.hidden, tokens_n = forward->tokens_n;
+    size_t qkv_size = uses_bf16(forward->model) ? sizeof(uint16_t) : sizeof(float);
+    size_t members_n = forward->team.members_n;
+    grow(&forward->states, tokens_n * hidden, sizeof(float));
+    grow(&forward->qkv, tokens_n * 3 * hidden, qkv_size);
+    grow(&forward->mixed, tokens_n * hidden, sizeof(float));
+    if (members_n > forward->members_cap) {
+        forward->members = mem_realloc(forward->members, members_n, sizeof *forward->members);
+        memset(forward->members + forward->members_cap, 0,
+               (members_n - forward->members_cap) * sizeof *forward->members);
+        forward->members_cap = members_n;
+    }
+    for (size_t i = 0; i < members_n; i++)
+        reserve_member(forward, &forward->members[i], longest);
+}
+
+/* ---- embeddings ---- */
+
+/* states: [sequence->n, hidden] = norm(word + position + type), of tokens [begin, end) */
+static void embed(const struct model *model, const struct forward_sequence *sequence, size_t begin,
+                  size_t end, float *states) {
     const struct model_config *config = &model->config;
-    size_t hidden = config->hidden;
+    size_t hidden = config->hidden, next = config->position_first;
     assert(sequence->n >= 1 && sequence->n <= config->length_max);
-    size_t next = config->position_first;
-    for (size_t i = 0; i < sequence->n; i++) {
-        bool pad = config->is_xlm_roberta && sequence->ids[i] == config->pad_id;
+    for (size_t i = 0; i < end; i++) {
+        uint32_t id = sequence->ids[i];
+        bool pad = config->is_xlm_roberta && id == config->pad_id;
         size_t place = pad ? config->pad_id : next++; /* XLM-R: a written <pad> is not counted */
+        if (i < begin)
+            continue;
         size_t type = sequence->type_ids ? sequence->type_ids[i] : 0;
-        assert(sequence->ids[i] < config->vocabulary_n && type < config->types_n);
-        const float *word = model->words + sequence->ids[i] * hidden;
+        assert(id < config->vocabulary_n && type < config->types_n);
+        float *state = states + i * hidden;
         const float *position = model->positions + place * hidden;
         const float *kind = model->types + type * hidden;
+        weights_rows_read(&model->words, id, state);
         for (size_t j = 0; j < hidden; j++)
-            states[i * hidden + j] = word[j] + position[j] + kind[j];
+            state[j] += position[j] + kind[j];
     }
-    nn_layer_norm(states, sequence->n, hidden, &model->embedding_norm);
+    nn_layer_norm(states + begin * hidden, end - begin, hidden, &model->embedding_norm);
 }
 
-/* out [tokens, rows] = x [tokens, columns] . weight^T, its bias left to the next step, which reads
- * and writes every value anyway. */
-static void product(const float *x, size_t tokens_n, size_t columns,
-                    const struct model_linear *linear, size_t rows, float *out) {
-    matmul_f32(x, tokens_n, columns, linear->weight, rows, NULL, out);
+/* Tokens [begin, end) of the run. */
+static void embed_rows(const struct forward *forward, size_t begin, size_t end, float *states) {
+    size_t at = 0;
+    for (size_t i = 0; i < forward->sequences_n && at < end; i++) {
+        const struct forward_sequence *sequence = &forward->sequences[i];
+        size_t from = begin > at ? begin - at : 0;
+        size_t to = end - at < sequence->n ? end - at : sequence->n;
+        if (from < to)
+            embed(forward->model, sequence, from, to, states + at * forward->model->config.hidden);
+        at += sequence->n;
+    }
 }
 
-static void attend(struct forward *forward, const struct model_layer *layer,
-                   const struct forward_sequence *sequences, size_t sequences_n, size_t tokens_n) {
-    const struct model_config *config = &forward->model->config;
-    size_t hidden = config->hidden, at = 0;
-    matmul_f32(forward->states, tokens_n, hidden, layer->qkv.weight, 3 * hidden, layer->qkv.bias,
-               forward->qkv);
-    for (size_t i = 0; i < sequences_n; at += sequences[i].n, i++)
-        attention_f32(forward->qkv + at * 3 * hidden, sequences[i].n, hidden, config->heads_n,
-                      forward->scores, forward->mixed + at * hidden);
-    product(forward->mixed, tokens_n, hidden, &layer->mix, hidden, forward->change);
-    nn_residual_norm(forward->states, forward->change, layer->mix.bias, tokens_n, hidden,
-                     &layer->mix_norm);
+/* ---- one member's part of a layer ---- */
+
+/* Where a member works: its rows of the run, and its states of them. */
+struct place {
+    struct forward *forward;
+    struct member *own;    /* scratch of its own */
+    struct member *shared; /* for products whose channels are divided: the first member's */
+    size_t member, begin, end;
+    float *states; /* of row 0 of the run */
+};
+
+static void wait_if_divided(const struct place *place) {
+    if (place->forward->by_channels)
+        team_wait(&place->forward->team);
 }
 
-static void feed_forward(struct forward *forward, const struct model_layer *layer,
-                         size_t tokens_n) {
-    const struct model_config *config = &forward->model->config;
-    size_t hidden = config->hidden, intermediate = config->intermediate;
-    product(forward->states, tokens_n, hidden, &layer->widen, intermediate, forward->wide);
-    nn_bias_gelu(forward->wide, tokens_n, intermediate, layer->widen.bias);
-    product(forward->wide, tokens_n, intermediate, &layer->narrow, hidden, forward->change);
-    nn_residual_norm(forward->states, forward->change, layer->narrow.bias, tokens_n, hidden,
-                     &layer->narrow_norm);
+/* This member's channels of a layer with out_n of them. */
+static void channels_of(const struct place *place, size_t out_n, size_t *begin, size_t *end) {
+    *begin = 0;
+    *end = out_n;
+    if (place->forward->by_channels)
+        team_share(&place->forward->team, place->member, out_n, LINEAR_CHANNELS_BLOCK, begin, end);
+}
+
+/* out [rows, out_n] = layer(x [rows, in_n]), this member's channels of it */
+static void product(const struct place *place, const struct linear *linear, const float *x,
+                    size_t in_n, size_t rows, size_t out_n, enum linear_epilogue epilogue,
+                    float *out) {
+    size_t begin, end;
+    channels_of(place, out_n, &begin, &end);
+    struct linear_input input =
+        linear_input_from_f32(linear, x, in_n, rows, place->own->input.data);
+    linear_run(linear, &input, begin, end, epilogue, out, out_n);
+}
+
+static void make_qkv(const struct place *place, const struct model_layer *layer) {
+    struct forward *forward = place->forward;
+    size_t hidden = forward->model->config.hidden, panel = forward->panel_rows, begin, end;
+    if (forward->by_channels)
+        panel = forward->tokens_n;
+    channels_of(place, 3 * hidden, &begin, &end);
+    for (size_t row = place->begin; row < place->end; row += panel) {
+        size_t rows = place->end - row < panel ? place->end - row : panel;
+        struct linear_input input = linear_input_from_f32(layer->qkv, place->states + row * hidden,
+                                                          hidden, rows, place->own->input.data);
+        if (uses_bf16(forward->model))
+            linear_run_bf16(layer->qkv, &input, begin, end, LINEAR_NONE,
+                            (uint16_t *)forward->qkv.data + row * 3 * hidden, 3 * hidden);
+        else
+            linear_run(layer->qkv, &input, begin, end, LINEAR_NONE,
+                       (float *)forward->qkv.data + row * 3 * hidden, 3 * hidden);
+    }
+}
+
+/* One sequence's heads and queries are items of about equal cost; items of the run are dealt out to
+ * the members by cost, in order, so that a member packs the keys of a head once. */
+struct deal {
+    size_t done, total, members_n; /* costs: queries times keys, summed over heads */
+};
+
+static size_t dealt_to(struct deal *deal, size_t cost) {
+    size_t member = deal->done * deal->members_n / deal->total;
+    deal->done += cost;
+    return member;
+}
+
+static void attend_sequence(const struct place *place, const struct attention *in, float *mixed,
+                            struct deal *deal) {
+    for (size_t head = 0; head < in->heads_n; head++) {
+        bool packed = false;
+        for (size_t at = 0; at < in->n; at += QUERIES_MAX) {
+            size_t end = in->n - at < QUERIES_MAX ? in->n : at + QUERIES_MAX;
+            if (dealt_to(deal, (end - at) * in->n) != place->member)
+                continue;
+            if (!packed)
+                attention_pack(in, head, place->own->packed.data);
+            packed = true;
+            attention_attend(in, head, place->own->packed.data, at, end, place->own->attention.data,
+                             mixed);
+        }
+    }
+}
+
+static void attend(const struct place *place) {
+    const struct forward *forward = place->forward;
+    const struct model *model = forward->model;
+    size_t hidden = model->config.hidden, heads_n = model->config.heads_n, at = 0;
+    struct deal deal = {.members_n = forward->team.members_n};
+    for (size_t i = 0; i < forward->sequences_n; i++)
+        deal.total += forward->sequences[i].n * forward->sequences[i].n * heads_n;
+    for (size_t i = 0; i < forward->sequences_n; i++) {
+        struct attention in = {
+            .n = forward->sequences[i].n,
+            .hidden = hidden,
+            .heads_n = heads_n,
+            .bf16 = uses_bf16(model),
+        };
+        if (in.bf16)
+            in.qkv_bf16 = (const uint16_t *)forward->qkv.data + at * 3 * hidden;
+        else
+            in.qkv_f32 = (const float *)forward->qkv.data + at * 3 * hidden;
+        attend_sequence(place, &in, (float *)forward->mixed.data + at * hidden, &deal);
+        at += in.n;
+    }
+}
+
+/* What follows attention, for rows [row, row + rows). */
+static void finish_rows(const struct place *place, const struct model_layer *layer, size_t row,
+                        size_t rows) {
+    const struct forward *forward = place->forward;
+    size_t hidden = forward->model->config.hidden, wide_n = forward->model->config.intermediate;
+    float *states = place->states + row * hidden;
+    float *change = place->shared->change.data, *wide = place->shared->wide.data;
+    const float *mixed = (const float *)forward->mixed.data + row * hidden;
+    product(place, layer->mix, mixed, hidden, rows, hidden, LINEAR_NONE, change);
+    wait_if_divided(place);
+    nn_residual_norm(states, change, layer->mix_bias, rows, hidden, &layer->mix_norm);
+    product(place, layer->widen, states, hidden, rows, wide_n, LINEAR_GELU, wide);
+    wait_if_divided(place);
+    product(place, layer->narrow, wide, wide_n, rows, hidden, LINEAR_NONE, change);
+    wait_if_divided(place);
+    nn_residual_norm(states, change, layer->narrow_bias, rows, hidden, &layer->narrow_norm);
+}
+
+/* ---- a run ---- */
+
+static struct place place_of(struct forward *forward, size_t member) {
+    struct place place = {
+        .forward = forward,
+        .own = &forward->members[member],
+        .shared = &forward->members[forward->by_channels ? 0 : member],
+        .member = member,
+        .end = forward->tokens_n,
+        .states = forward->states.data,
+    };
+    if (!forward->by_channels)
+        team_share(&forward->team, member, forward->tokens_n, PANEL_ROWS_STEP, &place.begin,
+                   &place.end);
+    else if (member > 0)
+        place.states = place.own->states.data;
+    return place;
+}
+
+void forward_member(struct forward *forward, size_t member) {
+    const struct model *model = forward->model;
+    struct place place = place_of(forward, member);
+    size_t panel = forward->by_channels ? forward->tokens_n : forward->panel_rows;
+    embed_rows(forward, place.begin, place.end, place.states);
+    for (size_t i = 0; i < model->config.layers_n; i++) {
+        const struct model_layer *layer = &model->layers[i];
+        make_qkv(&place, layer);
+        team_wait(&forward->team);
+        attend(&place);
+        team_wait(&forward->team);
+        for (size_t row = place.begin; row < place.end; row += panel)
+            finish_rows(&place, layer, row, place.end - row < panel ? place.end - row : panel);
+    }
+}
+
+void forward_begin(struct forward *forward, const struct forward_sequence *sequences,
+                   size_t sequences_n, size_t members_n) {
+    size_t longest = 0;
+    forward->sequences = sequences;
+    forward->sequences_n = sequences_n;
+    forward->tokens_n = 0;
+    for (size_t i = 0; i < sequences_n; i++) {
+        forward->tokens_n += sequences[i].n;
+        longest = larger(longest, sequences[i].n);
+    }
+    forward->team.members_n = members_n;
+    forward->by_channels = members_n > 1 && forward->tokens_n <= ROWS_SPLIT_MIN * members_n;
+    reserve(forward, longest);
+}
+
+const float *forward_states(const struct forward *forward) {
+    return forward->states.data;
 }
 
 const float *forward_run(struct forward *forward, const struct forward_sequence *sequences,
                          size_t sequences_n) {
-    const struct model *model = forward->model;
-    size_t tokens_n = 0, longest = 0, at = 0;
-    for (size_t i = 0; i < sequences_n; i++) {
-        tokens_n += sequences[i].n;
-        longest = sequences[i].n > longest ? sequences[i].n : longest;
-    }
-    reserve(forward, tokens_n, longest);
-    for (size_t i = 0; i < sequences_n; at += sequences[i].n, i++)
-        embed(model, &sequences[i], forward->states + at * model->config.hidden);
-    for (size_t i = 0; i < model->config.layers_n; i++) {
-        attend(forward, &model->layers[i], sequences, sequences_n, tokens_n);
-        feed_forward(forward, &model->layers[i], tokens_n);
-    }
-    return forward->states;
+    forward_begin(forward, sequences, sequences_n, 1);
+    forward_member(forward, 0);
+    return forward_states(forward);
 }

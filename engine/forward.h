@@ -1,9 +1,17 @@
 /* forward.h - token ids -> hidden states: BERT's layers over packed sequences.
  *
  * The tokens of all sequences of a run stand one behind the other, without padding; only attention
- * looks at where one ends. A forward owns its scratch, which grows to the longest run it has seen
- * and is used again: about 4 * (6 * hidden + intermediate) bytes a token, and attention's tile.
- * Threads: one forward, one thread; the model is shared. */
+ * looks at where one ends. A run is done by one thread or by a team: of many tokens each member
+ * takes some rows, of few (a query) each takes some of the channels of every product, so that it
+ * reads only its part of the weights.
+ * Whatever the team and the company of a sequence, its states have the same bits with int8 weights;
+ * and with f32 and bf16 too, as sums are taken in one order (linear.h, attention.h).
+ *
+ * Scratch   grows to the longest run it has seen and is used again: for each token
+ *           (2 * hidden + 3 * hidden) * 4 bytes (bf16: 3 * hidden * 2 for the second), for each
+ *           member the keys and values of one head of the longest sequence (8 bytes a token and
+ *           dimension) and some rows of each product. 8,192 tokens of bge-m3: under 200 MiB.
+ * Threads   one run at a time; the model is shared. */
 #ifndef TERCET_FORWARD_H
 #define TERCET_FORWARD_H
 
@@ -26,5 +34,12 @@ void forward_close(struct forward *forward);
  * run. */
 const float *forward_run(struct forward *forward, const struct forward_sequence *sequences,
                          size_t sequences_n);
+
+/* The same by members_n threads: forward_begin on one, then forward_member on each of them at the
+ * same time, then the states are there. The sequences are borrowed until then. */
+void forward_begin(struct forward *forward, const struct forward_sequence *sequences,
+                   size_t sequences_n, size_t members_n);
+void forward_member(struct forward *forward, size_t member);
+const float *forward_states(const struct forward *forward);
 
 #endif

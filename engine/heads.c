@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "engine/base/vec.h"
-#include "engine/math/matmul.h"
 #include "engine/model_parts.h"
 
 void heads_dense(const struct model *model, const float *hidden, size_t tokens_n, bool normalize,
@@ -27,14 +26,20 @@ size_t heads_multi_n(const struct tokens *tokens, size_t first) {
     return tokens->n > first ? tokens->n - first : 0;
 }
 
+/* out [rows, out_n] = an f32 layer of x [rows, width] */
+static void apply(const struct linear *linear, const float *x, size_t rows, size_t width,
+                  size_t out_n, float *out) {
+    struct linear_input input = linear_input_from_f32(linear, x, width, rows, NULL);
+    linear_run(linear, &input, 0, out_n, LINEAR_NONE, out, out_n);
+}
+
 void heads_multi(const struct model *model, const float *hidden, const struct tokens *tokens,
                  size_t first, float *vectors_out, struct token_range *ranges_out) {
-    const struct model_linear *head = &model->colbert_head;
     size_t dim = model->info.multi_dim, width = model->config.hidden;
     size_t n = heads_multi_n(tokens, first);
     const float *states = hidden + first * width; /* [n, width] */
-    if (head->weight)
-        matmul_f32(states, n, width, head->weight, dim, head->bias, vectors_out);
+    if (model->colbert_head && n > 0)
+        apply(model->colbert_head, states, n, width, dim, vectors_out);
     else if (n > 0)
         memcpy(vectors_out, states, n * width * sizeof *vectors_out);
     for (size_t i = 0; i < n; i++) {
@@ -45,16 +50,16 @@ void heads_multi(const struct model *model, const float *hidden, const struct to
 
 void heads_lexical(const struct model *model, const float *hidden, const struct tokens *tokens,
                    size_t first, uint32_t *term_at, struct lexical *terms_out) {
-    const struct model_linear *head = &model->sparse_head;
     size_t width = model->config.hidden;
-    assert(head->weight);
+    assert(model->sparse_weight);
     terms_out->n = 0;
     terms_out->length = 0;
     for (size_t i = first; i < tokens->n; i++) {
         uint32_t id = tokens->ids[i];
         if (tokenizer_is_special(model->tokenizer, id) && id != model->mask_id)
             continue;
-        float weight = vec_dot_f32(hidden + i * width, head->weight, width) + head->bias[0];
+        float weight =
+            vec_dot_f32(hidden + i * width, model->sparse_weight, width) + model->sparse_bias[0];
         if (!(weight > 0))
             continue;
         if (term_at[id] == 0) {
@@ -70,8 +75,8 @@ void heads_lexical(const struct model *model, const float *hidden, const struct 
 
 float heads_relevance(const struct model *model, const float *hidden, float *scratch) {
     size_t width = model->config.hidden;
-    matmul_f32(hidden, 1, width, model->pair_dense.weight, width, model->pair_dense.bias, scratch);
+    apply(model->pair_dense, hidden, 1, width, width, scratch);
     for (size_t j = 0; j < width; j++)
         scratch[j] = tanhf(scratch[j]);
-    return vec_dot_f32(scratch, model->pair_score.weight, width) + model->pair_score.bias[0];
+    return vec_dot_f32(scratch, model->pair_weight, width) + model->pair_bias[0];
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "engine/base/cpu.h"
 #include "engine/base/mem.h"
 #include "engine/hub.h"
 #include "engine/model_family.h"
@@ -93,6 +94,33 @@ static bool take_fingerprint(struct model *model, struct error *err) {
 
 /* ---- model.h ---- */
 
+static const char *const precision_names[] = {
+    [MODEL_PRECISION_AUTO] = "auto",
+    [MODEL_PRECISION_F32] = "f32",
+    [MODEL_PRECISION_BF16] = "bf16",
+    [MODEL_PRECISION_INT8] = "int8",
+};
+enum { PRECISIONS_N = sizeof precision_names / sizeof *precision_names };
+
+/* Bytes where the processor has products of them, else f32 (bf16 between the two is for those who
+ * ask: every processor that has it has byte products too, which are faster). */
+static enum linear_kind kind_of(enum model_precision precision) {
+    bool bytes = cpu_level() >= CPU_AVX512 || cpu_has(CPU_AVX_VNNI);
+    switch (precision) {
+    case MODEL_PRECISION_AUTO: return bytes ? LINEAR_S8 : LINEAR_F32;
+    case MODEL_PRECISION_F32: return LINEAR_F32;
+    case MODEL_PRECISION_BF16: return LINEAR_BF16;
+    case MODEL_PRECISION_INT8: return LINEAR_S8;
+    }
+    return LINEAR_F32;
+}
+
+static const char *kind_name(enum linear_kind kind) {
+    return precision_names[kind == LINEAR_S8     ? MODEL_PRECISION_INT8
+                           : kind == LINEAR_BF16 ? MODEL_PRECISION_BF16
+                                                 : MODEL_PRECISION_F32];
+}
+
 static void fill_info(struct model *model) {
     struct model_info *info = &model->info;
     info->layers_n = model->config.layers_n;
@@ -101,7 +129,7 @@ static void fill_info(struct model *model) {
     info->vocabulary_n = model->config.vocabulary_n;
     info->length_max = model->config.length_max;
     info->fingerprint = model->fingerprint;
-    info->precision = "f32";
+    info->precision = kind_name(linear_kind(model->layers[0].qkv));
     info->is_reranker = model->config.is_reranker;
     info->pooling = model->config.pooling == CONFIG_POOLING_MEAN ? "mean" : "cls";
     info->normalized = model->config.normalize;
@@ -133,6 +161,7 @@ bool model_open(const struct model_options *options, struct model **out, struct 
     struct model *model = mem_zalloc(1, sizeof *model);
     if (!model_files_open(options->name, &model->files, err))
         goto failed;
+    model->kind = kind_of(options->precision);
     model->info.name = model_files_name(model->files);
     model->info.where = model_files_where(model->files);
     if (!config_read(model->files, &model->config, err) || !open_tokenizer(model, err) ||
@@ -148,13 +177,25 @@ failed:
     return false;
 }
 
+static void free_layer(struct model_layer *layer) {
+    linear_free(layer->qkv);
+    linear_free(layer->mix);
+    linear_free(layer->widen);
+    linear_free(layer->narrow);
+}
+
 void model_close(struct model *model) {
     if (!model)
         return;
+    for (size_t i = 0; i < model->layers_cap; i++)
+        free_layer(&model->layers[i]);
+    free(model->layers);
+    linear_free(model->colbert_head);
+    linear_free(model->pair_dense);
     for (size_t i = 0; i < model->owned_n; i++)
         free(model->owned[i]);
     free(model->owned);
-    free(model->layers);
+    weights_close(model->weights);
     tokenizer_close(model->tokenizer);
     model_files_close(model->files);
     free(model);
@@ -169,11 +210,11 @@ const struct tokenizer *model_tokenizer(const struct model *model) {
 }
 
 bool model_precision_parse(const char *name, enum model_precision *out, struct error *err) {
-    if (strcmp(name, "auto") == 0)
-        *out = MODEL_PRECISION_AUTO;
-    else if (strcmp(name, "f32") == 0)
-        *out = MODEL_PRECISION_F32;
-    else
-        return error_set(err, ERROR_INVALID, "precision \"%s\": must be \"auto\" or \"f32\"", name);
-    return true;
+    for (size_t i = 0; i < PRECISIONS_N; i++)
+        if (strcmp(name, precision_names[i]) == 0) {
+            *out = (enum model_precision)i;
+            return true;
+        }
+    return error_set(err, ERROR_INVALID,
+                     "precision \"%s\": must be \"auto\", \"f32\", \"bf16\" or \"int8\"", name);
 }

@@ -17,8 +17,10 @@ struct model;
 struct tokenizer;
 
 enum model_precision {
-    MODEL_PRECISION_AUTO, /* what suits this CPU best; f32 for now */
-    MODEL_PRECISION_F32,
+    MODEL_PRECISION_AUTO, /* int8 where the processor has byte products, else f32 */
+    MODEL_PRECISION_F32,  /* as the reference code computes: vectors within 1e-6 */
+    MODEL_PRECISION_BF16, /* where the processor has no bf16 products, f32 is used */
+    MODEL_PRECISION_INT8,
 };
 
 struct model_options {
@@ -42,7 +44,7 @@ struct model_info {
     const char *query_instruction; /* put in front of a query; "" when the family has none */
     const char *passage_instruction;
     const char *analyzer;  /* the default lexer: "head", "words:en" or "model" */
-    const char *precision; /* the one in use: "f32" */
+    const char *precision; /* the one in use: "f32", "bf16" or "int8" */
 };
 
 bool model_open(const struct model_options *options, struct model **out, struct error *err);

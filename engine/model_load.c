@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/base/arena.h"
@@ -35,6 +36,11 @@ static float *own(struct model *model, size_t n) {
     return model->owned[model->owned_n++] = mem_alloc_aligned(n, sizeof(float));
 }
 
+/* Frees the array that own made last. */
+static void disown_last(struct model *model) {
+    free(model->owned[--model->owned_n]);
+}
+
 static void note_read(struct read_names *read, const char *name) {
     size_t len = strlen(name);
     if (!map_find(&read->map, name, len))
@@ -67,14 +73,45 @@ static bool read_one(const struct source *source, const char *name, size_t rows,
     return read_stacked(source, &name, 1, rows, columns, out, err);
 }
 
-/* NAME.weight [rows, columns] and NAME.bias [rows]. */
-static bool read_linear(const struct source *source, const char *name, size_t rows, size_t columns,
-                        struct model_linear *out, struct error *err) {
-    char weight[TENSOR_NAME_MAX], bias[TENSOR_NAME_MAX];
-    snprintf(weight, sizeof weight, "%s.weight", name);
-    snprintf(bias, sizeof bias, "%s.bias", name);
-    return read_one(source, weight, rows, columns, &out->weight, err) &&
-           read_one(source, bias, 1, rows, &out->bias, err);
+/* Matrices that stand one below the other in one layer: query, key and value, or one alone. */
+enum { PARTS_MAX = 3 };
+struct parts {
+    const char *names[PARTS_MAX]; /* NULL: no more */
+    size_t rows;                  /* of each */
+};
+
+/* NAME.weight [rows, columns] and NAME.bias [rows] of each part, packed as one layer. bias_out
+ * NULL: the layer has the bias itself; else it is left to the caller. */
+static bool read_linear(const struct source *source, enum linear_kind kind,
+                        const struct parts *parts, size_t columns, struct linear **out,
+                        const float **bias_out, struct error *err) {
+    char names[2][PARTS_MAX][TENSOR_NAME_MAX];
+    const char *pointers[2][PARTS_MAX];
+    size_t n = 0;
+    for (; n < PARTS_MAX && parts->names[n]; n++)
+        for (size_t which = 0; which < 2; which++) {
+            snprintf(names[which][n], TENSOR_NAME_MAX, "%s.%s", parts->names[n],
+                     which ? "bias" : "weight");
+            pointers[which][n] = names[which][n];
+        }
+    const float *weight = NULL, *bias = NULL;
+    if (!read_stacked(source, pointers[1], n, 1, parts->rows, &bias, err) ||
+        !read_stacked(source, pointers[0], n, parts->rows, columns, &weight, err))
+        return false;
+    *out = linear_pack(kind, weight, bias_out ? NULL : bias, n * parts->rows, columns);
+    disown_last(source->model); /* the matrix: it is packed */
+    if (bias_out)
+        *bias_out = bias;
+    else
+        disown_last(source->model);
+    return true;
+}
+
+static bool read_layer_linear(const struct source *source, const char *name, size_t rows,
+                              size_t columns, struct linear **out, const float **bias_out,
+                              struct error *err) {
+    return read_linear(source, source->model->kind, &(struct parts){{name}, rows}, columns, out,
+                       bias_out, err);
 }
 
 static bool read_norm(const struct source *source, const char *name, struct nn_norm *out,
@@ -88,12 +125,20 @@ static bool read_norm(const struct source *source, const char *name, struct nn_n
            read_one(source, shift, 1, config->hidden, &out->shift, err);
 }
 
+static bool read_rows(const struct source *source, const char *name, size_t rows, size_t columns,
+                      struct weights_rows *out, struct error *err) {
+    char whole[2 * TENSOR_NAME_MAX];
+    snprintf(whole, sizeof whole, "%s%s", source->prefix, name);
+    note_read(source->read, whole);
+    return weights_rows_open(source->weights, whole, rows, columns, out, err);
+}
+
 static bool read_embeddings(const struct source *source, struct error *err) {
     struct model *model = source->model;
     const struct model_config *config = &model->config;
     size_t hidden = config->hidden;
-    if (!read_one(source, "embeddings.word_embeddings.weight", config->vocabulary_n, hidden,
-                  &model->words, err))
+    if (!read_rows(source, "embeddings.word_embeddings.weight", config->vocabulary_n, hidden,
+                   &model->words, err))
         return error_wrap(err, "config.json has vocab_size %u and hidden_size %u: ",
                           config->vocabulary_n, config->hidden);
     if (!read_one(source, "embeddings.position_embeddings.weight", config->positions_n, hidden,
@@ -112,17 +157,16 @@ static bool read_layer(const struct source *source, size_t i, struct model_layer
     char prefix[TENSOR_NAME_MAX];
     snprintf(prefix, sizeof prefix, "%sencoder.layer.%zu.", source->prefix, i);
     const struct source layer = {source->model, source->weights, prefix, source->read};
-    static const char *const qkv_weights[] = {
-        "attention.self.query.weight", "attention.self.key.weight", "attention.self.value.weight"};
-    static const char *const qkv_biases[] = {"attention.self.query.bias", "attention.self.key.bias",
-                                             "attention.self.value.bias"};
-    return read_stacked(&layer, qkv_weights, 3, hidden, hidden, &out->qkv.weight, err) &&
-           read_stacked(&layer, qkv_biases, 3, 1, hidden, &out->qkv.bias, err) &&
-           read_linear(&layer, "attention.output.dense", hidden, hidden, &out->mix, err) &&
+    const struct parts qkv = {
+        {"attention.self.query", "attention.self.key", "attention.self.value"}, hidden};
+    size_t wide = config->intermediate;
+    return read_linear(&layer, source->model->kind, &qkv, hidden, &out->qkv, NULL, err) &&
+           read_layer_linear(&layer, "attention.output.dense", hidden, hidden, &out->mix,
+                             &out->mix_bias, err) &&
            read_norm(&layer, "attention.output.LayerNorm", &out->mix_norm, err) &&
-           read_linear(&layer, "intermediate.dense", config->intermediate, hidden, &out->widen,
-                       err) &&
-           read_linear(&layer, "output.dense", hidden, config->intermediate, &out->narrow, err) &&
+           read_layer_linear(&layer, "intermediate.dense", wide, hidden, &out->widen, NULL, err) &&
+           read_layer_linear(&layer, "output.dense", hidden, wide, &out->narrow, &out->narrow_bias,
+                             err) &&
            read_norm(&layer, "output.LayerNorm", &out->narrow_norm, err);
 }
 
@@ -130,11 +174,12 @@ static bool read_layer(const struct source *source, size_t i, struct model_layer
  * first missing tensor. */
 static bool read_layers(const struct source *source, struct error *err) {
     struct model *model = source->model;
-    size_t cap = 0;
     for (size_t i = 0; i < model->config.layers_n; i++) {
-        if (i == cap) {
-            cap = cap ? 2 * cap : 16;
+        if (i == model->layers_cap) {
+            size_t cap = i ? 2 * i : 16;
             model->layers = mem_realloc(model->layers, cap, sizeof *model->layers);
+            memset(model->layers + i, 0, (cap - i) * sizeof *model->layers);
+            model->layers_cap = cap;
         }
         if (!read_layer(source, i, &model->layers[i], err))
             return false;
@@ -175,11 +220,16 @@ static bool read_pair_head(const struct source *encoder, struct error *err) {
     struct model *model = encoder->model;
     size_t hidden = model->config.hidden;
     const struct source top = {model, encoder->weights, "", encoder->read};
-    if (model->config.is_xlm_roberta)
-        return read_linear(&top, "classifier.dense", hidden, hidden, &model->pair_dense, err) &&
-               read_linear(&top, "classifier.out_proj", 1, hidden, &model->pair_score, err);
-    return read_linear(encoder, "pooler.dense", hidden, hidden, &model->pair_dense, err) &&
-           read_linear(&top, "classifier", 1, hidden, &model->pair_score, err);
+    bool own_head = model->config.is_xlm_roberta;
+    const struct parts dense = {{own_head ? "classifier.dense" : "pooler.dense"}, hidden};
+    const char *score = own_head ? "classifier.out_proj" : "classifier";
+    char weight[TENSOR_NAME_MAX], bias[TENSOR_NAME_MAX];
+    snprintf(weight, sizeof weight, "%s.weight", score);
+    snprintf(bias, sizeof bias, "%s.bias", score);
+    return read_linear(own_head ? &top : encoder, LINEAR_F32, &dense, hidden, &model->pair_dense,
+                       NULL, err) &&
+           read_one(&top, weight, 1, hidden, &model->pair_weight, err) &&
+           read_one(&top, bias, 1, 1, &model->pair_bias, err);
 }
 
 /* Tensors that may stand in a file and are not used: a pooler that only pre-training knew, the
@@ -238,7 +288,7 @@ static bool read_encoder(struct model *model, struct error *err) {
     bool ok = read_embeddings(&source, err) && read_layers(&source, err) &&
               (!model->config.is_reranker || read_pair_head(&source, err)) &&
               check_rest(model, weights, &read, err);
-    weights_close(weights); /* everything was converted */
+    model->weights = weights; /* words are read from it */
     map_done(&read.map);
     arena_done(&read.arena);
     return ok;
@@ -254,9 +304,10 @@ static uint32_t rows_of(const struct weights *weights, const char *name) {
 }
 
 /* NAME.weight and NAME.bias in heads.safetensors, or weight and bias in NAME.safetensors or in
- * NAME.pt, as BGE-M3 has them. A head that is in none of them is absent: *rows_out 0. */
+ * NAME.pt, as BGE-M3 has them, as f32 [rows, hidden] and [rows]. rows 0: as many as the tensor has.
+ * A head that is in none of them is absent: *rows_out 0. */
 static bool read_head(struct model *model, const char *name, uint32_t rows, uint32_t *rows_out,
-                      struct model_linear *out, struct error *err) {
+                      const float **weight_out, const float **bias_out, struct error *err) {
     char weight[TENSOR_NAME_MAX], prefix[TENSOR_NAME_MAX] = "";
     char safetensors[TENSOR_NAME_MAX], torch[TENSOR_NAME_MAX];
     struct weights *weights = NULL;
@@ -275,8 +326,8 @@ static bool read_head(struct model *model, const char *name, uint32_t rows, uint
     struct read_names read = {0};
     const struct source source = {model, weights, prefix, &read};
     uint32_t found = rows ? rows : rows_of(weights, weight);
-    bool ok = read_one(&source, "weight", found, model->config.hidden, &out->weight, err) &&
-              read_one(&source, "bias", 1, found, &out->bias, err);
+    bool ok = read_one(&source, "bias", 1, found, bias_out, err) &&
+              read_one(&source, "weight", found, model->config.hidden, weight_out, err);
     weights_close(weights);
     map_done(&read.map);
     arena_done(&read.arena);
@@ -286,10 +337,17 @@ static bool read_head(struct model *model, const char *name, uint32_t rows, uint
 
 static bool read_heads(struct model *model, struct error *err) {
     struct model_info *info = &model->info;
+    const float *weight = NULL, *bias = NULL;
     uint32_t sparse_rows, colbert_rows;
-    if (!read_head(model, "sparse_linear", 1, &sparse_rows, &model->sparse_head, err) ||
-        !read_head(model, "colbert_linear", 0, &colbert_rows, &model->colbert_head, err))
+    if (!read_head(model, "sparse_linear", 1, &sparse_rows, &model->sparse_weight,
+                   &model->sparse_bias, err) ||
+        !read_head(model, "colbert_linear", 0, &colbert_rows, &weight, &bias, err))
         return false;
+    if (colbert_rows) {
+        model->colbert_head =
+            linear_pack(LINEAR_F32, weight, bias, colbert_rows, model->config.hidden);
+        disown_last(model);
+    }
     info->has_sparse_head = sparse_rows > 0;
     info->has_colbert_head = colbert_rows > 0;
     info->multi_dim = colbert_rows ? colbert_rows : model->config.hidden;

@@ -19,7 +19,8 @@ static struct model *open_model(const char *below) {
     char path[GOLDEN_PATH_LEN];
     struct error err;
     struct model *model = NULL;
-    struct model_options options = {.name = golden_path(below, path)};
+    struct model_options options = {.name = golden_path(below, path),
+                                    .precision = MODEL_PRECISION_F32};
     CHECK_OK(model_open(&options, &model, &err), err);
     return model;
 }

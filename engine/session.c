@@ -148,14 +148,35 @@ static struct plan make_plan(struct session *session, const struct forward_seque
     return plan;
 }
 
+static void hand_out(const struct plan *plan, size_t run, const float *hidden, size_t worker) {
+    size_t begin = plan->run_begin[run], end = plan->run_begin[run + 1];
+    size_t width = plan->session->model->config.hidden;
+    for (size_t i = begin; i < end; hidden += plan->sequences[i].n * width, i++)
+        plan->done(plan->context, plan->order[i].at, hidden, worker);
+}
+
+/* Enough runs for all: each worker takes one after the other. */
 static void do_run(void *context, size_t run, size_t worker) {
     const struct plan *plan = context;
     size_t begin = plan->run_begin[run], end = plan->run_begin[run + 1];
-    size_t width = plan->session->model->config.hidden;
     const float *hidden =
         forward_run(plan->session->workers[worker].forward, plan->sequences + begin, end - begin);
-    for (size_t i = begin; i < end; hidden += plan->sequences[i].n * width, i++)
-        plan->done(plan->context, plan->order[i].at, hidden, worker);
+    hand_out(plan, run, hidden, worker);
+}
+
+static void do_member(void *context, size_t member, size_t worker) {
+    (void)worker;
+    forward_member(context, member);
+}
+
+/* Fewer runs than workers, as of a query or one long document: all work on each. */
+static void do_run_together(const struct plan *plan, size_t run) {
+    struct session *session = plan->session;
+    struct forward *forward = session->workers[0].forward;
+    size_t begin = plan->run_begin[run], end = plan->run_begin[run + 1];
+    forward_begin(forward, plan->sequences + begin, end - begin, session->workers_n);
+    pool_run_together(session->pool, session->workers_n, do_member, forward);
+    hand_out(plan, run, forward_states(forward), 0);
 }
 
 void session_run(struct session *session, const struct forward_sequence *sequences, size_t n,
@@ -166,5 +187,9 @@ void session_run(struct session *session, const struct forward_sequence *sequenc
     struct plan plan = make_plan(session, sequences, n);
     plan.done = done;
     plan.context = context;
-    run_items(session, plan.runs_n, do_run, &plan);
+    if (plan.runs_n >= session->workers_n)
+        run_items(session, plan.runs_n, do_run, &plan);
+    else
+        for (size_t run = 0; run < plan.runs_n; run++)
+            do_run_together(&plan, run);
 }

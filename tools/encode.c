@@ -178,10 +178,11 @@ static int encode(const struct encode_settings *settings) {
 }
 
 static int run(int argc, char **argv) {
-    struct encode_settings settings = {0};
+    struct encode_settings settings = {.model.precision = MODEL_PRECISION_F32};
     const struct option table[] = {
         {"model", OPTION_TEXT, &settings.model.name, "M", "folder or name of a model", 0, 0, 'm'},
-        {"precision", OPTION_TEXT, &settings.precision, "P", "auto or f32", 0, 0, 0},
+        {"precision", OPTION_TEXT, &settings.precision, "P",
+         "f32 (default: the model's exact numbers), int8, bf16 or auto", 0, 0, 0},
         {"query", OPTION_FLAG, &settings.query, NULL,
          "texts are queries: the model's instruction is put in front", 0, 0, 0},
         {"passage", OPTION_FLAG, &settings.passage, NULL,

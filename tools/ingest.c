@@ -20,7 +20,8 @@ static int run(int argc, char **argv) {
     const struct option table[] = {
         {"model", OPTION_TEXT, &model_options.name, "M",
          "folder or name of a model (default: the embedded one)", 0, 0, 'm'},
-        {"precision", OPTION_TEXT, &precision, "P", "auto or f32", 0, 0, 0},
+        {"precision", OPTION_TEXT, &precision, "P",
+         "auto (default: the fastest), int8, bf16 or f32", 0, 0, 0},
         {"analyzer", OPTION_TEXT, &job.choices.analyzer, "A",
          "words:en or model, for a new index (default: the model's)", 0, 0, 0},
         {"max-length", OPTION_NUMBER, &job.choices.length_max, "N",

@@ -78,7 +78,7 @@ static bool parse_cut(const char *name, enum reranker_cut *out) {
 }
 
 static int run(int argc, char **argv) {
-    struct rerank_settings settings = {0};
+    struct rerank_settings settings = {.model.precision = MODEL_PRECISION_F32};
     const struct option table[] = {
         {"model", OPTION_TEXT, &settings.model.name, "M", "folder or name of a cross-encoder", 0, 0,
          'm'},
@@ -90,7 +90,8 @@ static int run(int argc, char **argv) {
          "long pairs: only_second (FlagReranker) or longest_first (transformers); "
          "default: as the model's own library",
          0, 0, 0},
-        {"precision", OPTION_TEXT, &settings.precision, "P", "auto or f32", 0, 0, 0},
+        {"precision", OPTION_TEXT, &settings.precision, "P",
+         "f32 (default: the model's exact numbers), int8, bf16 or auto", 0, 0, 0},
         {"threads", OPTION_NUMBER, &settings.threads, "N", "cores to use (default: all)", 1, 1024,
          0},
         {"json", OPTION_FLAG, &settings.json, NULL, "JSON lines (always so)", 0, 0, 0},

@@ -124,7 +124,7 @@ static bool parse_weights(const char *text, struct score_weights *out) {
 }
 
 static int run(int argc, char **argv) {
-    struct score_settings settings = {.weight = {1, 1, 1}};
+    struct score_settings settings = {.model.precision = MODEL_PRECISION_F32, .weight = {1, 1, 1}};
     const struct option table[] = {
         {"model", OPTION_TEXT, &settings.model.name, "M", "folder or name of a model", 0, 0, 'm'},
         {"weights", OPTION_TEXT, &settings.weights, "D,S,M",
@@ -133,7 +133,8 @@ static int run(int argc, char **argv) {
          "at most N tokens of a text (default: 512)", 3, 1u << 20, 0},
         {"max-query-length", OPTION_NUMBER, &settings.query_length_max, "N",
          "at most N tokens of a query (default: as --max-length)", 3, 1u << 20, 0},
-        {"precision", OPTION_TEXT, &settings.precision, "P", "auto or f32", 0, 0, 0},
+        {"precision", OPTION_TEXT, &settings.precision, "P",
+         "f32 (default: the model's exact numbers), int8, bf16 or auto", 0, 0, 0},
         {"threads", OPTION_NUMBER, &settings.threads, "N", "cores to use (default: all)", 1, 1024,
          0},
         {"json", OPTION_FLAG, &settings.json, NULL, "JSON lines (always so)", 0, 0, 0},

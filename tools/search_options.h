@@ -12,7 +12,7 @@ struct search_options {
 
 /* Rows for an option table. */
 #define SEARCH_OPTION_ROWS(options, request)                                                       \
-    {"precision", OPTION_TEXT, &(options).precision, "P", "auto or f32", 0, 0, 0},                 \
+    {"precision", OPTION_TEXT, &(options).precision, "P", "auto, int8, bf16 or f32", 0, 0, 0},     \
         {"modes",                                                                                  \
          OPTION_TEXT,                                                                              \
          &(options).modes,                                                                         \

@@ -10,6 +10,7 @@
 #include "engine/base/json.h"
 #include "engine/base/map.h"
 #include "engine/base/pool.h"
+#include "engine/base/team.h"
 #include "engine/base/topk.h"
 #include "tests/check.h"
 
@@ -96,6 +97,45 @@ static void add_item(void *context, size_t item, size_t worker) {
     CHECK(atomic_fetch_add(&sum->busy[worker], 1) == 0); /* one call a worker at a time */
     atomic_fetch_add(&sum->sum, item);
     atomic_fetch_sub(&sum->busy[worker], 1);
+}
+
+/* Each member adds its number to a cell that the others read in the next step. */
+struct team_sums {
+    struct team team;
+    size_t cells[4], wrong[4];
+};
+
+static void add_together(void *context, size_t member, size_t worker) {
+    enum { STEPS = 2000 };
+    struct team_sums *sums = context;
+    size_t n = sums->team.members_n;
+    for (size_t step = 0; step < STEPS; step++) {
+        sums->cells[member] = step + worker;
+        team_wait(&sums->team);
+        for (size_t i = 0; i < n; i++)
+            sums->wrong[member] += sums->cells[i] != step + i;
+        team_wait(&sums->team);
+    }
+}
+
+static void team_goes_step_by_step(void) {
+    struct pool *pool = pool_open(4);
+    for (size_t members_n = 1; members_n <= pool_workers_n(pool); members_n++) {
+        struct team_sums sums = {.team.members_n = members_n};
+        pool_run_together(pool, members_n, add_together, &sums);
+        CHECK_EQUAL(sums.wrong[0] + sums.wrong[1] + sums.wrong[2] + sums.wrong[3], 0);
+        for (size_t n = 0; n < 200; n += 7) {
+            size_t at = 0;
+            for (size_t m = 0; m < members_n; m++) {
+                size_t begin, end;
+                team_share(&sums.team, m, n, 16, &begin, &end);
+                CHECK(begin == at && end >= begin && (end % 16 == 0 || end == n));
+                at = end;
+            }
+            CHECK_EQUAL(at, n);
+        }
+    }
+    pool_close(pool);
 }
 
 static void pool_runs_each_item_once(void) {
@@ -209,6 +249,7 @@ int main(void) {
     topk_agrees_with_sorting();
     map_finds_what_was_put();
     pool_runs_each_item_once();
+    team_goes_step_by_step();
     json_reads_and_checks();
     json_keeps_floats_and_mends_utf8();
     files_are_written_whole();

@@ -21,6 +21,7 @@ struct pool {
     pool_work *work;
     void *context;
     size_t items_n, next, active; /* active: threads still in this round */
+    bool together;                /* item i is worker i's, and nobody else's */
 };
 
 struct pool_thread {
@@ -30,6 +31,14 @@ struct pool_thread {
 
 /* Takes items until none is left. Called with the lock held, returns with it held. */
 static void pool_drain(struct pool *pool, size_t worker) {
+    if (pool->together) {
+        if (worker < pool->items_n) {
+            pthread_mutex_unlock(&pool->lock);
+            pool->work(pool->context, worker, worker);
+            pthread_mutex_lock(&pool->lock);
+        }
+        return;
+    }
     while (pool->next < pool->items_n) {
         size_t item = pool->next++;
         pthread_mutex_unlock(&pool->lock);
@@ -106,13 +115,15 @@ size_t pool_workers_n(const struct pool *pool) {
     return pool->workers_n;
 }
 
-void pool_run(struct pool *pool, size_t items_n, pool_work *work, void *context) {
+static void run_round(struct pool *pool, size_t items_n, bool together, pool_work *work,
+                      void *context) {
     pthread_mutex_lock(&pool->turn);
     pthread_mutex_lock(&pool->lock);
     pool->work = work;
     pool->context = context;
     pool->items_n = items_n;
     pool->next = 0;
+    pool->together = together;
     if (items_n > 1 && pool->workers_n > 1) {
         pool->active = pool->workers_n - 1;
         pool->round++;
@@ -123,4 +134,13 @@ void pool_run(struct pool *pool, size_t items_n, pool_work *work, void *context)
         pthread_cond_wait(&pool->ended, &pool->lock);
     pthread_mutex_unlock(&pool->lock);
     pthread_mutex_unlock(&pool->turn);
+}
+
+void pool_run(struct pool *pool, size_t items_n, pool_work *work, void *context) {
+    run_round(pool, items_n, false, work, context);
+}
+
+void pool_run_together(struct pool *pool, size_t members_n, pool_work *work, void *context) {
+    assert(members_n <= pool->workers_n);
+    run_round(pool, members_n, true, work, context);
 }

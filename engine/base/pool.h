@@ -20,6 +20,10 @@ void pool_close(struct pool *pool);
 size_t pool_workers_n(const struct pool *pool);
 void pool_run(struct pool *pool, size_t items_n, pool_work *work, void *context);
 
+/* work(context, member, member) once for each member in 0..members_n, all at the same time, so that
+ * they may wait for each other (team.h). members_n is at most pool_workers_n. */
+void pool_run_together(struct pool *pool, size_t members_n, pool_work *work, void *context);
+
 /* Cores this process may run on (its affinity mask), at least 1. */
 size_t pool_cores_n(void);
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/mem.h"
 #include "engine/base/vec.h"
 #include "engine/weights/table.h"
 
@@ -77,30 +78,38 @@ static bool check_shape(const struct entry *entry, size_t rows, size_t columns, 
                      shape_text(tensor->shape, tensor->rank, found));
 }
 
-static void convert(const struct weights_tensor *tensor, size_t rows, size_t columns, float *out) {
+/* Values [begin, begin + n) of a tensor whose rows are `width` values, begin a row's first. */
+static void convert(const struct weights_tensor *tensor, size_t width, size_t begin, size_t n,
+                    float *out) {
     const uint8_t *bytes = tensor->data;
-    size_t n = rows * columns;
     switch (tensor->dtype) {
-    case WEIGHTS_F32: memcpy(out, bytes, n * sizeof *out); break;
-    case WEIGHTS_F16: vec_from_f16(bytes, n, out); break;
+    case WEIGHTS_F32: memcpy(out, bytes + begin * sizeof *out, n * sizeof *out); break;
+    case WEIGHTS_F16: vec_from_f16(bytes + 2 * begin, n, out); break;
     case WEIGHTS_BF16: /* the upper half of an f32 */
+        bytes += 2 * begin;
         for (size_t i = 0; i < n; i++) {
             uint32_t bits = (uint32_t)bytes[2 * i] << 16 | (uint32_t)bytes[2 * i + 1] << 24;
             memcpy(out + i, &bits, sizeof bits);
         }
         break;
-    case WEIGHTS_I8: {
-        /* A vector [n] has a scale for each element: one column of n rows. */
-        size_t scale_rows = tensor->shape[0], width = n / (scale_rows ? scale_rows : 1);
-        for (size_t row = 0; row < scale_rows; row++) {
+    case WEIGHTS_I8:
+        bytes += begin;
+        for (size_t row = begin / width; n > 0; row++, n -= width, out += width, bytes += width) {
             float scale;
             memcpy(&scale, (const uint8_t *)tensor->row_scales + row * sizeof scale, sizeof scale);
-            for (size_t i = row * width; i < (row + 1) * width; i++)
+            for (size_t i = 0; i < width; i++)
                 out[i] = (float)(int8_t)bytes[i] * scale;
         }
         break;
     }
-    }
+}
+
+/* A vector [n] of int8 has a scale for each element: rows of one value. */
+static size_t row_width(const struct weights_tensor *tensor) {
+    size_t width = 1;
+    for (size_t i = 1; i < tensor->rank; i++)
+        width *= tensor->shape[i];
+    return width;
 }
 
 static bool all_finite(const float *values, size_t n) {
@@ -111,24 +120,56 @@ static bool all_finite(const float *values, size_t n) {
     return sum == 0;
 }
 
-bool weights_read_f32(const struct weights *weights, const char *name, size_t rows, size_t columns,
-                      float *out, struct error *err) {
+static const struct entry *find_readable(const struct weights *weights, const char *name,
+                                         size_t rows, size_t columns, struct error *err) {
     const struct entry *entry = find_entry(weights, name);
     if (!entry)
-        return error_set(err, ERROR_NOT_FOUND, "%s: tensor \"%s\" is missing", weights->where,
-                         name);
-    if (!entry->readable)
-        return error_set(err, ERROR_UNSUPPORTED,
-                         "%s: tensor \"%s\" has dtype %s; F32, F16, BF16, and I8 with a "
-                         "\"%s_scale\" of F32 [rows, 1] are read",
-                         entry->where, name, entry->dtype, name);
-    if (!check_shape(entry, rows, columns, err))
+        error_set(err, ERROR_NOT_FOUND, "%s: tensor \"%s\" is missing", weights->where, name);
+    else if (!entry->readable)
+        error_set(err, ERROR_UNSUPPORTED,
+                  "%s: tensor \"%s\" has dtype %s; F32, F16, BF16, and I8 with a "
+                  "\"%s_scale\" of F32 [rows, 1] are read",
+                  entry->where, name, entry->dtype, name);
+    else if (check_shape(entry, rows, columns, err))
+        return entry;
+    return NULL;
+}
+
+static bool refuse_infinite(const struct entry *entry, struct error *err) {
+    return error_set(err, ERROR_CORRUPT, "%s: tensor \"%s\" holds a NaN or an infinity",
+                     entry->where, entry->name);
+}
+
+bool weights_read_f32(const struct weights *weights, const char *name, size_t rows, size_t columns,
+                      float *out, struct error *err) {
+    const struct entry *entry = find_readable(weights, name, rows, columns, err);
+    if (!entry)
         return false;
     if (!out)
         return true;
-    convert(&entry->tensor, rows, columns, out);
-    if (!all_finite(out, rows * columns))
-        return error_set(err, ERROR_CORRUPT, "%s: tensor \"%s\" holds a NaN or an infinity",
-                         entry->where, name);
+    convert(&entry->tensor, row_width(&entry->tensor), 0, rows * columns, out);
+    return all_finite(out, rows * columns) || refuse_infinite(entry, err);
+}
+
+bool weights_rows_open(const struct weights *weights, const char *name, size_t rows, size_t columns,
+                       struct weights_rows *out, struct error *err) {
+    const struct entry *entry = find_readable(weights, name, rows, columns, err);
+    if (!entry)
+        return false;
+    struct weights_rows found = {entry->tensor, columns};
+    float *row = mem_alloc(columns, sizeof *row);
+    bool finite = true;
+    for (size_t i = 0; finite && i < rows; i++) {
+        weights_rows_read(&found, i, row);
+        finite = all_finite(row, columns);
+    }
+    free(row);
+    if (!finite)
+        return refuse_infinite(entry, err);
+    *out = found;
     return true;
+}
+
+void weights_rows_read(const struct weights_rows *rows, size_t row, float *out) {
+    convert(&rows->tensor, rows->columns, row * rows->columns, rows->columns, out);
 }

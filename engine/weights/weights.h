@@ -55,4 +55,17 @@ const char *weights_file(const struct weights *weights, size_t i);
 bool weights_read_f32(const struct weights *weights, const char *name, size_t rows, size_t columns,
                       float *out, struct error *err);
 
+/* A matrix that is looked up by row and stays as it lies in the file: word embeddings. */
+struct weights_rows {
+    struct weights_tensor tensor;
+    size_t columns;
+};
+
+/* Checks like weights_read_f32, every value too; the weights must stay open while rows are read. */
+bool weights_rows_open(const struct weights *weights, const char *name, size_t rows,
+                       size_t columns, struct weights_rows *out, struct error *err);
+
+/* out: [columns] f32. */
+void weights_rows_read(const struct weights_rows *rows, size_t row, float *out);
+
 #endif
