@@ -29,6 +29,8 @@ size_t linear_kernels_list(enum linear_kind kind,
     size_t n = 0;
     bool f32 = kind == LINEAR_F32, s8 = kind == LINEAR_S8;
 #if defined(__x86_64__)
+    if (cpu_has(CPU_AMX) && !f32)
+        list[n++] = s8 ? &linear_amx_s8 : &linear_amx_bf16;
     if (cpu_level() >= CPU_AVX512 && (f32 || s8))
         list[n++] = f32 ? &linear_avx512_f32 : &linear_avx512_s8;
 #endif
@@ -139,12 +141,16 @@ const char *linear_kernels_name(const struct linear *linear) {
     return linear->kernels->name;
 }
 
+/* Bytes of a row's group in the form of the activations. */
+static size_t input_group_bytes(const struct linear *linear) {
+    return LINEAR_GROUP_BYTES * (linear->kernels->form == LINEAR_FORM_S16 ? 2 : 1);
+}
+
 /* Bytes from one row of activations to the next. Sixteen rows at a multiple of 1024 bytes would
  * meet in the same few sets of the first cache; a line more spreads them. */
 static size_t input_stride(const struct linear *linear) {
     enum { UNLUCKY = 1024 };
-    size_t widened = linear->kernels->form == LINEAR_FORM_S16 ? 2 : 1;
-    size_t bytes = round_up(linear->groups_n * LINEAR_GROUP_BYTES * widened, ALIGNMENT);
+    size_t bytes = round_up(linear->groups_n * input_group_bytes(linear), ALIGNMENT);
     return bytes % UNLUCKY ? bytes : bytes + ALIGNMENT;
 }
 
@@ -168,8 +174,7 @@ struct linear_input linear_input_from_f32(const struct linear *linear, const flo
     float *scales = kernels->kind == LINEAR_S8 ? scratch : NULL;
     unsigned char *values = (unsigned char *)scratch + scales_bytes(linear, rows);
     size_t stride = input_stride(linear), n = linear->in_n;
-    size_t used = n * LINEAR_GROUP_BYTES / group_inputs(kernels->kind) *
-                  (kernels->form == LINEAR_FORM_S16 ? 2 : 1);
+    size_t used = n * (input_group_bytes(linear) / group_inputs(kernels->kind));
     for (size_t i = 0; i < rows; i++) {
         float scale = kernels->input_row(x + i * x_stride, n, kernels->form, values + i * stride);
         if (scales)
@@ -186,42 +191,74 @@ struct output {
     enum linear_epilogue epilogue;
 };
 
-/* Rows [row, row + rows) against the panels_n panels from `panel` on; channels_n of them count. */
-static void run_tile(const struct linear *linear, const struct linear_input *input, size_t row,
-                     size_t rows, size_t panel, size_t panels_n, size_t channels_n,
-                     const struct output *out) {
-    _Alignas(ALIGNMENT) float sums[LINEAR_ROWS_MAX * LINEAR_SUMS_STRIDE]; /* or s32 */
-    size_t channel = panel * LINEAR_PANEL;
+/* A part of a product: rows [row, row + rows) and the channels [channel, channel + channels_n),
+ * one panel or two. */
+struct part {
+    size_t row, rows, channel, channels_n, panels_n;
+};
+
+/* Groups [group, group + groups_n) of a part, into its sums. */
+static void add_groups(const struct linear *linear, const struct linear_input *input,
+                       const struct part *part, size_t group, size_t groups_n, float *sums) {
+    linear->kernels->sums(&(struct linear_tile){
+        .x = (const unsigned char *)input->values + part->row * input->stride_bytes +
+             group * input_group_bytes(linear),
+        .x_stride = input->stride_bytes,
+        .rows = part->rows,
+        .panel = linear->panels + part->channel / LINEAR_PANEL * linear->panel_bytes +
+                 group * LINEAR_PANEL_GROUP_BYTES,
+        .panel_bytes = linear->panel_bytes,
+        .panels_n = part->panels_n,
+        .groups_n = groups_n,
+        .offsets = linear->offsets ? linear->offsets + part->channel : NULL,
+        .sums = sums,
+        .sums_stride = part->panels_n * LINEAR_PANEL,
+        .more = group > 0,
+    });
+}
+
+static void finish(const struct linear *linear, const struct linear_input *input,
+                   const struct part *part, const float *sums, const struct output *out) {
     bool whole = linear->kernels->kind == LINEAR_S8;
-    linear->kernels->sums(
-        &(struct linear_tile){
-            .x = (const unsigned char *)input->values + row * input->stride_bytes,
-            .x_stride = input->stride_bytes,
-            .rows = rows,
-            .panel = linear->panels + panel * linear->panel_bytes,
-            .panel_bytes = linear->panel_bytes,
-            .panels_n = panels_n,
-            .groups_n = linear->groups_n,
-            .offsets = whole ? linear->offsets + channel : NULL,
-        },
-        sums);
+    size_t at = part->row * out->stride + part->channel;
     linear->kernels->finish(&(struct linear_finish){
         .sums = sums,
-        .rows = rows,
-        .channels_n = channels_n,
-        .row_scales = whole ? input->scales + row : NULL,
-        .channel_scales = whole ? linear->scales + channel : NULL,
-        .bias = linear->bias + channel,
+        .sums_stride = part->panels_n * LINEAR_PANEL,
+        .rows = part->rows,
+        .channels_n = part->channels_n,
+        .row_scales = whole ? input->scales + part->row : NULL,
+        .channel_scales = whole ? linear->scales + part->channel : NULL,
+        .bias = linear->bias + part->channel,
         .epilogue = out->epilogue,
         .to_bf16 = out->value_bytes == sizeof(uint16_t),
-        .out = (unsigned char *)out->values + (row * out->stride + channel) * out->value_bytes,
+        .out = (unsigned char *)out->values + at * out->value_bytes,
         .out_stride = out->stride,
     });
 }
 
-/* Panels outside, rows inside: a panel stays in the first cache while the chunk's rows pass. Rows
- * are dealt into tiles of even height (16 rows on a 12-row kernel: 8 and 8); low tiles take two
- * panels at once, so that enough sums are under way to hide the latency of each. */
+/* One panel (or two, for low tiles) against all rows of a chunk, in tiles of `height` rows. */
+static void run_panel(const struct linear *linear, const struct linear_input *input,
+                      const struct part *whole, size_t height, const struct output *out) {
+    _Alignas(ALIGNMENT) float sums[LINEAR_SUMS_ROWS * LINEAR_PANEL]; /* or s32 */
+    size_t groups_n = linear->groups_n, stride = whole->panels_n * LINEAR_PANEL;
+    bool alone = whole->rows <= height; /* no other rows want the panel's chunk again */
+    size_t chunk = alone ? groups_n : linear->kernels->groups_chunk;
+    bool once = chunk >= groups_n;
+    for (size_t group = 0; group < groups_n; group += chunk)
+        for (size_t i = 0; i < whole->rows; i += height) {
+            struct part part = *whole;
+            part.row += i;
+            part.rows = smaller(height, whole->rows - i);
+            float *own = once ? sums : sums + i * stride;
+            add_groups(linear, input, &part, group, smaller(chunk, groups_n - group), own);
+            if (group + chunk >= groups_n)
+                finish(linear, input, &part, own, out);
+        }
+}
+
+/* Panels outside, rows inside: a panel stays in the first cache while the rows pass. Rows are dealt
+ * into tiles of even height (16 rows on a 12-row kernel: 8 and 8); low tiles take two panels at
+ * once, so that enough sums are under way to hide the latency of each. */
 static void run_chunk(const struct linear *linear, const struct linear_input *input, size_t row,
                       size_t rows, size_t begin, size_t end, const struct output *out) {
     const struct linear_kernels *kernels = linear->kernels;
@@ -231,9 +268,8 @@ static void run_chunk(const struct linear *linear, const struct linear_input *in
     for (size_t channel = begin; channel < end; channel += panels_most * LINEAR_PANEL) {
         size_t channels_n = smaller(end - channel, panels_most * LINEAR_PANEL);
         size_t panels_n = channels_n > LINEAR_PANEL ? 2 : 1;
-        for (size_t i = 0; i < rows; i += height)
-            run_tile(linear, input, row + i, smaller(height, rows - i), channel / LINEAR_PANEL,
-                     panels_n, channels_n, out);
+        run_panel(linear, input, &(struct part){row, rows, channel, channels_n, panels_n}, height,
+                  out);
     }
 }
 
@@ -242,7 +278,8 @@ static void run(const struct linear *linear, const struct linear_input *input, s
     const struct linear_kernels *kernels = linear->kernels;
     assert(begin % LINEAR_CHANNELS_BLOCK == 0 && end <= linear->out_n);
     assert(end % LINEAR_CHANNELS_BLOCK == 0 || end == linear->out_n);
-    size_t chunk = CHUNK_BYTES / input->stride_bytes / kernels->rows_max * kernels->rows_max;
+    size_t chunk = smaller(CHUNK_BYTES / input->stride_bytes, LINEAR_SUMS_ROWS);
+    chunk = chunk / kernels->rows_max * kernels->rows_max;
     chunk = chunk ? chunk : kernels->rows_max;
     if (kernels->begin)
         kernels->begin();

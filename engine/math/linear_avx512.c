@@ -3,6 +3,8 @@
 #include "engine/math/linear_avx512.h"
 #include "engine/math/linear_gelu.h"
 
+enum { GROUPS_CHUNK = 256 }; /* 32 KiB of a panel, up to 12 KiB of rows */
+
 LINEAR_INLINE __m512i dot_f32(__m512i sums, __m512i weights, __m512i x) {
     return _mm512_castps_si512(_mm512_fmadd_ps(_mm512_castsi512_ps(weights), _mm512_castsi512_ps(x),
                                                _mm512_castsi512_ps(sums)));
@@ -12,12 +14,12 @@ LINEAR_INLINE __m512i dot_u8s8(__m512i sums, __m512i weights, __m512i x) {
     return _mm512_dpbusd_epi32(sums, x, weights);
 }
 
-static void sums_f32(const struct linear_tile *tile, void *sums) {
-    linear_avx512_sums(tile, sums, dot_f32);
+static void sums_f32(const struct linear_tile *tile) {
+    linear_avx512_sums(tile, dot_f32);
 }
 
-static void sums_s8(const struct linear_tile *tile, void *sums) {
-    linear_avx512_sums(tile, sums, dot_u8s8);
+static void sums_s8(const struct linear_tile *tile) {
+    linear_avx512_sums(tile, dot_u8s8);
 }
 
 /* The first n lanes, n >= 0. */
@@ -91,7 +93,7 @@ LINEAR_INLINE void finish_line(const struct linear_finish *f, size_t channel, bo
     float *out = (float *)f->out + channel;
     uint16_t *out_bf16 = (uint16_t *)f->out + channel;
     for (size_t r = 0; r < f->rows; r++) {
-        __m512 v = _mm512_load_ps(sums + r * LINEAR_SUMS_STRIDE);
+        __m512 v = _mm512_load_ps(sums + r * f->sums_stride);
         if (whole) {
             v = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_castps_si512(v)), scale);
             v = _mm512_fmadd_ps(v, _mm512_set1_ps(f->row_scales[r]), bias);
@@ -126,6 +128,7 @@ const struct linear_kernels linear_avx512_f32 = {
     .name = "avx512",
     .kind = LINEAR_F32,
     .form = LINEAR_FORM_F32,
+    .groups_chunk = GROUPS_CHUNK,
     .rows_max = LINEAR_AVX512_ROWS,
     .rows_step = 1,
     .sums = sums_f32,
@@ -136,6 +139,7 @@ const struct linear_kernels linear_avx512_s8 = {
     .name = "avx512 vnni",
     .kind = LINEAR_S8,
     .form = LINEAR_FORM_U8,
+    .groups_chunk = GROUPS_CHUNK,
     .rows_max = LINEAR_AVX512_ROWS,
     .rows_step = 1,
     .input_row = linear_avx512_input_row,

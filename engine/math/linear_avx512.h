@@ -27,10 +27,11 @@ typedef __m512i linear_avx512_dot(__m512i sums, __m512i weights, __m512i x);
 /* rows, lines: constants where this is inlined; lines: 2 a panel.
  * Three rows share a pointer: an address has room for one register times 1 or 2, and twelve
  * pointers would not fit the integer registers. */
-LINEAR_INLINE void linear_avx512_tile(const struct linear_tile *tile, int32_t *sums,
-                                      linear_avx512_dot *dot, int rows, int lines) {
+LINEAR_INLINE void linear_avx512_tile(const struct linear_tile *tile, linear_avx512_dot *dot,
+                                      int rows, int lines) {
     const unsigned char *panel = tile->panel, *next = panel + tile->panel_bytes;
-    size_t stride = tile->x_stride;
+    size_t stride = tile->x_stride, sums_stride = tile->sums_stride;
+    int32_t *sums = tile->sums;
     const unsigned char *x0 = tile->x, *x3 = x0 + 3 * stride, *x6 = x3 + 3 * stride,
                         *x9 = x6 + 3 * stride;
     __m512i start[4];
@@ -40,6 +41,16 @@ LINEAR_INLINE void linear_avx512_tile(const struct linear_tile *tile, int32_t *s
                        : _mm512_setzero_si512();
 #define DECLARE(r)                                                                                 \
     __m512i a##r##_0 = start[0], a##r##_1 = start[1], a##r##_2 = start[2], a##r##_3 = start[3];
+#define RESUME(r)                                                                                  \
+    if (rows > r) {                                                                                \
+        const int32_t *from = sums + r * sums_stride;                                              \
+        a##r##_0 = _mm512_load_si512(from);                                                        \
+        a##r##_1 = _mm512_load_si512(from + LINEAR_LINE_SUMS);                                     \
+        if (lines > 2) {                                                                           \
+            a##r##_2 = _mm512_load_si512(from + 2 * LINEAR_LINE_SUMS);                             \
+            a##r##_3 = _mm512_load_si512(from + 3 * LINEAR_LINE_SUMS);                             \
+        }                                                                                          \
+    }
 #define STEP(r)                                                                                    \
     if (rows > r) {                                                                                \
         const unsigned char *from = r < 3 ? x0 : r < 6 ? x3 : r < 9 ? x6 : x9;                     \
@@ -55,7 +66,7 @@ LINEAR_INLINE void linear_avx512_tile(const struct linear_tile *tile, int32_t *s
     }
 #define STORE(r)                                                                                   \
     if (rows > r) {                                                                                \
-        int32_t *to = sums + r * LINEAR_SUMS_STRIDE;                                               \
+        int32_t *to = sums + r * sums_stride;                                                      \
         _mm512_store_si512(to, a##r##_0);                                                          \
         _mm512_store_si512(to + LINEAR_LINE_SUMS, a##r##_1);                                       \
         if (lines > 2) {                                                                           \
@@ -64,6 +75,9 @@ LINEAR_INLINE void linear_avx512_tile(const struct linear_tile *tile, int32_t *s
         }                                                                                          \
     }
     LINEAR_EACH_ROW(DECLARE)
+    if (tile->more) {
+        LINEAR_EACH_ROW(RESUME)
+    }
     for (size_t g = 0; g < tile->groups_n; g++) {
         __m512i w0 = _mm512_load_si512(panel), w1 = _mm512_load_si512(panel + LINEAR_LINE_BYTES);
         __m512i w2 = lines > 2 ? _mm512_load_si512(next) : w0;
@@ -78,15 +92,15 @@ LINEAR_INLINE void linear_avx512_tile(const struct linear_tile *tile, int32_t *s
     }
     LINEAR_EACH_ROW(STORE)
 #undef DECLARE
+#undef RESUME
 #undef STEP
 #undef STORE
 }
 
 /* One compiled loop for each height, so that its sums are registers. */
-LINEAR_INLINE void linear_avx512_sums(const struct linear_tile *tile, int32_t *sums,
-                                      linear_avx512_dot *dot) {
+LINEAR_INLINE void linear_avx512_sums(const struct linear_tile *tile, linear_avx512_dot *dot) {
 #define LINEAR_CASE(rows, lines)                                                                   \
-    case rows: linear_avx512_tile(tile, sums, dot, rows, lines); break
+    case rows: linear_avx512_tile(tile, dot, rows, lines); break
     if (tile->panels_n == 2)
         switch (tile->rows) {
             LINEAR_CASE(1, 4);

@@ -27,7 +27,7 @@ enum {
     LINEAR_PANEL_GROUP_BYTES = LINEAR_PANEL * LINEAR_GROUP_BYTES,
     LINEAR_TILE_GROUPS = 16, /* groups are padded to this many (bf16, s8) */
     LINEAR_ROWS_MAX = 32,    /* rows of the largest register tile */
-    LINEAR_SUMS_STRIDE = 2 * LINEAR_PANEL,
+    LINEAR_SUMS_ROWS = 256,  /* most rows whose sums wait for the next chunk of inputs */
 };
 
 /* How a kind of kernel wants its activations; each row padded with zeros to whole groups. */
@@ -52,19 +52,22 @@ struct linear {
 
 /* One register tile: rows of the input against one panel, or two that follow each other. */
 struct linear_tile {
-    const unsigned char *x; /* first row */
+    const unsigned char *x; /* first row, first group */
     size_t x_stride;        /* bytes */
     size_t rows;            /* 1 .. rows_max; with two panels .. rows_max / 2 */
     const unsigned char *panel;
     size_t panel_bytes, panels_n; /* 1 or 2 */
     size_t groups_n;
-    const int32_t *offsets; /* [panels_n * LINEAR_PANEL] or NULL */
+    const int32_t *offsets; /* [panels_n * LINEAR_PANEL] or NULL: what s8 sums begin with */
+    void *sums;             /* [rows, sums_stride] f32 or s32, aligned to 64 */
+    size_t sums_stride;     /* panels_n * LINEAR_PANEL */
+    bool more;              /* the sums begin with what is there: earlier groups' */
 };
 
 /* What becomes of a tile's sums. */
 struct linear_finish {
-    const void *sums; /* [rows, LINEAR_SUMS_STRIDE] f32, or s32 where row_scales is not NULL */
-    size_t rows, channels_n;
+    const void *sums; /* [rows, sums_stride] f32, or s32 where row_scales is not NULL */
+    size_t sums_stride, rows, channels_n;
     const float *row_scales;            /* [rows] or NULL */
     const float *channel_scales, *bias; /* [channels_n] */
     enum linear_epilogue epilogue;
@@ -77,15 +80,16 @@ struct linear_kernels {
     const char *name;
     enum linear_kind kind;
     enum linear_form form;
-    size_t rows_max;  /* of a tile */
-    size_t rows_step; /* the kernel reads rows in such steps: inputs are padded to it */
+    size_t groups_chunk; /* groups of a panel that the rows pass by before the next ones: so many
+                          * of a panel and of a tile's rows fit the first cache together */
+    size_t rows_max;     /* of a tile */
+    size_t rows_step;    /* the kernel reads rows in such steps: inputs are padded to it */
     /* x: [n] -> to: a row of the form; the scale (1 where the form has none). */
     float (*input_row)(const float *x, size_t n, enum linear_form form, void *to);
     /* Before the first and after the last tile of a run, on its thread; may be NULL. */
     void (*begin)(void);
     void (*end)(void);
-    /* sums: [rows, LINEAR_SUMS_STRIDE], aligned to 64. */
-    void (*sums)(const struct linear_tile *tile, void *sums);
+    void (*sums)(const struct linear_tile *tile);
     void (*finish)(const struct linear_finish *finish);
 };
 
@@ -100,6 +104,7 @@ struct linear *linear_pack_for(const struct linear_kernels *kernels, const float
 extern const struct linear_kernels linear_plain_f32, linear_plain_s8;
 #if defined(__x86_64__)
 extern const struct linear_kernels linear_avx512_f32, linear_avx512_s8;
+extern const struct linear_kernels linear_amx_bf16, linear_amx_s8;
 #endif
 
 /* A row whose largest value is below this is taken for zeros: 127 / max must stay finite. */

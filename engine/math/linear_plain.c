@@ -7,7 +7,10 @@
 #include "engine/math/linear_gelu.h"
 #include "engine/math/linear_parts.h"
 
-enum { ROWS_MAX = 4 }; /* a tile's sums fit the registers of 128-bit SIMD, more or less */
+enum {
+    ROWS_MAX = 4, /* a tile's sums fit the registers of 128-bit SIMD, more or less */
+    GROUPS_CHUNK = 128,
+};
 
 /* Nearest, ties to even, |v| < 2^22; no undefined conversion whatever v is. */
 static int32_t rounded(float v) {
@@ -31,9 +34,12 @@ static float input_row(const float *x, size_t n, enum linear_form form, void *to
     return any ? most / 127.0f : 0;
 }
 
-static void sums_f32(const struct linear_tile *tile, void *sums) {
+static void sums_f32(const struct linear_tile *tile) {
     for (size_t p = 0; p < tile->panels_n; p++) {
         float acc[ROWS_MAX][LINEAR_PANEL] = {{0}};
+        for (size_t r = 0; tile->more && r < tile->rows; r++)
+            memcpy(acc[r], (float *)tile->sums + r * tile->sums_stride + p * LINEAR_PANEL,
+                   sizeof acc[r]);
         const float *w = (const float *)(const void *)(tile->panel + p * tile->panel_bytes);
         for (size_t g = 0; g < tile->groups_n; g++, w += LINEAR_PANEL)
             for (size_t r = 0; r < tile->rows; r++) {
@@ -42,14 +48,17 @@ static void sums_f32(const struct linear_tile *tile, void *sums) {
                     acc[r][c] += x * w[c];
             }
         for (size_t r = 0; r < tile->rows; r++)
-            memcpy((float *)sums + r * LINEAR_SUMS_STRIDE + p * LINEAR_PANEL, acc[r],
+            memcpy((float *)tile->sums + r * tile->sums_stride + p * LINEAR_PANEL, acc[r],
                    sizeof acc[r]);
     }
 }
 
-static void sums_s8(const struct linear_tile *tile, void *sums) {
+static void sums_s8(const struct linear_tile *tile) {
     for (size_t p = 0; p < tile->panels_n; p++) {
         int32_t acc[ROWS_MAX][LINEAR_PANEL] = {{0}};
+        for (size_t r = 0; tile->more && r < tile->rows; r++)
+            memcpy(acc[r], (int32_t *)tile->sums + r * tile->sums_stride + p * LINEAR_PANEL,
+                   sizeof acc[r]);
         const int8_t *w = (const int8_t *)(tile->panel + p * tile->panel_bytes);
         for (size_t g = 0; g < tile->groups_n; g++, w += LINEAR_PANEL_GROUP_BYTES)
             for (size_t r = 0; r < tile->rows; r++) {
@@ -59,7 +68,7 @@ static void sums_s8(const struct linear_tile *tile, void *sums) {
                                  x[3] * w[4 * c + 3];
             }
         for (size_t r = 0; r < tile->rows; r++)
-            memcpy((int32_t *)sums + r * LINEAR_SUMS_STRIDE + p * LINEAR_PANEL, acc[r],
+            memcpy((int32_t *)tile->sums + r * tile->sums_stride + p * LINEAR_PANEL, acc[r],
                    sizeof acc[r]);
     }
 }
@@ -76,7 +85,7 @@ static float gelu(float v) {
 static void finish(const struct linear_finish *f) {
     for (size_t r = 0; r < f->rows; r++)
         for (size_t c = 0; c < f->channels_n; c++) {
-            size_t at = r * LINEAR_SUMS_STRIDE + c, to = r * f->out_stride + c;
+            size_t at = r * f->sums_stride + c, to = r * f->out_stride + c;
             float v = f->row_scales
                           ? fmaf((float)((const int32_t *)f->sums)[at] * f->channel_scales[c],
                                  f->row_scales[r], f->bias[c])
@@ -94,6 +103,7 @@ const struct linear_kernels linear_plain_f32 = {
     .name = "plain",
     .kind = LINEAR_F32,
     .form = LINEAR_FORM_F32,
+    .groups_chunk = GROUPS_CHUNK,
     .rows_max = ROWS_MAX,
     .rows_step = 1,
     .sums = sums_f32,
@@ -104,6 +114,7 @@ const struct linear_kernels linear_plain_s8 = {
     .name = "plain",
     .kind = LINEAR_S8,
     .form = LINEAR_FORM_S8,
+    .groups_chunk = GROUPS_CHUNK,
     .rows_max = ROWS_MAX,
     .rows_step = 1,
     .input_row = input_row,
