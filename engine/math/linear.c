@@ -26,16 +26,27 @@ static size_t smaller(size_t a, size_t b) {
 
 size_t linear_kernels_list(enum linear_kind kind,
                            const struct linear_kernels *list[LINEAR_KERNELS_MAX]) {
-    size_t n = 0;
-    bool f32 = kind == LINEAR_F32, s8 = kind == LINEAR_S8;
+    const struct {
+        bool here;
+        const struct linear_kernels *kernels;
+    } all[] = {
 #if defined(__x86_64__)
-    if (cpu_has(CPU_AMX) && !f32)
-        list[n++] = s8 ? &linear_amx_s8 : &linear_amx_bf16;
-    if (cpu_level() >= CPU_AVX512 && (f32 || s8))
-        list[n++] = f32 ? &linear_avx512_f32 : &linear_avx512_s8;
+        {cpu_has(CPU_AMX), &linear_amx_s8},
+        {cpu_has(CPU_AMX), &linear_amx_bf16},
+        {cpu_has(CPU_AVX512_BF16), &linear_avx512bf16_bf16},
+        {cpu_level() >= CPU_AVX512, &linear_avx512_s8},
+        {cpu_level() >= CPU_AVX512, &linear_avx512_f32},
+        {cpu_has(CPU_AVX_VNNI), &linear_avxvnni_s8},
+        {cpu_level() >= CPU_AVX2, &linear_avx2_s8},
+        {cpu_level() >= CPU_AVX2, &linear_avx2_f32},
 #endif
-    if (f32 || s8)
-        list[n++] = f32 ? &linear_plain_f32 : &linear_plain_s8;
+        {true, &linear_plain_s8},
+        {true, &linear_plain_f32},
+    };
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (all[i].here && all[i].kernels->kind == kind)
+            list[n++] = all[i].kernels;
     return n;
 }
 

@@ -5,7 +5,8 @@
  *   LINEAR_F32   sums of f32.
  *   LINEAR_BF16  weights and activations rounded to bf16, sums in f32: half the bytes. Where the
  *                processor has no bf16 products (neither AVX512_BF16 nor AMX), linear_pack makes
- *                LINEAR_F32 of it: the results are then more exact, not faster.
+ *                LINEAR_F32 of it: the results are then more exact, not faster. Intel's AVX512_BF16
+ *                without AMX is slower than f32 (measured, Sapphire Rapids: half), AMD's is not.
  *   LINEAR_S8    weights rounded to 8 bits by output channel (scale = max |w| / 127), activations
  *                by row (scale = max |x| / 127), both symmetric; the sums are exact integers, so
  *                the result is the same bit for bit on every processor.

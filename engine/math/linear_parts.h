@@ -94,7 +94,7 @@ struct linear_kernels {
 };
 
 /* The kernels of a kind that this processor can run, best first; none: the kind is not there. */
-enum { LINEAR_KERNELS_MAX = 4 };
+enum { LINEAR_KERNELS_MAX = 5 };
 size_t linear_kernels_list(enum linear_kind kind,
                            const struct linear_kernels *list[LINEAR_KERNELS_MAX]);
 /* linear_pack for kernels of one's choice: tests and benchmarks. */
@@ -104,7 +104,8 @@ struct linear *linear_pack_for(const struct linear_kernels *kernels, const float
 extern const struct linear_kernels linear_plain_f32, linear_plain_s8;
 #if defined(__x86_64__)
 extern const struct linear_kernels linear_avx512_f32, linear_avx512_s8;
-extern const struct linear_kernels linear_amx_bf16, linear_amx_s8;
+extern const struct linear_kernels linear_avx2_f32, linear_avx2_s8, linear_avxvnni_s8;
+extern const struct linear_kernels linear_avx512bf16_bf16, linear_amx_bf16, linear_amx_s8;
 #endif
 
 /* A row whose largest value is below this is taken for zeros: 127 / max must stay finite. */

@@ -42,15 +42,29 @@ double linear_cpu_s(void) {
     a##I = _mm256_fmadd_ps(x, x, a##I);                                                            \
     __asm__ volatile("" : "+x"(a##I));
 #define MADD256(I)                                                                                 \
-    a##I = _mm256_add_epi32(a##I, _mm256_madd_epi16(x, y));                                        \
-    __asm__ volatile("" : "+x"(a##I), "+x"(y));
+    {                                                                                              \
+        __m256i product = _mm256_madd_epi16(x, x);                                                 \
+        __asm__ volatile("" : "+x"(product), "+x"(x));                                             \
+        a##I = _mm256_add_epi32(a##I, product);                                                    \
+        __asm__ volatile("" : "+x"(a##I));                                                         \
+    }
 
+#define AVXVNNI256(I)                                                                              \
+    a##I = _mm256_dpbusd_avx_epi32(a##I, x, x);                                                    \
+    __asm__ volatile("" : "+x"(a##I));
+#define BF512(I)                                                                                   \
+    a##I = _mm512_dpbf16_ps(a##I, (__m512bh)x, (__m512bh)x);                                       \
+    __asm__ volatile("" : "+v"(a##I));
+
+LOOP(avxvnni256, "avx2,avxvnni", __m256i, __m256i x = _mm256_setzero_si256(),
+     _mm256_setzero_si256(), AVXVNNI256)
+LOOP(bf512, "avx512f,avx512bf16", __m512, __m512i x = _mm512_setzero_si512(), _mm512_setzero_ps(),
+     BF512)
 LOOP(fma512, "avx512f", __m512, __m512 x = _mm512_setzero_ps(), _mm512_setzero_ps(), FMA512)
 LOOP(vnni512, "avx512f,avx512vnni", __m512i, __m512i x = _mm512_setzero_si512(),
      _mm512_setzero_si512(), VNNI512)
 LOOP(fma256, "avx2,fma", __m256, __m256 x = _mm256_setzero_ps(), _mm256_setzero_ps(), FMA256)
-LOOP(madd256, "avx2", __m256i, __m256i x = _mm256_setzero_si256();
-     __m256i y = x, _mm256_setzero_si256(), MADD256)
+LOOP(madd256, "avx2", __m256i, __m256i x = _mm256_set1_epi16(1), _mm256_setzero_si256(), MADD256)
 
 /* Sixteen rows of 64 bytes in each tile; four sums, as in linear_amx.c. The tiles hold zeros. */
 __attribute__((target("amx-tile"))) static void tiles_begin(void) {
@@ -110,6 +124,10 @@ double linear_peak_gops(enum linear_kind kind, const char *kernels_name) {
     if (strcmp(kernels_name, "amx") == 0)
         return kind == LINEAR_S8 ? best_gops(amx_s8, 4 * 2 * 16 * 16 * 64)
                                  : best_gops(amx_bf16, 4 * 2 * 16 * 16 * 32);
+    if (strcmp(kernels_name, "avx vnni") == 0)
+        return best_gops(avxvnni256, 12 * 2 * 32);
+    if (strcmp(kernels_name, "avx512 bf16") == 0)
+        return best_gops(bf512, 12 * 2 * 32);
     if (strcmp(kernels_name, "avx2") == 0)
         return kind == LINEAR_S8 ? best_gops(madd256, 12 * 2 * 16) : best_gops(fma256, 12 * 2 * 8);
     return 0;
