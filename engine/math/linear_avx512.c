@@ -3,7 +3,10 @@
 #include "engine/math/linear_avx512.h"
 #include "engine/math/linear_gelu.h"
 
-enum { GROUPS_CHUNK = 256 }; /* 32 KiB of a panel, up to 12 KiB of rows */
+enum {
+    GROUPS_CHUNK = 256, /* 32 KiB of a panel, up to 12 KiB of rows */
+    AT_ONCE = 8,        /* rows of a finish whose steps alternate */
+};
 
 LINEAR_INLINE __m512i dot_f32(__m512i sums, __m512i weights, __m512i x) {
     return _mm512_castps_si512(_mm512_fmadd_ps(_mm512_castsi512_ps(weights), _mm512_castsi512_ps(x),
@@ -73,54 +76,76 @@ float linear_avx512_input_row(const float *x, size_t n, enum linear_form form, v
     return any ? most / 127.0f : 0;
 }
 
-LINEAR_INLINE __m512 gelu(__m512 v) {
-    __m512 t = _mm512_min_ps(_mm512_abs_ps(v), _mm512_set1_ps(LINEAR_GELU_END));
-    __m512 s = _mm512_fmadd_ps(t, _mm512_set1_ps(LINEAR_GELU_SLOPE), _mm512_set1_ps(-1.0f));
-    __m512 p = _mm512_set1_ps(linear_gelu_powers[LINEAR_GELU_DEGREE]);
+/* GELU of n registers, step by step together: the chain of one is 70 cycles long, and the processor
+ * looks only some 100 operations ahead for others to fill the time. */
+LINEAR_INLINE void gelu(__m512 *v, int n) {
+    __m512 s[AT_ONCE], p[AT_ONCE];
+    for (int k = 0; k < n; k++) {
+        __m512 t = _mm512_min_ps(_mm512_abs_ps(v[k]), _mm512_set1_ps(LINEAR_GELU_END));
+        s[k] = _mm512_fmadd_ps(t, _mm512_set1_ps(LINEAR_GELU_SLOPE), _mm512_set1_ps(-1.0f));
+        p[k] = _mm512_set1_ps(linear_gelu_powers[LINEAR_GELU_DEGREE]);
+    }
     for (int i = LINEAR_GELU_DEGREE - 1; i >= 0; i--)
-        p = _mm512_fmadd_ps(p, s, _mm512_set1_ps(linear_gelu_powers[i]));
-    return _mm512_sub_ps(_mm512_max_ps(v, _mm512_setzero_ps()), p);
+        for (int k = 0; k < n; k++)
+            p[k] = _mm512_fmadd_ps(p[k], s[k], _mm512_set1_ps(linear_gelu_powers[i]));
+    for (int k = 0; k < n; k++)
+        v[k] = _mm512_sub_ps(_mm512_max_ps(v[k], _mm512_setzero_ps()), p[k]);
 }
 
-/* Sixteen channels from `channel` on, of all rows: their scales and biases stay in registers.
- * whole, with_gelu, to_bf16: constants where this is inlined. */
-LINEAR_INLINE void finish_line(const struct linear_finish *f, size_t channel, bool whole,
-                               bool with_gelu, bool to_bf16) {
+/* What finish_line is compiled for. */
+struct finish_kind {
+    bool whole, with_gelu, to_bf16;
+};
+
+/* Sixteen channels from `channel` on, of n rows from `row` on. n, kind: constants. */
+LINEAR_INLINE void finish_rows(const struct linear_finish *f, size_t channel, size_t row, int n,
+                               struct finish_kind kind) {
     __mmask16 mask = lanes(f->channels_n - channel);
     __m512 bias = _mm512_loadu_ps(f->bias + channel);
-    __m512 scale = whole ? _mm512_loadu_ps(f->channel_scales + channel) : bias;
-    const float *sums = (const float *)f->sums + channel;
-    float *out = (float *)f->out + channel;
-    uint16_t *out_bf16 = (uint16_t *)f->out + channel;
-    for (size_t r = 0; r < f->rows; r++) {
-        __m512 v = _mm512_load_ps(sums + r * f->sums_stride);
-        if (whole) {
-            v = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_castps_si512(v)), scale);
-            v = _mm512_fmadd_ps(v, _mm512_set1_ps(f->row_scales[r]), bias);
+    __m512 scale = kind.whole ? _mm512_loadu_ps(f->channel_scales + channel) : bias;
+    const float *sums = (const float *)f->sums + row * f->sums_stride + channel;
+    __m512 v[AT_ONCE];
+    for (int k = 0; k < n; k++) {
+        v[k] = _mm512_load_ps(sums + (size_t)k * f->sums_stride);
+        if (kind.whole) {
+            v[k] = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_castps_si512(v[k])), scale);
+            v[k] = _mm512_fmadd_ps(v[k], _mm512_set1_ps(f->row_scales[row + (size_t)k]), bias);
         } else {
-            v = _mm512_add_ps(v, bias);
+            v[k] = _mm512_add_ps(v[k], bias);
         }
-        if (with_gelu)
-            v = gelu(v);
-        if (to_bf16)
-            _mm256_mask_storeu_epi16(out_bf16 + r * f->out_stride, mask, bf16_of(v));
-        else
-            _mm512_mask_storeu_ps(out + r * f->out_stride, mask, v);
     }
+    if (kind.with_gelu)
+        gelu(v, n);
+    for (int k = 0; k < n; k++) {
+        size_t at = (row + (size_t)k) * f->out_stride + channel;
+        if (kind.to_bf16)
+            _mm256_mask_storeu_epi16((uint16_t *)f->out + at, mask, bf16_of(v[k]));
+        else
+            _mm512_mask_storeu_ps((float *)f->out + at, mask, v[k]);
+    }
+}
+
+LINEAR_INLINE void finish_line(const struct linear_finish *f, size_t channel,
+                               struct finish_kind kind) {
+    size_t row = 0;
+    for (; row + AT_ONCE <= f->rows; row += AT_ONCE)
+        finish_rows(f, channel, row, AT_ONCE, kind);
+    for (; row < f->rows; row++)
+        finish_rows(f, channel, row, 1, kind);
 }
 
 void linear_avx512_finish(const struct linear_finish *f) {
     bool whole = f->row_scales, with_gelu = f->epilogue == LINEAR_GELU;
     for (size_t c = 0; c < f->channels_n; c += LINEAR_LINE_SUMS)
         switch (4 * whole + 2 * with_gelu + f->to_bf16) {
-        case 0: finish_line(f, c, false, false, false); break;
-        case 1: finish_line(f, c, false, false, true); break;
-        case 2: finish_line(f, c, false, true, false); break;
-        case 3: finish_line(f, c, false, true, true); break;
-        case 4: finish_line(f, c, true, false, false); break;
-        case 5: finish_line(f, c, true, false, true); break;
-        case 6: finish_line(f, c, true, true, false); break;
-        case 7: finish_line(f, c, true, true, true); break;
+        case 0: finish_line(f, c, (struct finish_kind){false, false, false}); break;
+        case 1: finish_line(f, c, (struct finish_kind){false, false, true}); break;
+        case 2: finish_line(f, c, (struct finish_kind){false, true, false}); break;
+        case 3: finish_line(f, c, (struct finish_kind){false, true, true}); break;
+        case 4: finish_line(f, c, (struct finish_kind){true, false, false}); break;
+        case 5: finish_line(f, c, (struct finish_kind){true, false, true}); break;
+        case 6: finish_line(f, c, (struct finish_kind){true, true, false}); break;
+        case 7: finish_line(f, c, (struct finish_kind){true, true, true}); break;
         }
 }
 
