@@ -242,13 +242,12 @@ static void product(const float *a, size_t a_stride, size_t rows, struct vectors
 
 struct tile {
     size_t rows;    /* queries */
-    float *queries; /* [TILE, dim] */
+    float *queries; /* [TILE, dim] times log2(e) / sqrt(dim), for 2^score */
     float *sums;    /* [TILE, dim_padded]: values weighed with 2^(score - maximum) */
     float *scores;  /* [TILE, BLOCK] */
-    float *maxima;  /* [TILE] of the scores so far, times the factor below */
+    float *maxima;  /* [TILE] of the scores so far */
     float *totals;  /* [TILE] of 2^(score - maximum) so far */
     float *keep;    /* [TILE] what the last block left of the sums before it */
-    float factor;   /* log2(e) / sqrt(dim): e^(score / sqrt(dim)) = 2^(score * factor) */
 };
 
 static size_t scratch_bytes(size_t dim) {
@@ -263,7 +262,6 @@ static struct tile tile_in(void *scratch, size_t dim) {
     tile.maxima = tile.queries + TILE * padded;
     tile.totals = tile.maxima + TILE;
     tile.keep = tile.totals + TILE;
-    tile.factor = 1.44269504f / sqrtf((float)dim);
     return tile;
 }
 
@@ -283,7 +281,7 @@ INLINE float lanes_sum(vec values) {
     return sums[0];
 }
 
-/* One row of scores [keys] -> 2^(score * factor - maximum), the running maximum and total moved on.
+/* One row of scores [keys] -> 2^(score - maximum), the running maximum and total moved on.
  * Lanes past the last key are filled with what counts for nothing. */
 static void weigh_row(struct tile *tile, size_t row, size_t keys, bool first) {
     float *scores = tile->scores + row * BLOCK;
@@ -293,10 +291,10 @@ static void weigh_row(struct tile *tile, size_t row, size_t keys, bool first) {
         scores[j] = -FLT_MAX;
     for (size_t j = 0; j < padded; j += LANES)
         most = larger(most, load(scores + j));
-    float maximum = lanes_max(most) * tile->factor, before = tile->maxima[row];
+    float maximum = lanes_max(most), before = tile->maxima[row];
     maximum = first || maximum > before ? maximum : before;
     for (size_t j = 0; j < padded; j += LANES) {
-        vec weight = exp2_negative(load(scores + j) * tile->factor - maximum);
+        vec weight = exp2_negative(load(scores + j) - maximum);
         store(scores + j, weight);
         total += weight;
     }
@@ -325,6 +323,18 @@ static void attend_tile(struct tile *tile, size_t n, size_t dim, const float *ke
     }
 }
 
+static void read_queries(const struct attention *in, size_t head, size_t begin,
+                         const struct tile *tile) {
+    size_t dim = in->hidden / in->heads_n;
+    float factor = 1.44269504f / sqrtf((float)dim);
+    for (size_t i = 0; i < tile->rows; i++) {
+        float *row = tile->queries + i * dim;
+        read_row(in, attention_at(in, ATTENTION_QUERY, head, begin + i), dim, row);
+        for (size_t j = 0; j < dim; j++)
+            row[j] *= factor;
+    }
+}
+
 static void attend(const struct attention *in, size_t head, const void *packed, size_t begin,
                    size_t end, void *scratch, float *out) {
     size_t n = in->n, dim = in->hidden / in->heads_n, padded = round_up(dim, LANES);
@@ -332,9 +342,7 @@ static void attend(const struct attention *in, size_t head, const void *packed, 
     struct tile tile = tile_in(scratch, dim);
     for (size_t at = begin; at < end; at += TILE) {
         tile.rows = end - at < TILE ? end - at : TILE;
-        for (size_t i = 0; i < tile.rows; i++)
-            read_row(in, attention_at(in, ATTENTION_QUERY, head, at + i), dim,
-                     tile.queries + i * dim);
+        read_queries(in, head, at, &tile);
         attend_tile(&tile, n, dim, keys, values);
         for (size_t i = 0; i < tile.rows; i++) {
             float *row = out + (at + i) * in->hidden + head * dim;
