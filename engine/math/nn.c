@@ -19,18 +19,37 @@ void nn_add_bias(float *x, size_t rows, size_t n, const float *bias) {
 }
 
 void nn_layer_norm(float *x, size_t rows, size_t n, const struct nn_norm *norm) {
-    kernels()->layer_norm(x, rows, n, norm);
+    kernels()->layer_norm(x, rows, n, norm, NULL);
 }
 
 void nn_residual_norm(float *x, const float *y, const float *bias, size_t rows, size_t n,
                       const struct nn_norm *norm) {
-    kernels()->residual_norm(x, y, bias, rows, n, norm);
+    kernels()->residual_norm(x, y, bias, rows, n, norm, NULL);
 }
 
 void nn_bias_gelu(float *x, size_t rows, size_t n, const float *bias) {
-    kernels()->bias_gelu(x, rows, n, bias);
+    kernels()->bias_gelu(x, rows, n, bias, NULL);
 }
 
 void nn_softmax(float *x, size_t rows, size_t n, size_t stride) {
     kernels()->softmax(x, rows, n, stride);
+}
+
+void nn_layer_norm_coded(float *x, size_t rows, size_t n, const struct nn_norm *norm,
+                         const struct nn_codes *codes) {
+    kernels()->layer_norm(x, rows, n, norm, codes);
+}
+
+void nn_residual_norm_coded(float *x, const float *y, const float *bias, size_t rows, size_t n,
+                            const struct nn_norm *norm, const struct nn_codes *codes) {
+    kernels()->residual_norm(x, y, bias, rows, n, norm, codes);
+}
+
+void nn_bias_gelu_coded(float *x, size_t rows, size_t n, const float *bias,
+                        const struct nn_codes *codes) {
+    kernels()->bias_gelu(x, rows, n, bias, codes);
+}
+
+void nn_code(const float *x, size_t rows, size_t n, const struct nn_codes *codes) {
+    kernels()->code(x, rows, n, codes);
 }

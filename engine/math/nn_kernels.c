@@ -4,6 +4,7 @@
 #include "engine/math/nn_kernels.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -72,18 +73,89 @@ static inline void norm_row(float *restrict x, size_t n, float sum, const struct
         x[j] = (x[j] - mean) * scale * gain[j] + shift[j];
 }
 
-static void layer_norm(float *restrict x, size_t rows, size_t n, const struct nn_norm *norm) {
+/* ---- a row as the next product reads it ---- */
+
+static inline uint32_t bits_of(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+/* max |x|. Absolute values of floats are ordered as their bits are, and a maximum of whole numbers
+ * is one that every compiler vectorises. */
+static inline float row_size(const float *restrict x, size_t n) {
+    int32_t most = 0;
+#pragma omp simd reduction(max : most)
+    for (size_t j = 0; j < n; j++) {
+        int32_t bits = (int32_t)(bits_of(x[j]) & 0x7fffffff);
+        most = bits > most ? bits : most;
+    }
+    float size;
+    memcpy(&size, &most, sizeof size);
+    return size;
+}
+
+/* Ties to even. The product is rounded first, so that all kinds give the same codes: SSE2 has no
+ * rounding, but no fused multiply-add either, and there 1.5 * 2^23 leaves no fraction bits. */
+static inline int32_t code_of(float x, float factor) {
+#if defined(__x86_64__) && !defined(__AVX2__)
+    float product = x * factor;
+    return (int32_t)bits_of(product + 12582912.0f);
+#else
+    return (int32_t)__builtin_rintf(x * factor);
+#endif
+}
+
+static float code_row_8(const float *restrict x, size_t n, uint8_t flip, uint8_t *restrict out) {
+    const float smallest = 0x1p-100f; /* 127 / max must stay finite */
+    float size = row_size(x, n);
+    bool any = size >= smallest;
+    float factor = any ? 127.0f / size : 0;
+#pragma omp simd
+    for (size_t j = 0; j < n; j++)
+        out[j] = (uint8_t)code_of(x[j], factor) ^ flip;
+    return any ? size / 127.0f : 0;
+}
+
+static void code_row_bf16(const float *restrict x, size_t n, uint16_t *restrict out) {
+#pragma omp simd
+    for (size_t j = 0; j < n; j++) {
+        uint32_t bits = bits_of(x[j]);
+        out[j] = (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+    }
+}
+
+static void code_row(const float *x, size_t n, const struct nn_codes *codes, size_t row) {
+    uint8_t *to = (uint8_t *)codes->values + row * codes->stride_bytes;
+    if (codes->form == NN_BF16)
+        code_row_bf16(x, n, (uint16_t *)(void *)to);
+    else
+        codes->scales[row] = code_row_8(x, n, codes->form == NN_U8 ? 0x80 : 0, to);
+}
+
+static void code(const float *x, size_t rows, size_t n, const struct nn_codes *codes) {
+    for (size_t i = 0; i < rows; i++)
+        code_row(x + i * n, n, codes, i);
+}
+
+/* ---- norms and GELU ---- */
+
+static void layer_norm(float *restrict x, size_t rows, size_t n, const struct nn_norm *norm,
+                       const struct nn_codes *codes) {
     for (size_t i = 0; i < rows; i++, x += n) {
         float sum = 0;
 #pragma omp simd reduction(+ : sum)
         for (size_t j = 0; j < n; j++)
             sum += x[j];
         norm_row(x, n, sum, norm);
+        if (codes)
+            code_row(x, n, codes, i);
     }
 }
 
 static void residual_norm(float *restrict x, const float *restrict y, const float *restrict bias,
-                          size_t rows, size_t n, const struct nn_norm *norm) {
+                          size_t rows, size_t n, const struct nn_norm *norm,
+                          const struct nn_codes *codes) {
     for (size_t i = 0; i < rows; i++, x += n, y += n) {
         float sum = 0;
 #pragma omp simd reduction(+ : sum)
@@ -92,14 +164,19 @@ static void residual_norm(float *restrict x, const float *restrict y, const floa
             sum += x[j];
         }
         norm_row(x, n, sum, norm);
+        if (codes)
+            code_row(x, n, codes, i);
     }
 }
 
-static void bias_gelu(float *restrict x, size_t rows, size_t n, const float *restrict bias) {
+static void bias_gelu(float *restrict x, size_t rows, size_t n, const float *restrict bias,
+                      const struct nn_codes *codes) {
     for (size_t i = 0; i < rows; i++, x += n) {
 #pragma omp simd
         for (size_t j = 0; j < n; j++)
             x[j] = gelu(x[j] + bias[j]);
+        if (codes)
+            code_row(x, n, codes, i);
     }
 }
 
@@ -156,4 +233,5 @@ const struct nn_kernels NN_KERNELS = {
     .residual_norm = residual_norm,
     .bias_gelu = bias_gelu,
     .softmax = softmax,
+    .code = code,
 };
