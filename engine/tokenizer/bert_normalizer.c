@@ -1,10 +1,19 @@
 #include "engine/tokenizer/bert_normalizer.h"
 
 #include <assert.h>
+#include <pthread.h>
 
 #include "engine/base/json.h"
 #include "engine/tokenizer/bert_unicode.h"
 #include "engine/tokenizer/utf8.h"
+
+static uint8_t bmp_flags[BERT_TABLED];
+static pthread_once_t bmp_flags_once = PTHREAD_ONCE_INIT;
+
+static void fill_bmp_flags(void) {
+    for (uint32_t c = 0; c < BERT_TABLED; c++)
+        bmp_flags[c] = bert_unicode_flags(c);
+}
 
 bool bert_normalizer_init(struct bert_normalizer *normalizer, const struct json *json,
                           struct error *err) {
@@ -17,13 +26,9 @@ bool bert_normalizer_init(struct bert_normalizer *normalizer, const struct json 
     normalizer->strip_accents = normalizer->lowercase; /* null and absent mean this */
     if (!json_read_bool(json, "strip_accents", &normalizer->strip_accents, err))
         return error_wrap(err, "normalizer: ");
-    for (uint32_t c = 0; c < BERT_TABLED; c++)
-        normalizer->flags[c] = bert_unicode_flags(c);
+    pthread_once(&bmp_flags_once, fill_bmp_flags);
+    normalizer->flags = bmp_flags;
     return true;
-}
-
-uint8_t bert_normalizer_flags(const struct bert_normalizer *normalizer, uint32_t codepoint) {
-    return codepoint < BERT_TABLED ? normalizer->flags[codepoint] : bert_unicode_flags(codepoint);
 }
 
 void bert_stream_init(struct bert_stream *stream, const struct bert_normalizer *normalizer,
@@ -122,6 +127,13 @@ static void step(struct bert_stream *stream) {
     if (normalizer->clean_text && (flags & BERT_SPACE)) {
         source.codepoint = ' ';
         flags = BERT_SPACE;
+    }
+    if (source.codepoint < 0x80 && stream->row_n == 0) { /* stands alone, as most text does */
+        stream->last_source = source;
+        if (normalizer->lowercase && (flags & BERT_UPPER))
+            source.codepoint += 'a' - 'A';
+        *stream->out++ = source;
+        return;
     }
     if (!normalizer->set_cjk_apart || !(flags & BERT_CJK)) {
         accept(stream, source, flags);

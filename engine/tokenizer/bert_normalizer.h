@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "engine/base/error.h"
+#include "engine/tokenizer/bert_unicode.h"
 #include "engine/tokenizer/normal_char.h"
 
 struct json;
@@ -29,7 +30,7 @@ enum {
 
 struct bert_normalizer {
     bool clean_text, set_cjk_apart, strip_accents, lowercase;
-    uint8_t flags[BERT_TABLED]; /* bits of enum bert_flag */
+    const uint8_t *flags; /* [BERT_TABLED] bits of enum bert_flag; one table for all, static */
 };
 
 /* json: the section "normalizer" of tokenizer.json, of type BertNormalizer. */
@@ -37,7 +38,10 @@ bool bert_normalizer_init(struct bert_normalizer *normalizer, const struct json 
                           struct error *err);
 
 /* Bits of enum bert_flag. */
-uint8_t bert_normalizer_flags(const struct bert_normalizer *normalizer, uint32_t codepoint);
+static inline uint8_t bert_normalizer_flags(const struct bert_normalizer *normalizer,
+                                            uint32_t codepoint) {
+    return codepoint < BERT_TABLED ? normalizer->flags[codepoint] : bert_unicode_flags(codepoint);
+}
 
 struct bert_row_char {
     uint32_t codepoint;

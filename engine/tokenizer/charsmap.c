@@ -108,7 +108,9 @@ static bool check_values(const struct charsmap *map, struct error *err) {
     return true;
 }
 
-const char *charsmap_find(const struct charsmap *map, const char *text, size_t len) {
+/* *alive_out: a longer text that begins like this one may be found. */
+static const char *walk(const struct charsmap *map, const char *text, size_t len, bool *alive_out) {
+    *alive_out = false;
     if (map->units_n == 0)
         return NULL;
     uint32_t node = offset_of(map->units[0]);
@@ -125,16 +127,31 @@ const char *charsmap_find(const struct charsmap *map, const char *text, size_t l
         uint32_t leaf = node < map->units_n ? map->units[node] : 0;
         return is_value(leaf) ? map->replacements + value_of(leaf) : NULL;
     }
+    *alive_out = true;
     return NULL;
+}
+
+const char *charsmap_find(const struct charsmap *map, const char *text, size_t len) {
+    bool alive;
+    return walk(map, text, len, &alive);
 }
 
 /* ---- flags of all code points ---- */
 
+/* 64 code points share all bytes but the last; most beginnings are in no key. */
 static void mark_changes(const struct charsmap *map, uint8_t *flags) {
+    enum { ROW = 64 };
     char text[UTF8_BYTES_MAX];
-    for (uint32_t c = 1; map->units_n && c < UNICODE_N; c++) {
-        bool is_surrogate = c >= 0xd800 && c <= 0xdfff;
-        if (!is_surrogate && charsmap_find(map, text, utf8_write(c, text)))
+    for (uint32_t c = 1; c < UNICODE_N; c++) {
+        bool alive, is_surrogate = c >= 0xd800 && c <= 0xdfff;
+        if (c % ROW == 0 && c >= 0x80) {
+            size_t shared_n = utf8_write(c, text) - 1;
+            if (is_surrogate || (!walk(map, text, shared_n, &alive) && !alive)) {
+                c += ROW - 1;
+                continue;
+            }
+        }
+        if (charsmap_find(map, text, utf8_write(c, text)))
             flags[c] |= CHARSMAP_CHANGES;
     }
 }

@@ -8,6 +8,7 @@
 #ifndef TERCET_TOKENIZER_DOUBLE_ARRAY_H
 #define TERCET_TOKENIZER_DOUBLE_ARRAY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,5 +34,21 @@ struct double_array {
 /* Holds what the trie holds, which may go afterwards. */
 void double_array_build(struct double_array *array, const struct trie *trie);
 void double_array_done(struct double_array *array);
+
+/* The child by its byte of the node with this base; false when there is none. */
+static inline bool double_array_step(const struct double_array *array, uint32_t base, char byte,
+                                     struct double_array_unit *unit_out) {
+    enum { LABEL_MASK = (1 << DOUBLE_ARRAY_LABEL_BITS) - 1 };
+    struct double_array_unit unit = array->units[base ^ (uint8_t)byte];
+    if ((unit.value_and_label & LABEL_MASK) != (uint8_t)byte)
+        return false;
+    *unit_out = unit;
+    return true;
+}
+
+/* DOUBLE_ARRAY_NO_VALUE: no key ends at this node. */
+static inline uint32_t double_array_value(struct double_array_unit unit) {
+    return unit.value_and_label >> DOUBLE_ARRAY_LABEL_BITS;
+}
 
 #endif

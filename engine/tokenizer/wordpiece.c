@@ -6,6 +6,7 @@
 #include "engine/base/mem.h"
 #include "engine/tokenizer/bert_normalizer.h"
 #include "engine/tokenizer/bert_unicode.h"
+#include "engine/tokenizer/double_array.h"
 #include "engine/tokenizer/trie.h"
 #include "engine/tokenizer/utf8.h"
 #include "engine/tokenizer/vocabulary.h"
@@ -15,9 +16,9 @@ enum { WORD_CHARS_MAX = 1000 };
 
 struct wordpiece {
     struct bert_normalizer normalizer;
-    struct trie trie;           /* every token of the model, by its text */
-    uint32_t first, continuing; /* nodes where a word's first piece and the others begin;
-                                 * continuing is TRIE_NONE when no token has the prefix */
+    struct double_array pieces; /* every token of the model, by its text */
+    uint32_t continuing;        /* base of the node behind the prefix, where a word's other pieces
+                                 * begin; 0, below which nothing is, when no token has the prefix */
     uint32_t unknown_id;
     uint32_t word_chars_max;
 };
@@ -73,17 +74,24 @@ static bool read_vocabulary(const struct json *model, struct vocabulary *vocabul
     return true;
 }
 
-static void build_trie(struct wordpiece *wordpiece, const struct vocabulary *vocabulary,
-                       const char *prefix) {
+static void place_pieces(struct wordpiece *wordpiece, const struct vocabulary *vocabulary,
+                         const char *prefix) {
     struct trie_key *keys = mem_alloc(vocabulary->n, sizeof *keys);
     size_t keys_n = 0;
+    struct trie trie;
     for (size_t id = 0; id < vocabulary->n; id++)
         if (vocabulary->texts[id] && *vocabulary->texts[id])
             keys[keys_n++] = (struct trie_key){
                 vocabulary->texts[id], (uint32_t)strlen(vocabulary->texts[id]), (uint32_t)id};
-    trie_build(&wordpiece->trie, keys, keys_n);
-    wordpiece->first = 0;
-    wordpiece->continuing = trie_walk(&wordpiece->trie, 0, prefix, strlen(prefix));
+    trie_build(&trie, keys, keys_n);
+    double_array_build(&wordpiece->pieces, &trie);
+    wordpiece->continuing = wordpiece->pieces.root;
+    for (; *prefix && wordpiece->continuing; prefix++) {
+        struct double_array_unit unit;
+        bool found = double_array_step(&wordpiece->pieces, wordpiece->continuing, *prefix, &unit);
+        wordpiece->continuing = found ? unit.base : 0;
+    }
+    trie_done(&trie);
     free(keys);
 }
 
@@ -103,7 +111,7 @@ static bool read_model(struct wordpiece *wordpiece, const struct json *model,
         return error_set(err, ERROR_INVALID, "model.unk_token: \"%s\" is not in model.vocab",
                          unknown);
     wordpiece->unknown_id = *unknown_id;
-    build_trie(wordpiece, vocabulary, prefix);
+    place_pieces(wordpiece, vocabulary, prefix);
     return true;
 }
 
@@ -111,7 +119,7 @@ static void wordpiece_close(void *pipeline) {
     struct wordpiece *wordpiece = pipeline;
     if (!wordpiece)
         return;
-    trie_done(&wordpiece->trie);
+    double_array_done(&wordpiece->pieces);
     free(wordpiece);
 }
 
@@ -143,29 +151,29 @@ static void word_add(struct word *word, const struct normal_char *c, uint32_t ch
     word->bytes_n += bytes_n;
 }
 
-/* Cuts the word into pieces, each the longest that fits: one walk down the trie per piece, so the
+/* Cuts the word into pieces, each the longest that fits: one walk down the pieces per piece, so the
  * time is at most the word's length times the longest token's. */
 static void word_end(const struct wordpiece *wordpiece, struct word *word,
                      struct token_sink *sink) {
-    const struct trie *trie = &wordpiece->trie;
     size_t sink_n = sink->n, at = 0;
     bool known = word->chars_n <= wordpiece->word_chars_max;
-    uint32_t node = wordpiece->first;
+    struct double_array_unit unit = {.base = wordpiece->pieces.root};
     while (known && at < word->bytes_n) {
-        uint32_t id = TRIE_NONE;
+        uint32_t id = DOUBLE_ARRAY_NO_VALUE;
         size_t piece_end = at;
-        for (size_t i = at; i < word->bytes_n && node != TRIE_NONE; i++) {
-            node = trie_child(trie, node, word->bytes[i]);
-            if (node != TRIE_NONE && trie->nodes[node].value != TRIE_NONE) {
-                id = trie->nodes[node].value;
+        for (size_t i = at; i < word->bytes_n; i++) {
+            if (!double_array_step(&wordpiece->pieces, unit.base, word->bytes[i], &unit))
+                break;
+            if (double_array_value(unit) != DOUBLE_ARRAY_NO_VALUE) {
+                id = double_array_value(unit);
                 piece_end = i + 1;
             }
         }
-        known = id != TRIE_NONE;
+        known = id != DOUBLE_ARRAY_NO_VALUE;
         if (known)
             token_sink_add(sink, id, word->ranges[at].begin, word->ranges[piece_end - 1].end);
         at = piece_end;
-        node = wordpiece->continuing;
+        unit.base = wordpiece->continuing;
     }
     if (!known) {
         sink->n = sink_n;
