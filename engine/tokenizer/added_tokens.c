@@ -1,6 +1,7 @@
 #include "engine/tokenizer/added_tokens.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <utf8proc.h>
 
 #include "engine/base/json.h"
@@ -8,6 +9,10 @@
 #include "engine/tokenizer/bert_unicode.h"
 #include "engine/tokenizer/utf8.h"
 #include "engine/tokenizer/vocabulary.h"
+
+/* At each place of a text as much of a content is compared as agrees. The longest in use have some
+ * 30 bytes ("<|startoftranscript|>" and its like). */
+enum { CONTENT_BYTES_MAX = 1024 };
 
 /* ---- reading tokenizer.json ---- */
 
@@ -28,6 +33,9 @@ static bool read_token(const struct json *json, struct added_token *token, const
         return false;
     if (!*content || !**content)
         return error_set(err, ERROR_INVALID, "\"content\" is missing or empty");
+    if (strlen(*content) > CONTENT_BYTES_MAX)
+        return error_set(err, ERROR_LIMIT, "\"content\" has %zu bytes, at most %d are supported",
+                         strlen(*content), CONTENT_BYTES_MAX);
     if (id == UINT32_MAX)
         return error_set(err, ERROR_INVALID, "\"id\" of \"%s\" is missing", *content);
     if (normalized)

@@ -361,6 +361,9 @@ static void long_texts_take_linear_time(const struct tokenizer *t) {
     FILE_OF(ADDED_TOKENS, normalizer, PRE_TOKENIZER, TEMPLATE_POST, MODEL)
 #define WITH_PRE(pre) FILE_OF(ADDED_TOKENS, BERT_NORMALIZER, pre, TEMPLATE_POST, MODEL)
 
+#define WITH_NO_ADDED                                                                              \
+    "\"normalizer\":" BERT_NORMALIZER ",\"pre_tokenizer\":" PRE_TOKENIZER ",\"model\":" MODEL "}"
+
 static void broken_files_are_refused(void) {
     static const struct {
         const char *json, *says;
@@ -434,6 +437,25 @@ static void broken_files_are_refused(void) {
                     err.message, cases[i].says);
         CHECK(right);
         tokenizer_close(tokenizer);
+    }
+}
+
+/* One of a megabyte would be compared with the text at every place of it. */
+static void long_added_tokens_are_refused(void) {
+    for (size_t n = 1024; n <= 1025; n++) {
+        struct buf json = {0};
+        struct error err = {0};
+        struct tokenizer *tokenizer = NULL;
+        buf_text(&json, "{\"added_tokens\":[{\"id\":30,\"content\":\"");
+        for (size_t i = 0; i < n; i++)
+            buf_text(&json, "a");
+        buf_text(&json, "\"}]," WITH_NO_ADDED);
+        bool opened = tokenizer_open(json.data, json.len, "x", &tokenizer, &err);
+        CHECK_EQUAL(opened, n == 1024);
+        CHECK(opened || (err.code == ERROR_LIMIT &&
+                         strstr(err.message, "x: added_tokens[0]: \"content\" has 1025 bytes")));
+        tokenizer_close(tokenizer);
+        buf_done(&json);
     }
 }
 
@@ -513,6 +535,7 @@ int main(void) {
     stretches_do_not_show(t);
     long_texts_take_linear_time(t);
     broken_files_are_refused();
+    long_added_tokens_are_refused();
     damaged_files_do_no_harm();
     trie_agrees_with_a_list();
     tokenizer_close(t);
