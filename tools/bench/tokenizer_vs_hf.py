@@ -152,7 +152,7 @@ def show(row, as_json):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("program", type=pathlib.Path, help="the built tokenizer_bench")
-    parser.add_argument("shared", type=pathlib.Path, help="the folder with datasets, models, golden")
+    parser.add_argument("shared", type=pathlib.Path, help="folder of datasets, models, golden")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--json", action="store_true", help="a JSON line a row")
     args = parser.parse_args()
