@@ -25,9 +25,7 @@ struct model_files {
 
 /* ---- names ---- */
 
-/* True for "NAME" and "ORG/NAME" of letters, digits, '-', '_' and '.', no part beginning with a
- * dot: what the hub allows, and what cannot lead out of the folder it is looked up in. */
-static bool name_is_hub_id(const char *name) {
+bool hub_name_is_id(const char *name) {
     static const char allowed[] =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
     size_t parts = 0;
@@ -54,40 +52,47 @@ static const char *folder_of(const char *variable, const char *below_home, struc
     return home && *home ? arena_format(arena, "%s/%s", home, below_home) : NULL;
 }
 
-static const char *own_folder(const char *name, struct arena *arena) {
+const char *hub_own_root(struct arena *arena) {
     const char *home = folder_of("TERCET_HOME", ".tercet", arena);
-    return home ? arena_format(arena, "%s/models/%s", home, name) : NULL;
+    return home ? arena_format(arena, "%s/models", home) : NULL;
+}
+
+static const char *own_folder(const char *name, struct arena *arena) {
+    const char *root = hub_own_root(arena);
+    return root ? arena_format(arena, "%s/%s", root, name) : NULL;
+}
+
+const char *hub_cache_root(struct arena *arena) {
+    const char *cache = getenv("HF_HUB_CACHE"), *home = getenv("HF_HOME");
+    if (cache && *cache)
+        return cache;
+    if (!home || !*home) {
+        const char *caches = folder_of("XDG_CACHE_HOME", ".cache", arena);
+        if (!caches)
+            return NULL;
+        home = arena_format(arena, "%s/huggingface", caches);
+    }
+    return arena_format(arena, "%s/hub", home);
 }
 
 /* <cache>/models--ORG--NAME: the place of a hub id in the Hugging Face cache. */
 static const char *cache_folder(const char *name, struct arena *arena) {
-    const char *cache = getenv("HF_HUB_CACHE"), *home;
-    if (!cache || !*cache) {
-        home = getenv("HF_HOME");
-        if (!home || !*home) {
-            const char *caches = folder_of("XDG_CACHE_HOME", ".cache", arena);
-            if (!caches)
-                return NULL;
-            home = arena_format(arena, "%s/huggingface", caches);
-        }
-        cache = arena_format(arena, "%s/hub", home);
-    }
-    const char *slash = strchr(name, '/');
+    const char *cache = hub_cache_root(arena), *slash = strchr(name, '/');
+    if (!cache)
+        return NULL;
     if (!slash)
         return arena_format(arena, "%s/models--%s", cache, name);
     return arena_format(arena, "%s/models--%.*s--%s", cache, (int)(slash - name), name, slash + 1);
 }
 
-/* The snapshot that refs/main names, or NULL: a cache folder without it holds a download that
- * never ended. */
-static const char *snapshot_folder(const char *cached, struct arena *arena) {
+const char *hub_snapshot_folder(const char *cached, struct arena *arena) {
     struct buf ref = {0};
     struct error ignored;
     const char *folder = NULL;
     if (file_read(arena_format(arena, "%s/refs/main", cached), REF_BYTES_MAX, &ref, &ignored) &&
         ref.len > 0) {
         ref.data[strcspn(ref.data, " \t\r\n")] = '\0';
-        if (name_is_hub_id(ref.data) && !strchr(ref.data, '/')) {
+        if (hub_name_is_id(ref.data) && !strchr(ref.data, '/')) {
             folder = arena_format(arena, "%s/snapshots/%s", cached, ref.data);
             folder = file_is_folder(folder) ? folder : NULL;
         }
@@ -98,18 +103,19 @@ static const char *snapshot_folder(const char *cached, struct arena *arena) {
 
 /* Finds the folder of a name that is not the embedded model's. */
 static const char *find_folder(const char *name, struct arena *arena, struct error *err) {
-    if (!name_is_hub_id(name)) {
+    if (!hub_name_is_id(name)) {
         error_set(err, ERROR_NOT_FOUND, "model \"%s\": no such folder", name);
         return NULL;
     }
     const char *own = own_folder(name, arena), *cached = cache_folder(name, arena);
     if (own && file_is_folder(own))
         return own;
-    const char *snapshot = cached ? snapshot_folder(cached, arena) : NULL;
+    const char *snapshot = cached ? hub_snapshot_folder(cached, arena) : NULL;
     if (!snapshot)
         error_set(err, ERROR_NOT_FOUND,
                   "model \"%s\": found nowhere; looked for the folders %s, %s, %s/snapshots/*; "
-                  "without a name the embedded " EMBEDDED_MODEL_NAME " is used",
+                  "without a name the embedded " EMBEDDED_MODEL_NAME " is used; "
+                  "tercet model pull fetches models",
                   name, name, own ? own : "$TERCET_HOME/models", cached ? cached : "$HF_HOME/hub");
     return snapshot;
 }

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/base/arena.h"
 #include "engine/base/error.h"
 
 #define HUB_DEFAULT_MODEL "bge-small-en-v1.5"
@@ -32,6 +33,23 @@ void model_files_close(struct model_files *files);
 /* The model's name as given (the default's when none was), and its folder or "embedded:...". */
 const char *model_files_name(const struct model_files *files);
 const char *model_files_where(const struct model_files *files);
+
+/* ---- places ---- */
+
+/* True for "NAME" and "ORG/NAME" of letters, digits, '-', '_' and '.', no part beginning with a
+ * dot: what the hub allows, and what cannot lead out of the folder it is looked up in. */
+bool hub_name_is_id(const char *name);
+
+/* Tercet's own models ($TERCET_HOME/models), and the Hugging Face cache; NULL when the environment
+ * names neither the folder nor a home. */
+const char *hub_own_root(struct arena *arena);
+const char *hub_cache_root(struct arena *arena);
+
+/* The snapshot that a cached model's refs/main names; NULL: a download that never ended. cached:
+ * <cache root>/models--ORG--NAME. */
+const char *hub_snapshot_folder(const char *cached, struct arena *arena);
+
+/* ---- files ---- */
 
 bool model_files_has(const struct model_files *files, const char *file);
 

@@ -41,6 +41,8 @@ static const struct {
     {"<openblas", {"engine/math/matmul.c"}},
     {"<dnnl.h>", {"engine/math/matmul.c"}},
     {"<oneapi/", {"engine/math/matmul.c"}},
+    {"<curl/", {"engine/hub_http.c"}},
+    {"<openssl/", {"engine/hub_hash.c"}},
     {"<libstemmer.h>", {"engine/lexical.c"}},
     {"<lmdb.h>", {"index/store.c"}},
     {"<faiss/", {"index/dense.c"}},
@@ -203,6 +205,7 @@ static void rules_have_teeth(void) {
     CHECK(include_complaint("query/search.c", "<uv.h>"));
     CHECK(include_complaint("index/postings.c", "<lmdb.h>"));
     CHECK(include_complaint("engine/encoder.c", "<cblas.h>"));
+    CHECK(include_complaint("engine/hub_pull.c", "<curl/curl.h>"));
     CHECK(include_complaint("index/index.c", "<jansson.h>"));
     CHECK(include_complaint("index/index.c", "store.h"));
     CHECK(include_complaint("index/index.c", "tests/check.h"));

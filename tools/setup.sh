@@ -39,6 +39,7 @@ packages_wanted() {
     echo 'the index on disk|liblmdb-dev libroaring-dev libxxhash-dev libzstd-dev'
     echo 'text and JSON|libutf8proc-dev libstemmer-dev libjansson-dev zlib1g-dev'
     echo 'the server|libuv1-dev'
+    echo 'pulling models|libcurl4-openssl-dev libssl-dev ca-certificates'
     if offers_package libllhttp-dev; then echo 'HTTP parsing|libllhttp-dev'; fi
     if ! system_faiss_wanted; then echo 'to build FAISS|cmake dpkg-dev'; fi
     # The sanitizers come with gcc.
@@ -88,7 +89,8 @@ check_by_hand() {
     for name in gcc g++ meson ninja pkg-config; do
         command -v "$name" >/dev/null || missing+=("the command $name")
     done
-    for name in openblas libzstd libxxhash libutf8proc jansson zlib libuv libllhttp; do
+    for name in openblas libzstd libxxhash libutf8proc jansson zlib libuv libllhttp libcurl \
+        libcrypto; do
         pkg-config --exists "$name" 2>/dev/null || missing+=("the library $name (by pkg-config)")
     done
     for name in lmdb.h roaring/roaring.h libstemmer.h faiss/c_api/Index_c.h; do
