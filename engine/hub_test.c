@@ -4,6 +4,7 @@
 #include "engine/base/buf.h"
 #include "engine/base/file.h"
 #include "engine/hub.h"
+#include "engine/hub_list.h"
 #include "tests/check.h"
 
 enum { PATH_LEN = 512 };
@@ -128,6 +129,54 @@ static void embedded_model_is_whole(void) {
     model_files_close(files);
 }
 
+static const struct hub_entry *listed(const struct hub_entries *entries, const char *name,
+                                      enum hub_place place) {
+    for (size_t i = 0; i < entries->n; i++)
+        if (strcmp(entries->items[i].name, name) == 0 && entries->items[i].place == place)
+            return &entries->items[i];
+    return NULL;
+}
+
+/* What places_are_tried_in_turn made is listed, each under the name that opens it. */
+static void all_places_are_listed(void) {
+    struct arena arena = {0};
+    struct hub_entries entries;
+    put("own/models/org/half.part/config.json", "cut off");
+    put("own/models/org/sized/config.json", "12345");
+    put("own/models/org/sized/1_Pooling/config.json", "678");
+    put("own/models/org/empty/README.md", "no model");
+    put("hub/models--org--never-ended/snapshots/1/config.json", "no refs");
+    set_folder("TERCET_HOME", "own");
+    set_folder("HF_HUB_CACHE", "hub");
+    hub_list(&arena, &entries);
+    const struct hub_entry *embedded = listed(&entries, HUB_DEFAULT_MODEL, HUB_PLACE_EMBEDDED);
+    const struct hub_entry *sized = listed(&entries, "org/sized", HUB_PLACE_OWN);
+    const struct hub_entry *half = listed(&entries, "org/half", HUB_PLACE_OWN);
+    const struct hub_entry *hidden = listed(&entries, "org/both", HUB_PLACE_CACHE);
+    CHECK(embedded == entries.items && embedded->bytes > 1000 * 1000);
+    CHECK(sized && sized->bytes == 8 && !sized->unfinished && !sized->hidden);
+    CHECK(half && half->unfinished);
+    CHECK(hidden && hidden->hidden);
+    CHECK(listed(&entries, "mine", HUB_PLACE_OWN));
+    CHECK(listed(&entries, "org/both", HUB_PLACE_OWN));
+    CHECK(listed(&entries, "org/cached", HUB_PLACE_CACHE));
+    CHECK(listed(&entries, "alone", HUB_PLACE_CACHE));
+    CHECK(!listed(&entries, "org/empty", HUB_PLACE_OWN));
+    CHECK(!listed(&entries, "org/never-ended", HUB_PLACE_CACHE));
+    CHECK(!listed(&entries, "org/evil", HUB_PLACE_CACHE));
+    for (size_t i = 0; i < entries.n; i++) {
+        struct model_files *files = NULL;
+        struct error err;
+        const struct hub_entry *entry = &entries.items[i];
+        if (entry->unfinished || entry->hidden)
+            continue;
+        CHECK_OK(model_files_open(entry->name, &files, &err), err);
+        CHECK(!files || strcmp(model_files_where(files), entry->where) == 0);
+        model_files_close(files);
+    }
+    arena_done(&arena);
+}
+
 /* Everything was made below root by put(): three levels of names that we chose. */
 static void remove_root(void) {
     char command[2 * PATH_LEN];
@@ -143,6 +192,7 @@ int main(void) {
     embedded_model_is_whole();
     places_are_tried_in_turn();
     names_do_not_escape();
+    all_places_are_listed();
     remove_root();
     return check_result();
 }

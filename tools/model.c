@@ -5,7 +5,8 @@
 #include "tools/commands.h"
 #include "tools/model_commands.h"
 
-static const struct command *const verbs[] = {&command_model_pull};
+static const struct command *const verbs[] = {&command_model_list, &command_model_info,
+                                              &command_model_pull};
 
 enum { VERBS_N = sizeof verbs / sizeof *verbs };
 
