@@ -1,8 +1,9 @@
 /* config.h - what a model folder's small JSON files say about its architecture.
  *
  * config.json (transformers): BERT and XLM-RoBERTa, bare or with the head of a cross-encoder.
- * modules.json, the pooling module's config.json and sentence_bert_config.json
- * (sentence-transformers): CLS or mean pooling, normalised or not, the length limit. A folder
+ * modules.json, the pooling module's config.json, sentence_bert_config.json and
+ * config_sentence_transformers.json (sentence-transformers): CLS or mean pooling, normalised or
+ * not, the length limit (tokenizer_config.json's where there is no other), prompts. A folder
  * without modules.json is an encoder as FlagEmbedding publishes it, which takes CLS and normalises.
  * Anything else is refused by name: a setting that is passed over gives wrong vectors. */
 #ifndef TERCET_CONFIG_H
@@ -13,6 +14,9 @@
 
 #include "engine/base/error.h"
 #include "engine/hub.h"
+
+/* An index has room for as much. */
+enum { CONFIG_PROMPT_MAX = 512 };
 
 enum config_pooling { CONFIG_POOLING_CLS, CONFIG_POOLING_MEAN };
 
@@ -26,7 +30,10 @@ struct model_config {
     uint32_t length_max;     /* tokens, specials included */
     float norm_epsilon;
     enum config_pooling pooling;
-    bool normalize; /* the dense vector */
+    bool normalize;  /* the dense vector */
+    bool lower_case; /* the tokenizer must make no difference between cases */
+    /* What the folder itself says should stand in front; "": it says nothing. */
+    char query_prompt[CONFIG_PROMPT_MAX], passage_prompt[CONFIG_PROMPT_MAX];
 };
 
 bool config_read(struct model_files *files, struct model_config *out, struct error *err);

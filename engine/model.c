@@ -5,6 +5,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "engine/base/arena.h"
 #include "engine/base/cpu.h"
 #include "engine/base/mem.h"
 #include "engine/hub.h"
@@ -13,6 +14,23 @@
 #include "engine/model_tokenizer.h"
 #include "engine/tokenizer/tokenizer.h"
 #include "engine/weights/shards.h"
+
+/* sentence-transformers makes texts lower case before a tokenizer that may keep cases apart; ours
+ * must do it itself. */
+static bool check_lower_case(struct model *model, struct error *err) {
+    struct arena arena = {0};
+    struct tokens upper, lower;
+    bool ok = tokenizer_encode(model->tokenizer, "TEXT A", 6, 0, &arena, &upper, err) &&
+              tokenizer_encode(model->tokenizer, "text a", 6, 0, &arena, &lower, err);
+    if (ok && (upper.n != lower.n || memcmp(upper.ids, lower.ids, lower.n * sizeof *lower.ids)))
+        ok =
+            error_set(err, ERROR_UNSUPPORTED,
+                      "%s/sentence_bert_config.json: \"do_lower_case\" is true, but %s keeps upper "
+                      "case: supported where the tokenizer makes texts lower case itself",
+                      model->info.where, model_tokenizer_file(model->files));
+    arena_done(&arena);
+    return ok;
+}
 
 static bool open_tokenizer(struct model *model, struct error *err) {
     if (!model_tokenizer_open(model->files, &model->tokenizer, err))
@@ -24,7 +42,7 @@ static bool open_tokenizer(struct model *model, struct error *err) {
                          "(vocab_size of config.json)",
                          model->info.where, model_tokenizer_file(model->files), n - 1,
                          model->config.vocabulary_n);
-    return true;
+    return !model->config.lower_case || check_lower_case(model, err);
 }
 
 /* ---- the fingerprint ---- */
@@ -145,14 +163,16 @@ static void find_mask(struct model *model) {
     }
 }
 
-/* Names decide the instructions; see model_family.h. */
+/* The folder decides the instructions, or else its name; see model_family.h. */
 static bool choose_family(struct model *model, const char *task, struct error *err) {
     struct model_info *info = &model->info;
     struct model_instructions instructions;
     if (!model_family_instructions(info->name, task, &instructions, err))
         return false;
-    info->query_instruction = instructions.query;
-    info->passage_instruction = instructions.passage;
+    const struct model_config *config = &model->config;
+    bool own = !task && (config->query_prompt[0] || config->passage_prompt[0]);
+    info->query_instruction = own ? config->query_prompt : instructions.query;
+    info->passage_instruction = own ? config->passage_prompt : instructions.passage;
     info->analyzer = info->has_sparse_head ? "head" : model_family_analyzer(info->name);
     return true;
 }
