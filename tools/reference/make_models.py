@@ -137,7 +137,7 @@ def sentence_transformer(folder, pooling, normalize, length_max, prompts=None):
         str(folder), create_model_card=False)
 
 
-def sentence_transformer_2(folder, pooling, normalize, length_max):
+def sentence_transformer_2(folder, pooling, normalize, length_max, lowercase=False):
     """The same as versions 2 to 4 saved it, and as most published folders are."""
     width = json.loads((folder / "config.json").read_text())["hidden_size"]
     parts = [("", "Transformer"), ("1_Pooling", "Pooling")]
@@ -149,7 +149,8 @@ def sentence_transformer_2(folder, pooling, normalize, length_max):
                          for n, (path, kind) in enumerate(parts)],
         "1_Pooling/config.json": {"word_embedding_dimension": width} | {
             f"pooling_mode_{mode}": mode.startswith(pooling + "_t") for mode in modes},
-        "sentence_bert_config.json": {"max_seq_length": length_max, "do_lower_case": False},
+        "sentence_bert_config.json": {"max_seq_length": length_max,
+                                      "do_lower_case": lowercase},
     }
     for name, value in files.items():
         (folder / name).parent.mkdir(exist_ok=True)
@@ -263,10 +264,15 @@ class Maker:
             self.bert(transformers.BertModel, rng, vocabulary, **shape).save_pretrained(folder)
             save_wordpiece(folder, vocabulary, lowercase, vocab_txt_only=True)
 
+        folder, rng = self.start("bert-cased-lowered")
+        self.bert(transformers.BertModel, rng, cased, **shape).save_pretrained(folder)
+        save_wordpiece(folder, cased, False)
+        sentence_transformer_2(folder, "cls", True, 512, lowercase=True)
+
         # As many checkpoints were first saved: with a head, so that names begin with "bert.".
-        folder, rng = self.start("bert-prefixed-bin")
+        folder, rng = self.start("bert-prefixed-bins")
         model = self.bert(transformers.BertForMaskedLM, rng, lower, **shape)
-        model.save_pretrained(folder, safe_serialization=False)
+        model.save_pretrained(folder, safe_serialization=False, max_shard_size="1MB")
         save_wordpiece(folder, lower, True)
 
         folder, rng = self.start("bert-prompts")
