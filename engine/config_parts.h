@@ -1,4 +1,4 @@
-/* config_parts.h - what the files that read a folder's settings share; only config*.c include it. */
+/* config_parts.h - what config.c and config_sentence.c share; nobody else includes it. */
 #ifndef TERCET_CONFIG_PARTS_H
 #define TERCET_CONFIG_PARTS_H
 
