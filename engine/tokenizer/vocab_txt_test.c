@@ -66,7 +66,7 @@ static struct tokenizer *check_cases(const char *vocab, size_t len, const char *
 /* ---- settings ---- */
 
 static void settings_as_there(void) {
-    /* clang-format off: one text a line */
+    /* clang-format off */
     static const struct {
         const char *config;
         struct text_case cases[6];

@@ -3,6 +3,9 @@
 #include "engine/weights/weights.h"
 #include "tests/check.h"
 
+#define HEAD(name, dtype, shape, offsets)                                                          \
+    "\"" name "\":{\"dtype\":\"" dtype "\",\"shape\":[" shape "],\"data_offsets\":[" offsets "]}"
+
 static struct weights *open_ok(const struct buf *file) {
     struct weights *weights = NULL;
     struct error err;
@@ -111,6 +114,58 @@ static void reads_every_pattern(void) {
     }
     free(bits);
     free(out);
+}
+
+/* int8 whose rows have no values, or one each; rows read one by one are those of the whole. */
+static void reads_rows_of_any_width(void) {
+    /* clang-format off */
+    static const char header[] =
+        "{" HEAD("empty", "I8", "2,0", "0,0")
+        "," HEAD("empty_scale", "F32", "2,1", "0,8")
+        "," HEAD("vector", "I8", "3", "8,11")
+        "," HEAD("vector_scale", "F32", "3", "11,23")
+        "," HEAD("matrix", "I8", "2,2", "23,27")
+        "," HEAD("matrix_scale", "F32", "2", "27,35")
+        "," HEAD("none", "F32", "0,4", "35,35")
+        "," HEAD("thin", "F32", "9007199254740992,0", "35,35") "}"; /* 2^53 */
+    /* clang-format on */
+    const float two[] = {2, -1}, three[] = {0.5f, 1, 2};
+    const signed char vector[] = {2, -3, 100}, matrix[] = {1, 2, 3, -4};
+    unsigned char data[35];
+    memcpy(data, two, 8);
+    memcpy(data + 8, vector, 3);
+    memcpy(data + 11, three, 12);
+    memcpy(data + 23, matrix, 4);
+    memcpy(data + 27, two, 8);
+    static const struct {
+        const char *name;
+        size_t rows, columns;
+        float values[4];
+    } cases[] = {{"empty", 2, 0, {0}},
+                 {"vector", 1, 3, {1, -3, 200}},
+                 {"matrix", 2, 2, {2, 4, -3, 4}},
+                 {"none", 0, 4, {0}}};
+    struct buf file = fixture_safetensors(header, data, sizeof data);
+    struct weights *weights = open_ok(&file);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        size_t rows = cases[i].rows, columns = cases[i].columns;
+        struct weights_rows by_row;
+        struct error err;
+        float out[4];
+        CHECK_OK(weights_read_f32(weights, cases[i].name, rows, columns, out, &err), err);
+        CHECK(memcmp(out, cases[i].values, rows * columns * sizeof *out) == 0);
+        CHECK_OK(weights_rows_open(weights, cases[i].name, rows, columns, &by_row, &err), err);
+        for (size_t row = 0; row < rows; row++) {
+            weights_rows_read(&by_row, row, out);
+            CHECK(memcmp(out, cases[i].values + row * columns, columns * sizeof *out) == 0);
+        }
+    }
+    struct weights_rows thin;
+    struct error err;
+    CHECK_OK(weights_rows_open(weights, "thin", (size_t)1 << 53, 0, &thin, &err),
+             err); /* at once */
+    weights_close(weights);
+    buf_done(&file);
 }
 
 static void says_what_does_not_fit(void) {
@@ -225,6 +280,7 @@ static void survives_damage(void) {
 int main(void) {
     reads_every_dtype_exactly();
     reads_every_pattern();
+    reads_rows_of_any_width();
     says_what_does_not_fit();
     refuses_broken_headers();
     refuses_broken_lengths();

@@ -94,7 +94,8 @@ static void convert(const struct weights_tensor *tensor, size_t width, size_t be
         break;
     case WEIGHTS_I8:
         bytes += begin;
-        for (size_t row = begin / width; n > 0; row++, n -= width, out += width, bytes += width) {
+        for (size_t row = n ? begin / width : 0; n > 0;
+             row++, n -= width, out += width, bytes += width) {
             float scale;
             memcpy(&scale, (const uint8_t *)tensor->row_scales + row * sizeof scale, sizeof scale);
             for (size_t i = 0; i < width; i++)
@@ -159,7 +160,7 @@ bool weights_rows_open(const struct weights *weights, const char *name, size_t r
     struct weights_rows found = {entry->tensor, columns};
     float *row = mem_alloc(columns, sizeof *row);
     bool finite = true;
-    for (size_t i = 0; finite && i < rows; i++) {
+    for (size_t i = 0; finite && columns > 0 && i < rows; i++) { /* [2^53, 0] is a shape, too */
         weights_rows_read(&found, i, row);
         finite = all_finite(row, columns);
     }
@@ -171,5 +172,5 @@ bool weights_rows_open(const struct weights *weights, const char *name, size_t r
 }
 
 void weights_rows_read(const struct weights_rows *rows, size_t row, float *out) {
-    convert(&rows->tensor, rows->columns, row * rows->columns, rows->columns, out);
+    convert(&rows->tensor, row_width(&rows->tensor), row * rows->columns, rows->columns, out);
 }

@@ -181,6 +181,9 @@ static void use_weights(struct weights *weights) {
         assert(read || err.code == ERROR_CORRUPT); /* a NaN */
         read = weights_read_f32(weights, name, rows + 1, columns, out, &err);
         assert(!read);
+        struct weights_rows by_row;
+        if (weights_rows_open(weights, name, rows, columns, &by_row, &err) && rows)
+            weights_rows_read(&by_row, rows - 1, out);
         free(out);
     }
     weights_close(weights);
