@@ -6,7 +6,8 @@
 #include "tools/model_commands.h"
 
 static const struct command *const verbs[] = {&command_model_list, &command_model_info,
-                                              &command_model_pull, &command_model_random};
+                                              &command_model_pull, &command_model_verify,
+                                              &command_model_random};
 
 enum { VERBS_N = sizeof verbs / sizeof *verbs };
 
