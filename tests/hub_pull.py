@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""tercet model pull against a hub that cuts off, lies, redirects, throttles and refuses. Standard
-library only, loopback only.
+"""tercet model pull against a hub that cuts off, lies, redirects, throttles and refuses; then the
+other verbs of tercet model, on what was pulled and made up. Standard library only, loopback only.
 
 usage: hub_pull.py TERCET MODEL_FOLDER
 
@@ -14,7 +14,9 @@ import json
 import os
 import random
 import resource
+import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -146,9 +148,11 @@ class Elsewhere(Handler):
         self.file(hub.files[BIG])
 
 
-def serve(handler):
+def serve(handler, tls=None):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server.server_address[1]
 
@@ -161,7 +165,8 @@ homes = []
 
 def environment(**more):
     base = {name: value for name, value in os.environ.items()
-            if not name.startswith("HF_") and not name.lower().endswith("_proxy")}
+            if not name.startswith("HF_")
+            and not name.lower().endswith(("_proxy", "_ca_bundle", "ssl_cert_file"))}
     return base | {"TERCET_HOME": homes[-1], "HF_ENDPOINT": f"http://127.0.0.1:{PORT}/",
                    "HF_TOKEN": TOKEN, "HF_HUB_DOWNLOAD_TIMEOUT": "2"} | more
 
@@ -530,6 +535,100 @@ def our_side():
             check(done.returncode == 2, f"exits 2: {words}")
 
 
+def over_tls():
+    if not shutil.which("openssl"):
+        print("skipped: no openssl command to make a certificate with")
+        return
+    with case("https"):
+        certificate = os.path.join(homes[-1], "certificate.pem")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+                        "-keyout", certificate + ".key", "-out", certificate, "-subj", "/CN=hub",
+                        "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(certificate, certificate + ".key")
+        endpoint = f"https://127.0.0.1:{serve(Handler, tls)}"
+        pull("a certificate of nobody's", HF_ENDPOINT=endpoint, status=1, says="certificate")
+        check(not hub.requests, "nothing is asked for")
+        pull("one that is known", HF_ENDPOINT=endpoint, CURL_CA_BUNDLE=certificate)
+        check(hub.requests[0][1]["Authorization"] == f"Bearer {TOKEN}", "with the token")
+        hub.files[BIG] = hub.files[BIG][::-1]
+        hub.listing = listing_of(hub.files, commit="d" * 40)
+        hub.big = lambda handler: handler.answer(
+            302, Location=f"http://127.0.0.1:{PORT}/org/small/resolve/{'d' * 40}/{BIG}")
+        pull("redirected to http", HF_ENDPOINT=endpoint, CURL_CA_BUNDLE=certificate, status=1,
+             says="redirects from https to http")
+
+
+# ---- the other verbs ----
+
+def model(*words, status=0):
+    done = subprocess.run([TERCET, "model", *words, "--json"], env=environment(), text=True,
+                          capture_output=True, timeout=120)
+    if done.returncode != status:
+        print(done.stdout, done.stderr)
+    check(done.returncode == status, f"model {' '.join(words)[-60:]}: exits {status}")
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def tercet_lines(command, *words, rows):
+    done = subprocess.run([TERCET, command, *words], env=environment(), text=True,
+                          input="".join(json.dumps(row) + "\n" for row in rows),
+                          capture_output=True, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def close(a, b):
+    return abs(a - b) < 1e-4
+
+
+def verify_says_what_score_says(folder):
+    """Random weights agree with nothing published, but each value that verify got must be what
+    the other commands get for those texts."""
+    rows = model("verify", folder, "--as", "BAAI/bge-m3", status=1)
+    summary = rows.pop()
+    check(summary["compared"] == len(rows) == 36, "every published value is compared")
+    check(summary["missed"] == sum(not row["agrees"] for row in rows) > 0, "misses are counted")
+    check(all(row["agrees"] == (abs(row["got"] - row["expected"]) <= row["tolerance"])
+              for row in rows), "and judged by the tolerance")
+    pairs = [row for row in rows if "query" in row]
+    scores = tercet_lines("score", "--model", folder, "--weights", "0.4,0.2,0.4",
+                          rows=[{"query": row["query"], "passage": row["passage"]}
+                                for row in pairs])
+    check(all(close(row["got"], score[row["what"]]) for row, score in zip(pairs, scores)),
+          "scores are those of tercet score")
+    alone = [row for row in rows if "text" in row]
+    encodings = tercet_lines("encode", "--model", folder, "--sparse", "--multi",
+                             rows=[{"text": row["text"]} for row in alone])
+    for row, encoding in zip(alone, encodings):
+        if row["what"] == "multi-vectors":
+            check(row["got"] == len(encoding["multi"]), "multi-vectors are counted")
+        elif "id" in row:
+            check(close(row["got"], encoding["sparse"].get(str(row["id"]), 0)), "weights by id")
+
+
+def other_verbs():
+    with case("random and verify"):
+        m3, reranker = os.path.join(homes[-1], "m3"), os.path.join(homes[-1], "v2")
+        small = ("--layers", "1", "--vocabulary", "30000")
+        made = model("random", "m3", m3, *small)[0]
+        check(made["bytes"] == sum(os.path.getsize(os.path.join(at, name))
+                                   for at, _, names in os.walk(m3) for name in names), "its size")
+        model("random", "m3", m3, *small, status=1)
+        verify_says_what_score_says(m3)
+        check(model("verify", m3)[0]["compared"] == 0, "nothing is published for a folder \"m3\"")
+        model("random", "v2-m3", reranker, *small)
+        rows = model("verify", reranker, "--as", "bge-reranker-v2-m3", status=1)[:-1]
+        scores = tercet_lines("rerank", "--model", reranker,
+                              rows=[{"query": row["query"], "passage": row["passage"]}
+                                    for row in rows[:3]])
+        check(all(close(row["got"], score["score"]) for row, score in zip(rows, scores)),
+              "relevance is that of tercet rerank")
+        model("verify", reranker, "--as", "bge-m3", status=1)
+        check(model("verify")[-1]["compared"] == 0, "the embedded model has no published values")
+        check(model("info", m3)[0]["sparse_head"] and model("info", m3)[0]["layers"] == 1, "info")
+        check(model("info", reranker)[0]["kind"] == "reranker", "info of a reranker")
+
+
 def a_real_model():
     with case("a real model"):
         hub.files = {}
@@ -546,6 +645,12 @@ def a_real_model():
                                   env=environment(), capture_output=True, text=True,
                                   check=True).stdout
         check(encode("--model", "org/small") == encode("--model", REAL_MODEL), "and encodes")
+        listed = {row["model"]: row for row in model("list")}
+        check(listed["org/small"]["kind"] == "encoder", "and is listed")
+        check(listed["org/small"]["bytes"] > len(hub.files[BIG]), "with its size")
+        info = model("info", "org/small", "--load")[0]
+        check(info["fingerprint"] == model("info", REAL_MODEL, "--load")[0]["fingerprint"],
+              "under the same fingerprint")
 
 
 def main():
@@ -558,7 +663,9 @@ def main():
     slowness()
     bad_listings()
     our_side()
+    over_tls()
     a_real_model()
+    other_verbs()
     print("1 passed, 0 failed")
 
 
