@@ -156,6 +156,18 @@ static bool record_matches(struct pull *pull, const char *folder) {
     return ok;
 }
 
+/* A model of this commit that still has every file, at its size. */
+static bool is_whole(struct pull *pull) {
+    bool ok = record_matches(pull, pull->folder);
+    for (size_t i = 0; ok && i < pull->listing.files_n; i++) {
+        struct stat info;
+        const struct listing_file *file = &pull->listing.files[i];
+        ok = stat(arena_format(&pull->arena, "%s/%s", pull->folder, file->name), &info) == 0 &&
+             (uint64_t)info.st_size == file->size;
+    }
+    return ok;
+}
+
 static bool record_write(struct pull *pull, struct error *err) {
     struct json *root = json_new_object();
     struct buf text = {0};
@@ -296,7 +308,7 @@ bool hub_pull(const struct hub_pull_options *options, struct hub_pull_result *ou
     struct pull pull = {.options = options, .lock = -1};
     bool was_there = false;
     bool ok = pull_prepare(&pull, err) && pull_lock(&pull, err) && fetch_listing(&pull, err);
-    if (ok && record_matches(&pull, pull.folder))
+    if (ok && is_whole(&pull))
         was_there = true;
     else if (ok)
         ok = open_part(&pull, err) && check_space(&pull, err) && fetch_all(&pull, err) &&

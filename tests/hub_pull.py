@@ -255,6 +255,9 @@ def plain():
         hub.requests.clear()
         again = pull("again")
         check(again["was_there"] and len(hub.requests) == 1, "only the list is asked for")
+        os.remove(os.path.join(folder(), "tokenizer.json"))
+        pull("with a file gone")
+        is_whole()
         hub.files["config.json"] = b'{"model_type": "bert", "new": 1}'
         hub.listing = listing_of(hub.files, commit="f" * 40)
         result = pull("a new commit")
