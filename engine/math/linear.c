@@ -12,8 +12,8 @@
 enum {
     ALIGNMENT = 64,
     /* Rows that pass by all panels before the next ones come: they must stay in the second cache
-     * (512 KiB to 2 MiB) beside the panels. */
-    CHUNK_BYTES = 256 * 1024,
+     * (1 to 2 MiB) beside the panels. */
+    CHUNK_BYTES = 1024 * 1024,
 };
 
 static size_t round_up(size_t n, size_t step) {
