@@ -2,7 +2,7 @@
  * score rows that it replaced (OpenBLAS). One thread; all kinds take turns, and a row's figure is
  * the median of its turns. GFLOPS count 4 * n * n * hidden.
  *
- *     attention_bench [seconds a shape] */
+ *     attention_bench [seconds a shape] [kind] */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,7 +64,7 @@ static void report(const char *name, const struct attention *in, double *seconds
            1e9 * median_s / n, *products_s / median_s);
 }
 
-static void bench(size_t heads_n, size_t dim, size_t n, double limit_s) {
+static void bench(size_t heads_n, size_t dim, size_t n, double limit_s, const char *only) {
     const struct attention_kernels *kinds[KINDS_MAX];
     static double seconds[KINDS_MAX + 1][TURNS_MAX];
     size_t hidden = heads_n * dim, turns = 0, kinds_n = 0, packed_bytes = 0, scratch_bytes = 0;
@@ -94,6 +94,8 @@ static void bench(size_t heads_n, size_t dim, size_t n, double limit_s) {
         attend_by_products(qkv, n, hidden, heads_n, scores, out);
         seconds[0][turns] = cpu_now_s() - before_s;
         for (size_t i = 0; i < kinds_n; i++) {
+            if (!strstr(kinds[i]->name, only))
+                continue;
             bool is_bf16 = kinds[i]->name[0] == 'b';
             in.qkv_f32 = is_bf16 ? NULL : qkv;
             in.qkv_bf16 = is_bf16 ? rounded : NULL;
@@ -105,7 +107,8 @@ static void bench(size_t heads_n, size_t dim, size_t n, double limit_s) {
     double products_s = 0;
     report("products", &in, seconds[0], turns, &products_s);
     for (size_t i = 0; i < kinds_n; i++)
-        report(kinds[i]->name, &in, seconds[i + 1], turns, &products_s);
+        if (strstr(kinds[i]->name, only))
+            report(kinds[i]->name, &in, seconds[i + 1], turns, &products_s);
     free(qkv), free(rounded), free(out), free(scores), free(packed), free(scratch);
 }
 
@@ -117,6 +120,6 @@ int main(int argc, char **argv) {
     double limit_s = argc > 1 ? atof(argv[1]) : 2;
     printf("cpu %s, products by %s\n", cpu_level_name(cpu_level()), matmul_core_name());
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
-        bench(shapes[i][0], shapes[i][1], shapes[i][2], limit_s);
+        bench(shapes[i][0], shapes[i][1], shapes[i][2], limit_s, argc > 2 ? argv[2] : "");
     return 0;
 }

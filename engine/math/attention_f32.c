@@ -16,17 +16,19 @@
 
 #if defined(__AVX512F__)
 #define LANES 16
-#define COLUMNS 4 /* vectors side by side: 6 x 4 sums + 4 loaded + 1 of 32 registers */
+#define COLUMNS 4 /* vectors side by side */
+#define SUMS 24   /* in registers: 6 x 4, and 4 loaded + 1 of 32 */
 #elif defined(__AVX2__)
 #define LANES 8
-#define COLUMNS 2 /* 6 x 2 sums + 2 loaded + 1 of 16 registers */
+#define COLUMNS 2
+#define SUMS 12 /* 6 x 2, and 2 loaded + 1 of 16 */
 #else
 #define LANES 4
 #define COLUMNS 2
+#define SUMS 12
 #endif
 
 enum {
-    ROWS = 6,    /* of sums in registers */
     TILE = 48,   /* queries that share a pass over the keys */
     BLOCK = 128, /* keys: 32 KiB of f32 at dim 64, which stay in a core's first cache */
 };
@@ -62,9 +64,21 @@ INLINE vec larger(vec a, vec b) {
 #endif
 }
 
-/* 2^x for x <= 0, within 2e-7 relative; 2^-126 below that. x = n + r with |r| <= 1/2: 2^r by a
- * minimax polynomial (7.5e-8 by itself), 2^n added to the exponent. */
+/* 2^x for x <= 0, within 3e-7 relative: 2^r of the fraction by a minimax polynomial (7.5e-8 by
+ * itself), and 2^n by the exponent. AVX-512 has instructions for both, with r in [0, 1), down to 0;
+ * the others take |r| <= 1/2 and end at 2^-126. */
 INLINE vec exp2_negative(vec x) {
+#if defined(__AVX512F__)
+    enum { MINUS_FLOOR = 0x09 };
+    vec r = (vec)_mm512_reduce_ps((__m512)x, MINUS_FLOOR);
+    vec p = all(1.87757664e-3f);
+    p = p * r + 8.98934047e-3f;
+    p = p * r + 5.58263174e-2f;
+    p = p * r + 2.40153617e-1f;
+    p = p * r + 6.93153073e-1f;
+    p = p * r + 9.99999925e-1f;
+    return (vec)_mm512_scalef_ps((__m512)p, (__m512)x);
+#else
     const vec magic = all(12582912.0f); /* 1.5 * 2^23: adding it leaves n in the lowest bits */
     enum { MANTISSA_BITS = 23 };
     x = larger(x, all(-126));
@@ -77,6 +91,7 @@ INLINE vec exp2_negative(vec x) {
     p = p * r + 6.93146967e-1f;
     p = p * r + 1.00000007f;
     return (vec)((ints)p + ((ints)shifted << MANTISSA_BITS));
+#endif
 }
 
 static size_t round_up(size_t n, size_t step) {
@@ -85,13 +100,19 @@ static size_t round_up(size_t n, size_t step) {
 
 /* ---- packing ---- */
 
-/* out[j] = element j of a row of qkv, as f32 */
-INLINE void read_row(const struct attention *in, size_t at, size_t dim, float *out) {
-    if (in->qkv_f32)
-        memcpy(out, in->qkv_f32 + at, dim * sizeof *out);
-    else
+/* out[j] = factor * element j of a row of qkv */
+INLINE void read_row(const struct attention *in, size_t at, size_t dim, float factor, float *out) {
+    if (in->qkv_bf16) {
         for (size_t j = 0; j < dim; j++)
-            out[j] = attention_f32_of(in->qkv_bf16[at + j]);
+            out[j] = factor * attention_f32_of(in->qkv_bf16[at + j]);
+        return;
+    }
+    const float *row = in->qkv_f32 + at;
+    size_t j = 0;
+    for (; j + LANES <= dim; j += LANES)
+        store(out + j, load(row + j) * factor);
+    for (; j < dim; j++)
+        out[j] = row[j] * factor;
 }
 
 static size_t packed_bytes(size_t n, size_t dim) {
@@ -151,8 +172,9 @@ static void pack(const struct attention *in, size_t head, void *packed) {
             pack_bf16_panel(in->qkv_bf16 + at, 3 * in->hidden, panel_n, dim, keys);
     }
     for (size_t i = 0; i < n; i++, values += padded) {
-        read_row(in, attention_at(in, ATTENTION_VALUE, head, i), dim, values);
-        memset(values + dim, 0, (padded - dim) * sizeof *values);
+        read_row(in, attention_at(in, ATTENTION_VALUE, head, i), dim, 1, values);
+        for (size_t j = dim; j < padded; j++)
+            values[j] = 0;
     }
 }
 
@@ -168,48 +190,47 @@ struct vectors {
  * columns are constants where this is inlined, so the sums live in registers. */
 INLINE void product_block(const float *a, size_t a_stride, size_t rows, struct vectors b, size_t k,
                           size_t columns, const float *keep, float *out, size_t out_stride) {
-    vec sums[ROWS][COLUMNS];
-#pragma GCC unroll 8
+    vec sums[SUMS][COLUMNS]; /* [rows][columns] is used */
+#pragma GCC unroll 16
     for (size_t r = 0; r < rows; r++)
-#pragma GCC unroll 8
+#pragma GCC unroll 16
         for (size_t c = 0; c < columns; c++)
             sums[r][c] = (vec){0};
     for (size_t i = 0; i < k; i++) {
         vec right[COLUMNS];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
         for (size_t c = 0; c < columns; c++)
             right[c] = load(b.data + i * b.row_step + c * b.column_step);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
         for (size_t r = 0; r < rows; r++) {
             vec left = all(a[r * a_stride + i]);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
             for (size_t c = 0; c < columns; c++)
                 sums[r][c] += left * right[c];
         }
     }
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (size_t r = 0; r < rows; r++)
-#pragma GCC unroll 8
+#pragma GCC unroll 16
         for (size_t c = 0; c < columns; c++) {
             float *to = out + r * out_stride + c * LANES;
             store(to, keep ? load(to) * keep[r] + sums[r][c] : sums[r][c]);
         }
 }
 
+/* As many rows at once as the sums fit, then the rest in powers of two. */
+#define PRODUCT_STEP(step, columns)                                                                \
+    for (; rows >= (step); rows -= (step), a += (step)*a_stride, out += (step)*out_stride) {       \
+        product_block(a, a_stride, step, b, k, columns, keep, out, out_stride);                    \
+        keep = keep ? keep + (step) : NULL;                                                        \
+    }
 #define PRODUCT_ROWS(columns)                                                                      \
     static void product_##columns(const float *a, size_t a_stride, size_t rows, struct vectors b,  \
                                   size_t k, const float *keep, float *out, size_t out_stride) {    \
-        for (; rows >= ROWS; rows -= ROWS, a += ROWS * a_stride, out += ROWS * out_stride) {       \
-            product_block(a, a_stride, ROWS, b, k, columns, keep, out, out_stride);                \
-            keep = keep ? keep + ROWS : NULL;                                                      \
-        }                                                                                          \
-        switch (rows) {                                                                            \
-        case 5: product_block(a, a_stride, 5, b, k, columns, keep, out, out_stride); break;        \
-        case 4: product_block(a, a_stride, 4, b, k, columns, keep, out, out_stride); break;        \
-        case 3: product_block(a, a_stride, 3, b, k, columns, keep, out, out_stride); break;        \
-        case 2: product_block(a, a_stride, 2, b, k, columns, keep, out, out_stride); break;        \
-        case 1: product_block(a, a_stride, 1, b, k, columns, keep, out, out_stride); break;        \
-        }                                                                                          \
+        PRODUCT_STEP(SUMS / columns, columns)                                                      \
+        PRODUCT_STEP(4, columns)                                                                   \
+        PRODUCT_STEP(2, columns)                                                                   \
+        PRODUCT_STEP(1, columns)                                                                   \
     }
 #if COLUMNS == 4
 PRODUCT_ROWS(4)
@@ -246,12 +267,12 @@ struct tile {
     float *sums;    /* [TILE, dim_padded]: values weighed with 2^(score - maximum) */
     float *scores;  /* [TILE, BLOCK] */
     float *maxima;  /* [TILE] of the scores so far */
-    float *totals;  /* [TILE] of 2^(score - maximum) so far */
+    float *totals;  /* [TILE, LANES] of 2^(score - maximum) so far */
     float *keep;    /* [TILE] what the last block left of the sums before it */
 };
 
 static size_t scratch_bytes(size_t dim) {
-    return TILE * (round_up(dim, LANES) * 2 + BLOCK + 3 + LANES) * sizeof(float);
+    return TILE * (round_up(dim, LANES) * 2 + BLOCK + 2 + LANES) * sizeof(float);
 }
 
 static struct tile tile_in(void *scratch, size_t dim) {
@@ -261,24 +282,34 @@ static struct tile tile_in(void *scratch, size_t dim) {
     tile.queries = tile.sums + TILE * padded;
     tile.maxima = tile.queries + TILE * padded;
     tile.totals = tile.maxima + TILE;
-    tile.keep = tile.totals + TILE;
+    tile.keep = tile.totals + TILE * LANES;
     return tile;
 }
 
 INLINE float lanes_max(vec values) {
-    float most = values[0];
-    for (size_t lane = 1; lane < LANES; lane++)
-        most = values[lane] > most ? values[lane] : most;
-    return most;
+#if defined(__AVX512F__)
+    return _mm512_reduce_max_ps((__m512)values);
+#else
+    float lanes[LANES];
+    store(lanes, values);
+    for (size_t half = LANES / 2; half > 0; half /= 2)
+        for (size_t lane = 0; lane < half; lane++)
+            lanes[lane] = lanes[lane] > lanes[lane + half] ? lanes[lane] : lanes[lane + half];
+    return lanes[0];
+#endif
 }
 
 INLINE float lanes_sum(vec values) {
-    float sums[LANES];
-    store(sums, values);
+#if defined(__AVX512F__)
+    return _mm512_reduce_add_ps((__m512)values);
+#else
+    float lanes[LANES];
+    store(lanes, values);
     for (size_t half = LANES / 2; half > 0; half /= 2)
         for (size_t lane = 0; lane < half; lane++)
-            sums[lane] += sums[lane + half];
-    return sums[0];
+            lanes[lane] += lanes[lane + half];
+    return lanes[0];
+#endif
 }
 
 /* One row of scores [keys] -> 2^(score - maximum), the running maximum and total moved on.
@@ -298,13 +329,13 @@ static void weigh_row(struct tile *tile, size_t row, size_t keys, bool first) {
         store(scores + j, weight);
         total += weight;
     }
-    tile->maxima[row] = maximum;
-    if (first) {
-        tile->totals[row] = lanes_sum(total);
-        return;
+    float *totals = tile->totals + row * LANES;
+    if (!first) {
+        tile->keep[row] = maximum > before ? exp2_negative(all(before - maximum))[0] : 1;
+        total = load(totals) * tile->keep[row] + total;
     }
-    tile->keep[row] = exp2_negative(all(before - maximum))[0];
-    tile->totals[row] = tile->totals[row] * tile->keep[row] + lanes_sum(total);
+    tile->maxima[row] = maximum;
+    store(totals, total);
 }
 
 static void attend_tile(struct tile *tile, size_t n, size_t dim, const float *keys,
@@ -327,12 +358,9 @@ static void read_queries(const struct attention *in, size_t head, size_t begin,
                          const struct tile *tile) {
     size_t dim = in->hidden / in->heads_n;
     float factor = 1.44269504f / sqrtf((float)dim);
-    for (size_t i = 0; i < tile->rows; i++) {
-        float *row = tile->queries + i * dim;
-        read_row(in, attention_at(in, ATTENTION_QUERY, head, begin + i), dim, row);
-        for (size_t j = 0; j < dim; j++)
-            row[j] *= factor;
-    }
+    for (size_t i = 0; i < tile->rows; i++)
+        read_row(in, attention_at(in, ATTENTION_QUERY, head, begin + i), dim, factor,
+                 tile->queries + i * dim);
 }
 
 static void attend(const struct attention *in, size_t head, const void *packed, size_t begin,
@@ -347,7 +375,7 @@ static void attend(const struct attention *in, size_t head, const void *packed, 
         for (size_t i = 0; i < tile.rows; i++) {
             float *row = out + (at + i) * in->hidden + head * dim;
             const float *sums = tile.sums + i * padded;
-            float scale = 1.0f / tile.totals[i];
+            float scale = 1.0f / lanes_sum(load(tile.totals + i * LANES));
             for (size_t j = 0; j < dim; j++)
                 row[j] = sums[j] * scale;
         }
