@@ -66,6 +66,7 @@ static bool name_is_small(const char *name) {
                                         "vocab.txt",
                                         "modules.json",
                                         "sentence_bert_config.json",
+                                        "config_sentence_transformers.json",
                                         "heads.safetensors",
                                         "sparse_linear.safetensors",
                                         "colbert_linear.safetensors",

@@ -44,6 +44,7 @@ def made_up_files():
         "config.json": b'{"model_type": "bert"}',
         "tokenizer.json": source.randbytes(200_000),
         "1_Pooling/config.json": b"",
+        "config_sentence_transformers.json": b"{}",
         BIG: source.randbytes(3 * MIB + 12345),
         "pytorch_model.bin": b"not wanted beside safetensors",
         "onnx/model.onnx": b"not wanted",
@@ -51,7 +52,9 @@ def made_up_files():
     }
 
 
-WANTED = ["config.json", "tokenizer.json", "1_Pooling/config.json", BIG]
+SMALL = ["config.json", "tokenizer.json", "1_Pooling/config.json",
+         "config_sentence_transformers.json"]
+WANTED = [*SMALL, BIG]
 
 
 def sibling(name, data):
@@ -247,7 +250,7 @@ def plain():
     with case("an honest hub"):
         result = pull("a pull")
         is_whole()
-        check(result["commit"] == COMMIT and result["files"] == 4, "commit and number of files")
+        check(result["commit"] == COMMIT and result["files"] == len(WANTED), "commit and number of files")
         check(all(headers.get("Authorization") == f"Bearer {TOKEN}"
                   for _, headers in hub.requests), "the token goes to the endpoint")
         check(not any("onnx" in path or "README" in path or ".bin" in path
@@ -270,7 +273,7 @@ def plain():
         del hub.files[BIG]
         hub.listing = listing_of(hub.files)
         pull("no safetensors")
-        is_whole(["config.json", "tokenizer.json", "1_Pooling/config.json", "pytorch_model.bin"])
+        is_whole([*SMALL, "pytorch_model.bin"])
 
 
 def cut_off():
@@ -630,6 +633,11 @@ def other_verbs():
         check(model("verify")[-1]["compared"] == 0, "the embedded model has no published values")
         check(model("info", m3)[0]["sparse_head"] and model("info", m3)[0]["layers"] == 1, "info")
         check(model("info", reranker)[0]["kind"] == "reranker", "info of a reranker")
+        with open(os.path.join(m3, "config_sentence_transformers.json"), "w") as file:
+            json.dump({"prompts": {"query": "ask: ", "document": "say: "}}, file)
+        info = model("info", m3)[0]
+        check((info["query_instruction"], info["passage_instruction"]) == ("ask: ", "say: "),
+              "info of a folder with prompts")
 
 
 def a_real_model():

@@ -97,6 +97,10 @@ static bool read_card(struct model_files *files, struct card *card, struct error
     if (!config_read(files, &card->config, err) ||
         !model_family_instructions(card->name, NULL, &card->instructions, err))
         return false;
+    const struct model_config *config = &card->config;
+    if (config->query_prompt[0] || config->passage_prompt[0])
+        card->instructions =
+            (struct model_instructions){config->query_prompt, config->passage_prompt};
     bool is_encoder = !card->config.is_reranker;
     card->has_sparse_head =
         is_encoder && has_head(files, "sparse_linear.safetensors", "sparse_linear.pt");
