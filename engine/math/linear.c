@@ -157,12 +157,18 @@ static size_t input_group_bytes(const struct linear *linear) {
     return LINEAR_GROUP_BYTES * (linear->kernels->form == LINEAR_FORM_S16 ? 2 : 1);
 }
 
-/* Bytes from one row of activations to the next. Sixteen rows at a multiple of 1024 bytes would
- * meet in the same few sets of the first cache; a line more spreads them. */
+/* Rows at a multiple of so many bytes meet in the same few sets of the first cache. */
+enum { UNLUCKY = 1024 };
+
+/* Bytes from one row of activations to the next in the scratch: a line more where it is unlucky. */
 static size_t input_stride(const struct linear *linear) {
-    enum { UNLUCKY = 1024 };
     size_t bytes = round_up(linear->groups_n * input_group_bytes(linear), ALIGNMENT);
     return bytes % UNLUCKY ? bytes : bytes + ALIGNMENT;
+}
+
+/* Whether activations are best read where they are. */
+static bool input_is_borrowed(const struct linear *linear) {
+    return linear->kernels->form == LINEAR_FORM_F32 && linear->in_n * sizeof(float) % UNLUCKY;
 }
 
 static size_t scales_bytes(const struct linear *linear, size_t rows) {
@@ -170,7 +176,7 @@ static size_t scales_bytes(const struct linear *linear, size_t rows) {
 }
 
 size_t linear_input_bytes(const struct linear *linear, size_t rows) {
-    if (linear->kernels->form == LINEAR_FORM_F32)
+    if (input_is_borrowed(linear))
         return 0;
     return scales_bytes(linear, rows) +
            round_up(rows, linear->kernels->rows_step) * input_stride(linear);
@@ -179,7 +185,7 @@ size_t linear_input_bytes(const struct linear *linear, size_t rows) {
 struct linear_input linear_input_from_f32(const struct linear *linear, const float *x,
                                           size_t x_stride, size_t rows, void *scratch) {
     const struct linear_kernels *kernels = linear->kernels;
-    if (kernels->form == LINEAR_FORM_F32)
+    if (input_is_borrowed(linear) || (kernels->form == LINEAR_FORM_F32 && !scratch))
         return (struct linear_input){x, x_stride * sizeof *x, NULL, rows};
     assert((uintptr_t)scratch % ALIGNMENT == 0);
     float *scales = kernels->kind == LINEAR_S8 ? scratch : NULL;
@@ -187,7 +193,12 @@ struct linear_input linear_input_from_f32(const struct linear *linear, const flo
     size_t stride = input_stride(linear), n = linear->in_n;
     size_t used = n * (input_group_bytes(linear) / group_inputs(kernels->kind));
     for (size_t i = 0; i < rows; i++) {
-        float scale = kernels->input_row(x + i * x_stride, n, kernels->form, values + i * stride);
+        unsigned char *to = values + i * stride;
+        float scale = 1;
+        if (kernels->form == LINEAR_FORM_F32)
+            memcpy(to, x + i * x_stride, n * sizeof *x);
+        else
+            scale = kernels->input_row(x + i * x_stride, n, kernels->form, to);
         if (scales)
             scales[i] = scale;
         memset(values + i * stride + used, 0, stride - used);

@@ -239,6 +239,21 @@ static void bf16_is_the_f32_rounded(const struct linear_kernels *kernels) {
     product_done(&p);
 }
 
+/* f32 rows of 4096 bytes are copied apart, or borrowed where there is no scratch: the same bits. */
+static void borrowed_is_copied(const struct linear_kernels *kernels) {
+    struct product p = product_random(14, 1024, 37);
+    float *copied = run(kernels, &p, LINEAR_NONE, 0);
+    float *borrowed = mem_alloc(p.rows * p.out_n, sizeof *borrowed);
+    struct linear *linear = linear_pack_for(kernels, p.weight, p.bias, p.out_n, p.in_n);
+    struct linear_input input = linear_input_from_f32(linear, p.x, p.in_n, p.rows, NULL);
+    CHECK(linear_input_bytes(linear, p.rows) > 0 && input.values == p.x);
+    linear_run(linear, &input, 0, p.out_n, LINEAR_NONE, borrowed, p.out_n);
+    CHECK(same(borrowed, copied, p.rows * p.out_n));
+    linear_free(linear);
+    free(copied), free(borrowed);
+    product_done(&p);
+}
+
 /* What linear_pack chooses runs, also where the kind is not there. */
 static void choice_runs(enum linear_kind kind) {
     struct product p = product_random(3, 50, 40);
@@ -260,6 +275,8 @@ int main(void) {
             extremes_agree(list[i]);
             gelu_is_close(list[i]);
             bf16_is_the_f32_rounded(list[i]);
+            if (kind == LINEAR_F32)
+                borrowed_is_copied(list[i]);
         }
         choice_runs((enum linear_kind)kind);
     }
