@@ -60,13 +60,44 @@ static void add_bias(float *restrict x, size_t rows, size_t n, const float *rest
     }
 }
 
-/* x [n], already summed to `sum`. Two passes: the variance of values about their own mean. */
-static inline void norm_row(float *restrict x, size_t n, float sum, const struct nn_norm *norm) {
+/* Sums of a row run in its four quarters side by side: one would wait for each addition. */
+
+static inline float row_sum(const float *restrict x, size_t n) {
+    size_t m = n / 4;
+    const float *restrict b = x + m, *restrict c = b + m, *restrict d = c + m;
+    float s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+#pragma omp simd reduction(+ : s0, s1, s2, s3)
+    for (size_t j = 0; j < m; j++) {
+        s0 += x[j];
+        s1 += b[j];
+        s2 += c[j];
+        s3 += d[j];
+    }
+    for (size_t j = 4 * m; j < n; j++)
+        s0 += x[j];
+    return (s0 + s1) + (s2 + s3);
+}
+
+static inline float row_squares(const float *restrict x, size_t n, float mean) {
+    size_t m = n / 4;
+    const float *restrict b = x + m, *restrict c = b + m, *restrict d = c + m;
+    float s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+#pragma omp simd reduction(+ : s0, s1, s2, s3)
+    for (size_t j = 0; j < m; j++) {
+        s0 += (x[j] - mean) * (x[j] - mean);
+        s1 += (b[j] - mean) * (b[j] - mean);
+        s2 += (c[j] - mean) * (c[j] - mean);
+        s3 += (d[j] - mean) * (d[j] - mean);
+    }
+    for (size_t j = 4 * m; j < n; j++)
+        s0 += (x[j] - mean) * (x[j] - mean);
+    return (s0 + s1) + (s2 + s3);
+}
+
+/* Two passes: the variance of values about their own mean. */
+static inline void norm_row(float *restrict x, size_t n, const struct nn_norm *norm) {
     const float *restrict gain = norm->gain, *restrict shift = norm->shift;
-    float mean = sum / (float)n, squares = 0;
-#pragma omp simd reduction(+ : squares)
-    for (size_t j = 0; j < n; j++)
-        squares += (x[j] - mean) * (x[j] - mean);
+    float mean = row_sum(x, n) / (float)n, squares = row_squares(x, n, mean);
     float scale = 1.0f / sqrtf(squares / (float)n + norm->epsilon);
 #pragma omp simd
     for (size_t j = 0; j < n; j++)
@@ -143,11 +174,7 @@ static void code(const float *x, size_t rows, size_t n, const struct nn_codes *c
 static void layer_norm(float *restrict x, size_t rows, size_t n, const struct nn_norm *norm,
                        const struct nn_codes *codes) {
     for (size_t i = 0; i < rows; i++, x += n) {
-        float sum = 0;
-#pragma omp simd reduction(+ : sum)
-        for (size_t j = 0; j < n; j++)
-            sum += x[j];
-        norm_row(x, n, sum, norm);
+        norm_row(x, n, norm);
         if (codes)
             code_row(x, n, codes, i);
     }
@@ -157,13 +184,10 @@ static void residual_norm(float *restrict x, const float *restrict y, const floa
                           size_t rows, size_t n, const struct nn_norm *norm,
                           const struct nn_codes *codes) {
     for (size_t i = 0; i < rows; i++, x += n, y += n) {
-        float sum = 0;
-#pragma omp simd reduction(+ : sum)
-        for (size_t j = 0; j < n; j++) {
+#pragma omp simd
+        for (size_t j = 0; j < n; j++)
             x[j] += y[j] + bias[j];
-            sum += x[j];
-        }
-        norm_row(x, n, sum, norm);
+        norm_row(x, n, norm);
         if (codes)
             code_row(x, n, codes, i);
     }
@@ -215,12 +239,8 @@ __attribute__((noinline)) static void exp_row(float *restrict x, size_t n, float
 
 static void softmax(float *restrict x, size_t rows, size_t n, size_t stride) {
     for (size_t i = 0; i < rows; i++, x += stride) {
-        float sum = 0;
         exp_row(x, n, n ? row_max(x, n) : 0);
-#pragma omp simd reduction(+ : sum)
-        for (size_t j = 0; j < n; j++)
-            sum += x[j];
-        float scale = 1.0f / sum;
+        float scale = 1.0f / row_sum(x, n);
 #pragma omp simd
         for (size_t j = 0; j < n; j++)
             x[j] *= scale;
