@@ -1,43 +1,18 @@
 #include "engine/math/attention.h"
 
 #include <assert.h>
-#if defined(__x86_64__) && defined(__linux__)
-#include <cpuid.h>
-#include <pthread.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-#endif
 
 #include "engine/base/cpu.h"
 #include "engine/math/attention_kernels.h"
 
-static bool has_bf16, has_amx;
-
-#if defined(__x86_64__) && defined(__linux__)
-static void find_features(void) {
-    const unsigned avx512_bf16 = 1u << 5, amx = 1u << 22 | 1u << 24; /* BF16, tiles */
-    enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
-    unsigned eax, ebx, ecx, edx;
-    if (cpu_level() < CPU_AVX512 || !__get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx))
-        return;
-    has_bf16 = eax & avx512_bf16;
-    /* Tiles' state is saved for a process only after it has asked for it. */
-    has_amx = has_bf16 && __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && (edx & amx) == amx &&
-              syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
-}
-#endif
-
 void attention_kinds(bool bf16, const struct attention_kernels *out[ATTENTION_KINDS_MAX + 1]) {
     size_t n = 0;
-#if defined(__x86_64__) && defined(__linux__)
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, find_features);
-    if (bf16 && has_amx)
-        out[n++] = &attention_bf16_amx;
-    if (bf16 && has_bf16)
-        out[n++] = &attention_bf16_avx512;
-#endif
+    (void)bf16;
 #if defined(__x86_64__)
+    if (bf16 && cpu_has(CPU_AMX) && cpu_has(CPU_AVX512_BF16))
+        out[n++] = &attention_bf16_amx;
+    if (bf16 && cpu_has(CPU_AVX512_BF16))
+        out[n++] = &attention_bf16_avx512;
     if (cpu_level() >= CPU_AVX512)
         out[n++] = &attention_f32_avx512;
     if (cpu_level() >= CPU_AVX2)

@@ -119,7 +119,9 @@ static inline __m512i read_value(const struct attention *in, size_t head, size_t
 }
 
 static void pack_values(const struct attention *in, size_t head, size_t dim, bf16 *out) {
-    for (size_t first = 0; first < in->n; first += CHUNK)
+    for (size_t first = 0; first < in->n; first += CHUNK) {
+        for (size_t i = 0; i < CHUNK; i++)
+            attention_prefetch(in, ATTENTION_VALUE, head, first + CHUNK + i);
         for (size_t d = 0; d < dim; d += LANES)
             for (size_t i = 0; i < LANES; i++, out += LANES * PAIR) {
                 size_t count = at_most(dim - d, LANES);
@@ -127,6 +129,7 @@ static void pack_values(const struct attention *in, size_t head, size_t dim, bf1
                         high = read_value(in, head, first + LANES + i, d, count);
                 _mm512_store_si512(out, _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
             }
+    }
 }
 
 static void pack(const struct attention *in, size_t head, void *packed) {
@@ -547,6 +550,7 @@ static void attend(const struct attention *in, size_t head, const void *packed, 
             groups[g] = group_in(scratch, dim, g);
             read_queries(in, head, first + g * GROUP, end, &groups[g]);
         }
+        attention_prefetch_tile(in, head, first, at_most(end, first + TILE), out);
         for (size_t at = 0; at < in->n; at += BLOCK)
             for (size_t g = 0; g < groups_n; g++)
                 attend_block(&groups[g], keys, values, in->n, at);

@@ -39,6 +39,33 @@ static inline size_t attention_at(const struct attention *in, enum attention_par
     return token * 3 * in->hidden + (size_t)part * in->hidden + head * (in->hidden / in->heads_n);
 }
 
+/* A head's rows lie a page apart, where no processor fetches ahead by itself. */
+static inline void attention_prefetch(const struct attention *in, enum attention_part part,
+                                      size_t head, size_t token) {
+    enum { LINE_BYTES = 64 };
+    if (token >= in->n)
+        return;
+    size_t at = attention_at(in, part, head, token), dim = in->hidden / in->heads_n;
+    size_t width = in->qkv_f32 ? sizeof(float) : sizeof(uint16_t);
+    const char *row =
+        in->qkv_f32 ? (const char *)(in->qkv_f32 + at) : (const char *)(in->qkv_bf16 + at);
+    for (size_t byte = 0; byte < dim * width; byte += LINE_BYTES)
+        __builtin_prefetch(row + byte);
+}
+
+/* The queries that follow this tile, and the rows of `out` that it will write. */
+static inline void attention_prefetch_tile(const struct attention *in, size_t head, size_t begin,
+                                           size_t end, const float *out) {
+    enum { LINE_FLOATS = 16 };
+    size_t dim = in->hidden / in->heads_n;
+    for (size_t i = begin; i < end; i++) {
+        attention_prefetch(in, ATTENTION_QUERY, head, i + (end - begin));
+        const float *row = out + i * in->hidden + head * dim;
+        for (size_t j = 0; j < dim; j += LINE_FLOATS)
+            __builtin_prefetch(row + j, 1);
+    }
+}
+
 static inline float attention_f32_of(uint16_t bf16) {
     uint32_t bits = (uint32_t)bf16 << 16;
     float value;
