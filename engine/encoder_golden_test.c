@@ -6,7 +6,6 @@
 #include "engine/base/pool.h"
 #include "engine/encoder.h"
 #include "engine/forward.h"
-#include "engine/math/matmul.h"
 #include "engine/model.h"
 #include "engine/tokenizer/tokenizer.h"
 #include "engine/weights/weights.h"
@@ -303,9 +302,7 @@ static void broken_folders_are_refused(void) {
     }
 }
 
-int main(int argc, char **argv) {
-    (void)argc;
-    matmul_choose_core(argv);
+int main(void) {
     char path[GOLDEN_PATH_LEN];
     if (!golden_open()) {
         printf("TERCET_SHARED has no golden files: skipped\n");

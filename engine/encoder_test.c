@@ -3,7 +3,6 @@
 #include "engine/base/pool.h"
 #include "engine/encoder.h"
 #include "engine/hub.h"
-#include "engine/math/matmul.h"
 #include "engine/model.h"
 #include "engine/model_family.h"
 #include "engine/tokenizer/tokenizer.h"
@@ -279,9 +278,7 @@ static void options_are_checked(void) {
     CHECK(!encoder_open(model, NULL, &options, &encoder, &err));
 }
 
-int main(int argc, char **argv) {
-    (void)argc;
-    matmul_choose_core(argv);
+int main(void) {
     struct error err;
     struct model_options options = {0};
     CHECK_OK(model_open(&options, &model, &err), err);

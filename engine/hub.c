@@ -19,7 +19,10 @@ struct model_files {
     struct arena arena; /* the texts below */
     const char *name, *where;
     const char *folder; /* NULL: embedded */
-    struct file_map maps[MAPS_MAX];
+    struct mapped {
+        const char *path;
+        struct file_map map;
+    } maps[MAPS_MAX];
     size_t maps_n;
 };
 
@@ -146,7 +149,7 @@ void model_files_close(struct model_files *files) {
     if (!files)
         return;
     for (size_t i = 0; i < files->maps_n; i++)
-        file_map_close(&files->maps[i]);
+        file_map_close(&files->maps[i].map);
     arena_done(&files->arena);
     free(files);
 }
@@ -172,6 +175,24 @@ bool model_files_has(const struct model_files *files, const char *file) {
     return path_of(files, file, &place) && file_exists(place.path);
 }
 
+/* The file's map: a file that is asked for again has one already. NULL on failure. */
+static const struct file_map *map_once(struct model_files *files, const char *path,
+                                       struct error *err) {
+    for (size_t i = 0; i < files->maps_n; i++)
+        if (strcmp(files->maps[i].path, path) == 0)
+            return &files->maps[i].map;
+    if (files->maps_n == MAPS_MAX) {
+        error_set(err, ERROR_LIMIT, "%s: more than %d files of one model", path, MAPS_MAX);
+        return NULL;
+    }
+    struct mapped *mapped = &files->maps[files->maps_n];
+    if (!file_map_open(path, &mapped->map, err))
+        return NULL;
+    mapped->path = arena_text(&files->arena, path, strlen(path));
+    files->maps_n++;
+    return &mapped->map;
+}
+
 bool model_files_map(struct model_files *files, const char *file, struct model_file *out,
                      struct error *err) {
     struct model_file found = {0};
@@ -186,13 +207,9 @@ bool model_files_map(struct model_files *files, const char *file, struct model_f
         found.data = embedded->begin;
         found.len = (size_t)(embedded->end - embedded->begin);
     } else {
-        if (files->maps_n == MAPS_MAX)
-            return error_set(err, ERROR_LIMIT, "%s: more than %d files of one model", found.path,
-                             MAPS_MAX);
-        struct file_map *map = &files->maps[files->maps_n];
-        if (!file_map_open(found.path, map, err))
+        const struct file_map *map = map_once(files, found.path, err);
+        if (!map)
             return false;
-        files->maps_n++;
         found.data = map->data;
         found.len = map->len;
     }

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include "engine/base/pool.h"
-#include "engine/math/matmul.h"
 #include "engine/model.h"
 #include "engine/reranker.h"
 #include "engine/score.h"
@@ -399,9 +398,7 @@ static void extra_tensors_are_named(void) {
     buf_done(&text);
 }
 
-int main(int argc, char **argv) {
-    (void)argc;
-    matmul_choose_core(argv);
+int main(void) {
     if (!golden_open()) {
         printf("TERCET_SHARED has no golden files: skipped\n");
         return CHECK_SKIP;

@@ -39,8 +39,6 @@ static const struct {
     {"<jansson.h>", {"engine/base/json.c"}},
     {"<cblas.h>", {"engine/math/matmul.c"}},
     {"<openblas", {"engine/math/matmul.c"}},
-    {"<dnnl.h>", {"engine/math/matmul.c"}},
-    {"<oneapi/", {"engine/math/matmul.c"}},
     {"<curl/", {"engine/hub_http.c"}},
     {"<openssl/", {"engine/hub_hash.c"}},
     {"<libstemmer.h>", {"engine/lexical.c"}},

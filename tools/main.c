@@ -3,13 +3,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "engine/math/matmul.h"
 #include "tools/commands.h"
 
 static const struct command *const commands[] = {
-    &command_ingest, &command_search, &command_serve, &command_info,     &command_encode,
-    &command_score,  &command_rerank, &command_eval,  &command_tokenize, &command_model,
-    &command_demo,
+    &command_ingest,   &command_search, &command_serve,  &command_info,
+    &command_encode,   &command_score,  &command_rerank, &command_eval,
+    &command_tokenize, &command_model,  &command_demo,
 };
 
 enum { COMMANDS_N = sizeof commands / sizeof *commands };
@@ -23,7 +22,6 @@ static void print_usage(FILE *out) {
 }
 
 int main(int argc, char **argv) {
-    matmul_choose_core(argv);
     signal(SIGPIPE, SIG_IGN); /* a reader that went away is a write error, not a death */
     if (argc < 2) {
         print_usage(stderr);

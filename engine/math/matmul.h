@@ -1,7 +1,7 @@
-/* matmul.h - f32 matrix products. The one home of cblas.h (OpenBLAS).
+/* matmul.h - OpenBLAS's f32 products, for benchmarks to stand beside ours (linear.h, attention.h).
  *
- * Every product runs on the thread that asks for it: our own pool spreads the work, by sequence,
- * so OpenBLAS is set to one thread before its first use.
+ * The one home of cblas.h. Until linear.h packed its weights, all products were these; they pack
+ * theirs anew at every call. Every product runs on the thread that asks for it.
  * All matrices are row-major; dimensions up to INT_MAX. */
 #ifndef TERCET_MATH_MATMUL_H
 #define TERCET_MATH_MATMUL_H

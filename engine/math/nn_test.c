@@ -1,7 +1,6 @@
 /* Every kind of the row-wise functions and products against plain doubles. */
 #include "engine/base/cpu.h"
 #include "engine/base/mem.h"
-#include "engine/math/matmul.h"
 #include "engine/math/nn_kernels.h"
 #include "tests/check.h"
 
@@ -224,25 +223,6 @@ static void softmax_tails_are_exact(const struct nn_kernels *kernels) {
     CHECK(x[0] == 1.0f && x[1] < 1e-37f);
 }
 
-static void products_agree(void) {
-    static const size_t sizes[][3] = {
-        {1, 1, 1}, {1, 384, 8}, {3, 5, 7}, {65, 33, 17}, {100, 64, 300}};
-    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
-        size_t m = sizes[s][0], n = sizes[s][1], k = sizes[s][2];
-        float *x = random_floats(m * k, 1), *w = random_floats(n * k, 1), *b = random_floats(n, 1);
-        float *out = mem_alloc(m * n, sizeof *out);
-        double *expected = mem_alloc(m * n, sizeof *expected);
-        matmul_f32(x, m, k, w, n, b, out);
-        for (size_t i = 0; i < m * n; i++) {
-            expected[i] = (double)b[i % n];
-            for (size_t d = 0; d < k; d++)
-                expected[i] += (double)x[i / n * k + d] * (double)w[i % n * k + d];
-        }
-        CHECK(worst(out, expected, m * n) < 1e-5);
-        free(x), free(w), free(b), free(out), free(expected);
-    }
-}
-
 int main(void) {
     every_kind_agrees(&nn_kernels_plain);
     softmax_tails_are_exact(&nn_kernels_plain);
@@ -256,6 +236,5 @@ int main(void) {
         softmax_tails_are_exact(&nn_kernels_avx512);
     }
 #endif
-    products_agree();
     return check_result();
 }
