@@ -13,6 +13,8 @@
  * Precisions: f32, with f32 products; bf16, where queries, keys, values and probabilities are
  * rounded to bf16 and sums are f32 (AMX or AVX512_BF16; elsewhere bf16 inputs are widened and f32
  * products used, so only the inputs are rounded).
+ * Accuracy (attention_test.c): f32 within 1e-6 of doubles, relative to the mixed values' sizes; its
+ * exponential within 3e-7 relative. bf16: a weight within 2^-8 + 7.5e-5 relative.
  * Threads: calls share `in` and `packed`; scratch and the range written belong to one call. */
 #ifndef TERCET_MATH_ATTENTION_H
 #define TERCET_MATH_ATTENTION_H
@@ -33,7 +35,7 @@ struct attention {
  * 8 * n * dim and padding (4 MiB at 8,192 x 64); 4 * n * dim where products are bf16. */
 size_t attention_packed_bytes(size_t n, size_t dim);
 
-/* Bytes of scratch for a call of attention_attend, whatever the length: 130 KiB at dim 64. */
+/* Bytes of scratch for a call of attention_attend, whatever the length: 53 KiB at dim 64. */
 size_t attention_scratch_bytes(size_t dim);
 
 /* packed: attention_packed_bytes(n, hidden / heads_n) bytes at a multiple of 64. */

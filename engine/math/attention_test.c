@@ -141,7 +141,7 @@ enum { WIDTHS = 10 };
 static const size_t widths[WIDTHS] = {1, 7, 8, 16, 24, 32, 33, 64, 72, 128};
 
 /* f32: rounding errors of a few units in the last place of each score and sum. bf16: inputs are
- * exact, so only probabilities are rounded: 2^-9 relative each at most, and 7.5e-5 of their exp. */
+ * exact, so only probabilities are rounded: 2^-8 relative each at most, and 7.5e-5 of their exp. */
 static void all_lengths_agree(void) {
     static const size_t lengths[] = {96, 127, 128, 129, 255, 256, 300, 511, 513, 1025};
     for (size_t n = 1; n <= 70; n++)
@@ -157,6 +157,31 @@ static void all_lengths_agree(void) {
 static void sharp_scores_agree(void) {
     for (size_t n = 1; n < 600; n = 2 * n + 1)
         every_kind_agrees(n, 2, 40, 12, 1e-4, 8e-3);
+}
+
+/* The exponential by itself: two tokens with scores 0 and x and values 0 and 1 give
+ * e^x / (1 + e^x). f32: 3e-7 relative (2.5 units in the last place), and the rounding of x; bf16:
+ * half a place, 2^-8, and the polynomial's 7.5e-5. */
+static void weights_agree(void) {
+    const struct attention_kernels *kinds[ATTENTION_KINDS_MAX + 1];
+    attention_kinds(true, kinds);
+    for (size_t k = 0; kinds[k]; k++) {
+        bool is_bf16 = strncmp(kinds[k]->name, "bf16", 4) == 0;
+        double most = 0;
+        for (size_t i = 0; i < 4000; i++) {
+            float x = attention_f32_of(attention_bf16_of(-80 * (float)i / 4000));
+            float qkv[2][3] = {{1, 0, 0}, {1, x, 1}}, found[2];
+            struct attention in = {.qkv_f32 = qkv[0], .n = 2, .hidden = 1, .heads_n = 1};
+            run(kinds[k], &in, 2, found);
+            double expected = exp((double)x) / (1 + exp((double)x));
+            double allowed = is_bf16 ? 0x1p-8 + 1e-4 : 3e-7 - 1.5e-7 * (double)x;
+            double error = fabs((double)found[0] - expected) / expected;
+            most = fmax(most, error / allowed);
+        }
+        if (!(most <= 1))
+            fprintf(stderr, "%s: %g of what is allowed\n", kinds[k]->name, most);
+        CHECK(most <= 1);
+    }
 }
 
 /* Scores of +-1e30 and whole rows of them: the largest alone counts, and nothing overflows. */
@@ -228,6 +253,7 @@ static void any_division_gives_the_same_bits(void) {
 int main(void) {
     all_lengths_agree();
     sharp_scores_agree();
+    weights_agree();
     extreme_scores_stay_finite();
     f32_call_agrees();
     any_division_gives_the_same_bits();
