@@ -513,13 +513,21 @@ static void read_queries(const struct attention *in, size_t head, size_t begin, 
     memset(group->totals, 0, GROUP * LANES * sizeof(float));
 }
 
+/* Halves onto halves, in this order whatever the compiler (_mm512_reduce_add_ps leaves it open). */
+static float lanes_sum(__m512 values) {
+    __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(values), _mm512_extractf32x8_ps(values, 1));
+    __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+
 static void write_out(const struct attention *in, size_t head, size_t begin, size_t end,
                       const struct group *group, float *out) {
     size_t dim = in->hidden / in->heads_n;
     for (size_t row = 0; row < GROUP && begin + row < end; row++) {
         float *to = out + (begin + row) * in->hidden + head * dim;
         __m512 total = _mm512_load_ps(group->totals + row * LANES);
-        __m512 scale = _mm512_set1_ps(1.0f / _mm512_reduce_add_ps(total));
+        __m512 scale = _mm512_set1_ps(1.0f / lanes_sum(total));
         for (size_t t = 0; t < group->dim_tiles; t++) {
             __mmask16 mask = (__mmask16)((1u << at_most(dim - t * LANES, LANES)) - 1);
             __m512 sums = _mm512_load_ps(group->sums + (t * GROUP + row) * LANES);
