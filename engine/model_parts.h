@@ -1,5 +1,6 @@
 /* model_parts.h - what a model holds, for its own files and those of the forward pass only
- * (model*.c, forward.c, session.c, heads.c, encoder.c, reranker.c); everybody else asks model.h.
+ * (model*.c, forward.c, session.c, heads.c, encoder.c, reranker.c, cost.c); everybody else asks
+ * model.h.
  *
  * The matrices of the layers are packed for the precision in use (math/linear.h), word embeddings
  * stay in the mapped file and the rest is f32. Nothing changes once the model is open. */

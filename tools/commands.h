@@ -4,7 +4,7 @@
 
 #include "tools/options.h"
 
-extern const struct command command_demo, command_encode, command_eval, command_info,
+extern const struct command command_bench, command_demo, command_encode, command_eval, command_info,
     command_ingest, command_model, command_rerank, command_score, command_search, command_serve,
     command_tokenize;
 

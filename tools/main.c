@@ -8,7 +8,7 @@
 static const struct command *const commands[] = {
     &command_ingest,   &command_search, &command_serve,  &command_info,
     &command_encode,   &command_score,  &command_rerank, &command_eval,
-    &command_tokenize, &command_model,  &command_demo,
+    &command_tokenize, &command_model,  &command_demo,   &command_bench,
 };
 
 enum { COMMANDS_N = sizeof commands / sizeof *commands };

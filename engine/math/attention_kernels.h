@@ -1,5 +1,5 @@
-/* attention_kernels.h - the kinds of attention.h; only attention*.c and its test and benchmark
- * include this. */
+/* attention_kernels.h - the kinds of attention.h; only attention*.c, its test and benchmark and
+ * cost.c include this. */
 #ifndef TERCET_MATH_ATTENTION_KERNELS_H
 #define TERCET_MATH_ATTENTION_KERNELS_H
 

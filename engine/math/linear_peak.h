@@ -1,4 +1,5 @@
-/* linear_peak.h - how fast one core of this machine can multiply at all, for linear_bench.c. */
+/* linear_peak.h - how fast one core of this machine can multiply at all: what benchmarks hold
+ * their figures against. */
 #ifndef TERCET_MATH_LINEAR_PEAK_H
 #define TERCET_MATH_LINEAR_PEAK_H
 
