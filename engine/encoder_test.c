@@ -100,6 +100,52 @@ static void batch_does_not_matter(void) {
     arena_done(&arena);
 }
 
+/* A text's vectors are the same bits whatever company it has and however many threads there are:
+ * alone on one thread, alone by teams that divide channels (short) or rows (long), and in a batch. */
+static void bits_do_not_depend_on_company(enum model_precision precision) {
+    enum { COPIES = 3, MANY = COPIES * TEXTS_N, LONG_WORDS = 300 };
+    struct model_options options = {.precision = precision};
+    struct encoder_options all = {.modes = ENCODE_DENSE | ENCODE_MULTI};
+    struct encoder_text some[TEXTS_N], many[MANY];
+    struct encoding alone[TEXTS_N], team[TEXTS_N], together[MANY];
+    struct model *other = NULL;
+    struct arena arena = {0};
+    struct buf longer = {0};
+    struct error err;
+    for (size_t i = 0; i < LONG_WORDS; i++)
+        buf_format(&longer, "bear%zu ", i % 7);
+    memcpy(some, texts, sizeof some);
+    some[2] = (struct encoder_text){longer.data, longer.len};
+    for (size_t i = 0; i < MANY; i++)
+        many[i] = some[i * 5 % TEXTS_N];
+    CHECK_OK(model_open(&options, &other, &err), err);
+    for (size_t threads = 1; threads <= 3; threads++) {
+        struct pool *pool = pool_open(threads);
+        struct encoder *encoder = NULL;
+        CHECK_OK(encoder_open(other, pool, &all, &encoder, &err), err);
+        for (size_t i = 0; i < TEXTS_N; i++)
+            CHECK_OK(encoder_encode(encoder, &some[i], 1, &arena,
+                                    threads == 1 ? &alone[i] : &team[i], &err),
+                     err);
+        CHECK_OK(encoder_encode(encoder, many, MANY, &arena, together, &err), err);
+        for (size_t i = 0; i < MANY + TEXTS_N; i++) {
+            if (i >= MANY && threads == 1)
+                break;
+            const struct encoding *a = &alone[i < MANY ? i * 5 % TEXTS_N : i - MANY];
+            const struct encoding *b = i < MANY ? &together[i] : &team[i - MANY];
+            CHECK_EQUAL(a->multi_n, b->multi_n);
+            CHECK(memcmp(a->dense, b->dense, 384 * sizeof(float)) == 0);
+            CHECK(memcmp(a->multi, b->multi, a->multi_n * 384 * sizeof(float)) == 0);
+        }
+        encoder_close(encoder);
+        pool_close(pool);
+    }
+    CHECK_EQUAL(alone[2].tokens_n, 512);
+    model_close(other);
+    buf_done(&longer);
+    arena_done(&arena);
+}
+
 static void vectors_have_length_one(void) {
     struct arena arena = {0};
     struct encoding encodings[TEXTS_N];
@@ -287,6 +333,9 @@ int main(void) {
     embedded_model_opens();
     precisions_have_names();
     batch_does_not_matter();
+    bits_do_not_depend_on_company(MODEL_PRECISION_INT8);
+    bits_do_not_depend_on_company(MODEL_PRECISION_BF16);
+    bits_do_not_depend_on_company(MODEL_PRECISION_F32);
     vectors_have_length_one();
     instruction_is_for_dense_only();
     one_pass_reads_behind_the_instruction();
