@@ -10,9 +10,9 @@
 #include "engine/math/attention.h"
 #include "engine/model_parts.h"
 
-/* Rows that go through a layer together: their widest form should stay in a core's second cache,
- * yet be enough rows for each weight that is fetched. */
-enum { PANEL_BYTES = 1 << 20, PANEL_ROWS_MIN = 64, PANEL_ROWS_MAX = 256, PANEL_ROWS_STEP = 16 };
+/* Rows that go through a layer together: enough for each weight that is fetched (64 made bge-m3's
+ * shape a quarter slower), few enough that their widest form stays near the core. */
+enum { PANEL_ROWS = 256, ROWS_STEP = 16 };
 /* Up to this many tokens a member, a team divides the channels and not the rows. */
 enum { ROWS_SPLIT_MIN = 64 };
 /* Queries of one attention item: a long sequence is divided by these, too. */
@@ -35,7 +35,6 @@ struct member {
 
 struct forward {
     const struct model *model;
-    size_t panel_rows;
     struct scratch states; /* [tokens, hidden] f32: a layer's input and output */
     struct scratch qkv;    /* [tokens, 3 * hidden] f32 or bf16 */
     struct scratch mixed;  /* [tokens, hidden] f32: what attention brought together */
@@ -70,16 +69,9 @@ static void member_done(struct member *member) {
     free(member->attention.data);
 }
 
-static size_t choose_panel_rows(const struct model_config *config) {
-    size_t rows = PANEL_BYTES / (config->intermediate * sizeof(float));
-    rows = rows < PANEL_ROWS_MIN ? PANEL_ROWS_MIN : rows > PANEL_ROWS_MAX ? PANEL_ROWS_MAX : rows;
-    return rows / PANEL_ROWS_STEP * PANEL_ROWS_STEP;
-}
-
 struct forward *forward_open(const struct model *model) {
     struct forward *forward = mem_zalloc(1, sizeof *forward);
     forward->model = model;
-    forward->panel_rows = choose_panel_rows(&model->config);
     return forward;
 }
 
@@ -103,11 +95,15 @@ static size_t larger(size_t a, size_t b) {
     return a > b ? a : b;
 }
 
+static size_t smaller(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
 static void reserve_member(struct forward *forward, struct member *member, size_t longest) {
     const struct model *model = forward->model;
     const struct model_layer *layer = &model->layers[0];
     size_t hidden = model->config.hidden, wide = model->config.intermediate;
-    size_t rows = forward->by_channels ? forward->tokens_n : forward->panel_rows;
+    size_t rows = forward->by_channels ? forward->tokens_n : PANEL_ROWS;
     size_t input_bytes =
         larger(linear_input_bytes(layer->qkv, rows), linear_input_bytes(layer->narrow, rows));
     if (forward->by_channels)
@@ -168,7 +164,7 @@ static void embed_rows(const struct forward *forward, size_t begin, size_t end, 
     for (size_t i = 0; i < forward->sequences_n && at < end; i++) {
         const struct forward_sequence *sequence = &forward->sequences[i];
         size_t from = begin > at ? begin - at : 0;
-        size_t to = end - at < sequence->n ? end - at : sequence->n;
+        size_t to = smaller(end - at, sequence->n);
         if (from < to)
             embed(forward->model, sequence, from, to, states + at * forward->model->config.hidden);
         at += sequence->n;
@@ -199,34 +195,33 @@ static void channels_of(const struct place *place, size_t out_n, size_t *begin, 
         team_share(&place->forward->team, place->member, out_n, LINEAR_CHANNELS_BLOCK, begin, end);
 }
 
-/* out [rows, out_n] = layer(x [rows, in_n]), this member's channels of it */
-static void product(const struct place *place, const struct linear *linear, const float *x,
-                    size_t in_n, size_t rows, size_t out_n, enum linear_epilogue epilogue,
+/* Rows of f32 in the form that a layer reads. */
+static struct linear_input input_of(const struct place *place, const struct linear *linear,
+                                    const float *x, size_t in_n, size_t rows) {
+    return linear_input_from_f32(linear, x, in_n, rows, place->own->input.data);
+}
+
+/* out [rows, out_n] = layer(input), this member's channels of it */
+static void product(const struct place *place, const struct linear *linear,
+                    const struct linear_input *input, size_t out_n, enum linear_epilogue epilogue,
                     float *out) {
     size_t begin, end;
     channels_of(place, out_n, &begin, &end);
-    struct linear_input input =
-        linear_input_from_f32(linear, x, in_n, rows, place->own->input.data);
-    linear_run(linear, &input, begin, end, epilogue, out, out_n);
+    linear_run(linear, input, begin, end, epilogue, out, out_n);
 }
 
-static void make_qkv(const struct place *place, const struct model_layer *layer) {
+/* The first layer's, or of rows that the layer before has just finished. */
+static void make_qkv(const struct place *place, const struct linear *linear,
+                     const struct linear_input *input, size_t row) {
     struct forward *forward = place->forward;
-    size_t hidden = forward->model->config.hidden, panel = forward->panel_rows, begin, end;
-    if (forward->by_channels)
-        panel = forward->tokens_n;
-    channels_of(place, 3 * hidden, &begin, &end);
-    for (size_t row = place->begin; row < place->end; row += panel) {
-        size_t rows = place->end - row < panel ? place->end - row : panel;
-        struct linear_input input = linear_input_from_f32(layer->qkv, place->states + row * hidden,
-                                                          hidden, rows, place->own->input.data);
-        if (uses_bf16(forward->model))
-            linear_run_bf16(layer->qkv, &input, begin, end, LINEAR_NONE,
-                            (uint16_t *)forward->qkv.data + row * 3 * hidden, 3 * hidden);
-        else
-            linear_run(layer->qkv, &input, begin, end, LINEAR_NONE,
-                       (float *)forward->qkv.data + row * 3 * hidden, 3 * hidden);
-    }
+    size_t out_n = 3 * forward->model->config.hidden, begin, end;
+    channels_of(place, out_n, &begin, &end);
+    if (uses_bf16(forward->model))
+        linear_run_bf16(linear, input, begin, end, LINEAR_NONE,
+                        (uint16_t *)forward->qkv.data + row * out_n, out_n);
+    else
+        linear_run(linear, input, begin, end, LINEAR_NONE, (float *)forward->qkv.data + row * out_n,
+                   out_n);
 }
 
 /* One sequence's heads and queries are items of about equal cost; items of the run are dealt out to
@@ -246,7 +241,7 @@ static void attend_sequence(const struct place *place, const struct attention *i
     for (size_t head = 0; head < in->heads_n; head++) {
         bool packed = false;
         for (size_t at = 0; at < in->n; at += QUERIES_MAX) {
-            size_t end = in->n - at < QUERIES_MAX ? in->n : at + QUERIES_MAX;
+            size_t end = at + smaller(QUERIES_MAX, in->n - at);
             if (dealt_to(deal, (end - at) * in->n) != place->member)
                 continue;
             if (!packed)
@@ -281,22 +276,45 @@ static void attend(const struct place *place) {
     }
 }
 
-/* What follows attention, for rows [row, row + rows). */
-static void finish_rows(const struct place *place, const struct model_layer *layer, size_t row,
-                        size_t rows) {
+/* states [rows, hidden] = norm(states + change + bias), left in the form that `next` reads as well,
+ * while they are in the first cache. next NULL: nothing reads them. */
+static struct linear_input add_and_norm(const struct place *place, float *states,
+                                        const float *change, const float *bias, size_t rows,
+                                        const struct nn_norm *norm, const struct linear *next) {
+    size_t hidden = place->forward->model->config.hidden;
+    struct linear_input input = {0};
+    struct nn_codes codes;
+    if (next && linear_input_coded(next, rows, place->own->input.data, &codes, &input)) {
+        nn_residual_norm_coded(states, change, bias, rows, hidden, norm, &codes);
+        return input;
+    }
+    nn_residual_norm(states, change, bias, rows, hidden, norm);
+    return next ? input_of(place, next, states, hidden, rows) : input;
+}
+
+/* What follows attention, for rows [row, row + rows), up to the next layer's queries, keys and
+ * values. next NULL: this layer is the last. */
+static void finish_rows(const struct place *place, const struct model_layer *layer,
+                        const struct model_layer *next, size_t row, size_t rows) {
     const struct forward *forward = place->forward;
     size_t hidden = forward->model->config.hidden, wide_n = forward->model->config.intermediate;
     float *states = place->states + row * hidden;
     float *change = place->shared->change.data, *wide = place->shared->wide.data;
     const float *mixed = (const float *)forward->mixed.data + row * hidden;
-    product(place, layer->mix, mixed, hidden, rows, hidden, LINEAR_NONE, change);
+    struct linear_input input = input_of(place, layer->mix, mixed, hidden, rows);
+    product(place, layer->mix, &input, hidden, LINEAR_NONE, change);
     wait_if_divided(place);
-    nn_residual_norm(states, change, layer->mix_bias, rows, hidden, &layer->mix_norm);
-    product(place, layer->widen, states, hidden, rows, wide_n, LINEAR_GELU, wide);
+    input =
+        add_and_norm(place, states, change, layer->mix_bias, rows, &layer->mix_norm, layer->widen);
+    product(place, layer->widen, &input, wide_n, LINEAR_GELU, wide);
     wait_if_divided(place);
-    product(place, layer->narrow, wide, wide_n, rows, hidden, LINEAR_NONE, change);
+    input = input_of(place, layer->narrow, wide, wide_n, rows);
+    product(place, layer->narrow, &input, hidden, LINEAR_NONE, change);
     wait_if_divided(place);
-    nn_residual_norm(states, change, layer->narrow_bias, rows, hidden, &layer->narrow_norm);
+    input = add_and_norm(place, states, change, layer->narrow_bias, rows, &layer->narrow_norm,
+                         next ? next->qkv : NULL);
+    if (next)
+        make_qkv(place, next->qkv, &input, row);
 }
 
 /* ---- a run ---- */
@@ -311,8 +329,7 @@ static struct place place_of(struct forward *forward, size_t member) {
         .states = forward->states.data,
     };
     if (!forward->by_channels)
-        team_share(&forward->team, member, forward->tokens_n, PANEL_ROWS_STEP, &place.begin,
-                   &place.end);
+        team_share(&forward->team, member, forward->tokens_n, ROWS_STEP, &place.begin, &place.end);
     else if (member > 0)
         place.states = place.own->states.data;
     return place;
@@ -321,16 +338,22 @@ static struct place place_of(struct forward *forward, size_t member) {
 void forward_member(struct forward *forward, size_t member) {
     const struct model *model = forward->model;
     struct place place = place_of(forward, member);
-    size_t panel = forward->by_channels ? forward->tokens_n : forward->panel_rows;
+    size_t panel = forward->by_channels ? forward->tokens_n : PANEL_ROWS;
+    size_t hidden = model->config.hidden;
+    const struct model_layer *layers = model->layers;
     embed_rows(forward, place.begin, place.end, place.states);
+    for (size_t row = place.begin; row < place.end; row += panel) {
+        struct linear_input input = input_of(&place, layers[0].qkv, place.states + row * hidden,
+                                             hidden, smaller(panel, place.end - row));
+        make_qkv(&place, layers[0].qkv, &input, row);
+    }
     for (size_t i = 0; i < model->config.layers_n; i++) {
-        const struct model_layer *layer = &model->layers[i];
-        make_qkv(&place, layer);
+        const struct model_layer *next = i + 1 < model->config.layers_n ? &layers[i + 1] : NULL;
         team_wait(&forward->team);
         attend(&place);
         team_wait(&forward->team);
         for (size_t row = place.begin; row < place.end; row += panel)
-            finish_rows(&place, layer, row, place.end - row < panel ? place.end - row : panel);
+            finish_rows(&place, &layers[i], next, row, smaller(panel, place.end - row));
     }
 }
 

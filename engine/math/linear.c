@@ -207,6 +207,37 @@ struct linear_input linear_input_from_f32(const struct linear *linear, const flo
     return (struct linear_input){values, stride, scales, rows};
 }
 
+static bool coded_form(enum linear_form form, enum nn_form *out) {
+    switch (form) {
+    case LINEAR_FORM_S8: *out = NN_S8; return true;
+    case LINEAR_FORM_U8: *out = NN_U8; return true;
+    case LINEAR_FORM_BF16: *out = NN_BF16; return true;
+    case LINEAR_FORM_F32:
+    case LINEAR_FORM_S16: break;
+    }
+    return false;
+}
+
+bool linear_input_coded(const struct linear *linear, size_t rows, void *scratch,
+                        struct nn_codes *codes_out, struct linear_input *out) {
+    const struct linear_kernels *kernels = linear->kernels;
+    struct nn_codes codes = {.stride_bytes = input_stride(linear)};
+    if (!coded_form(kernels->form, &codes.form))
+        return false;
+    assert((uintptr_t)scratch % ALIGNMENT == 0);
+    unsigned char *values = (unsigned char *)scratch + scales_bytes(linear, rows);
+    size_t stride = codes.stride_bytes;
+    size_t used = linear->in_n * (input_group_bytes(linear) / group_inputs(kernels->kind));
+    codes.values = values;
+    codes.scales = kernels->kind == LINEAR_S8 ? scratch : NULL;
+    for (size_t i = 0; used < stride && i < rows; i++)
+        memset(values + i * stride + used, 0, stride - used);
+    memset(values + rows * stride, 0, (round_up(rows, kernels->rows_step) - rows) * stride);
+    *codes_out = codes;
+    *out = (struct linear_input){values, stride, codes.scales, rows};
+    return true;
+}
+
 struct output {
     void *values;
     size_t stride, value_bytes;

@@ -25,8 +25,11 @@
 #ifndef TERCET_MATH_LINEAR_H
 #define TERCET_MATH_LINEAR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "engine/math/nn.h"
 
 enum {
     LINEAR_CHANNELS_BLOCK = 32, /* channel ranges begin at multiples of it */
@@ -74,6 +77,12 @@ size_t linear_input_bytes(const struct linear *linear, size_t rows);
  * LINEAR_S8: values of a row that are all below 2^-100 become 0. */
 struct linear_input linear_input_from_f32(const struct linear *linear, const float *x,
                                           size_t x_stride, size_t rows, void *scratch);
+
+/* For rows that nn.h's ..._coded functions leave in the layer's form: where they go, in `scratch` as
+ * above, and the input that they are then. The same bytes as linear_input_from_f32 makes. False
+ * where the kernels read a form that nn.h does not write. */
+bool linear_input_coded(const struct linear *linear, size_t rows, void *scratch,
+                        struct nn_codes *codes_out, struct linear_input *out);
 
 /* For the channels c of [begin, end): out[i * out_stride + c] = epilogue(x_i . W_c + bias_c).
  * begin is a multiple of LINEAR_CHANNELS_BLOCK; end is one too, or out_n. Several threads may run

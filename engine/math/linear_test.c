@@ -266,6 +266,38 @@ static void choice_runs(enum linear_kind kind) {
     product_done(&p);
 }
 
+/* Rows that nn.h leaves in a layer's form are the bytes that the layer makes itself. */
+static void coded_is_the_same(enum linear_kind kind) {
+    static const size_t widths[] = {1, 5, 64, 80, 384, 1027};
+    for (size_t w = 0; w < sizeof widths / sizeof *widths; w++) {
+        enum { ROWS = 21, OUT = 7 };
+        size_t n = widths[w];
+        struct product p = product_random(ROWS, n, OUT);
+        struct linear *linear = linear_pack(kind, p.weight, p.bias, OUT, n);
+        size_t bytes = linear_input_bytes(linear, ROWS);
+        void *own = mem_alloc_aligned(bytes + 1, 1), *coded = mem_alloc_aligned(bytes + 1, 1);
+        struct linear_input expected = linear_input_from_f32(linear, p.x, n, ROWS, own), found;
+        struct nn_codes codes;
+        if (linear_input_coded(linear, ROWS, coded, &codes, &found)) {
+            float a[ROWS * OUT], b[ROWS * OUT];
+            nn_code(p.x, ROWS, n, &codes);
+            for (size_t i = 0; i < ROWS; i++)
+                CHECK(memcmp((const char *)expected.values + i * expected.stride_bytes,
+                             (const char *)found.values + i * found.stride_bytes,
+                             expected.stride_bytes) == 0);
+            linear_run(linear, &expected, 0, OUT, LINEAR_NONE, a, OUT);
+            linear_run(linear, &found, 0, OUT, LINEAR_NONE, b, OUT);
+            CHECK(memcmp(a, b, sizeof a) == 0);
+        } else {
+            CHECK(linear_kind(linear) == LINEAR_F32 || cpu_level() < CPU_AVX512);
+        }
+        free(own);
+        free(coded);
+        linear_free(linear);
+        product_done(&p);
+    }
+}
+
 int main(void) {
     for (int kind = LINEAR_F32; kind <= LINEAR_S8; kind++) {
         const struct linear_kernels *list[LINEAR_KERNELS_MAX];
@@ -279,6 +311,7 @@ int main(void) {
                 borrowed_is_copied(list[i]);
         }
         choice_runs((enum linear_kind)kind);
+        coded_is_the_same((enum linear_kind)kind);
     }
     linear_free(NULL);
     return check_result();
