@@ -18,7 +18,7 @@ static const double seconds_default = 3, seconds_quick = 0.2;
 
 struct bench_settings {
     struct model_options model;
-    const char *bench, *shape, *threads, *precision, *inputs, *out;
+    const char *bench, *shape, *threads, *precision, *inputs, *out, *only;
     bool quick, json;
 
     size_t threads_n[LIST_MAX], threads_count;
@@ -88,6 +88,8 @@ static bool bench_threads(const struct bench_settings *settings, const struct mo
     bool ok = true;
     for (size_t i = 0; ok && i < cases->n; i++) {
         const struct bench_case *which = &cases->list[i];
+        if (settings->only && !strstr(which->name, settings->only))
+            continue;
         struct measured measured;
         struct cosines cosines;
         measure_case(model, pool, which, settings->quick ? seconds_quick : seconds_default,
@@ -238,6 +240,8 @@ static int run(int argc, char **argv) {
          "cores to use, one after the other (default: 1 and all)", 0, 0, 0},
         {"precision", OPTION_TEXT, &settings.precision, "P,...",
          "of f32, bf16, int8 and auto (default: f32,bf16,int8)", 0, 0, 0},
+        {"case", OPTION_TEXT, &settings.only, "NAME", "only cases with NAME in their name", 0, 0,
+         0},
         {"inputs", OPTION_TEXT, &settings.inputs, "FOLDER",
          "cases of FOLDER/inputs.json, rows as its other runners print them", 0, 0, 0},
         {"out", OPTION_TEXT, &settings.out, "FOLDER",

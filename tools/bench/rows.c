@@ -60,12 +60,18 @@ static void add_percents(struct json *row, const struct row_context *context,
     json_add_number(row, "gops", gop / measured->pass_s);
     if (peak->linear_gops <= 0 || peak->attention_gops <= 0)
         return;
-    double limit_s =
-        cost->linear / 1e9 / peak->linear_gops + cost->attention / 1e9 / peak->attention_gops;
+    double linear_s = cost->linear / 1e9 / peak->linear_gops;
+    double attention_s = cost->attention / 1e9 / peak->attention_gops;
     json_add_number(row, "peak_gops", peak->linear_gops);
     json_add_number(row, "peak_percent", 100 * gop / measured->pass_s / peak->linear_gops);
     json_add_number(row, "peak_percent_cpu", 100 * gop / cpu_s / peak->linear_gops);
-    json_add_number(row, "limit_percent_cpu", 100 * limit_s / cpu_s);
+    json_add_number(row, "products_limit_percent", 100 * linear_s / cpu_s);
+    json_add_number(row, "attention_limit_percent", 100 * attention_s / cpu_s);
+}
+
+static void add_memory(struct json *row, const struct measured *measured) {
+    if (measured->memory_mib >= 0)
+        json_add_number(row, "memory_mib", measured->memory_mib);
 }
 
 void rows_print(const struct row_context *context, const struct bench_case *which,
@@ -87,8 +93,7 @@ void rows_print(const struct row_context *context, const struct bench_case *whic
     json_add_number(row, "tokens_per_s", (double)measured->tokens_n / measured->pass_s);
     json_add_number(row, "tokens_per_cpu_s", (double)measured->tokens_n / measured->pass_cpu_s);
     add_percents(row, context, measured);
-    if (measured->memory_mib >= 0)
-        json_add_number(row, "memory_mib", measured->memory_mib);
+    add_memory(row, measured);
     if (context->cosines) {
         json_add_number(row, "cosine_min", context->cosines->min);
         json_add_number(row, "cosine_mean", context->cosines->mean);
@@ -99,7 +104,8 @@ void rows_print(const struct row_context *context, const struct bench_case *whic
 /* ---- for a race ---- */
 
 static void print_peer(const struct row_context *context, const struct bench_case *which,
-                       const char *suffix, double value, const char *unit) {
+                       const struct measured *measured, const char *suffix, double value,
+                       const char *unit) {
     char text[512];
     struct json *row = json_new_object();
     snprintf(text, sizeof text, "tercet-%s", context->model->precision);
@@ -111,6 +117,8 @@ static void print_peer(const struct row_context *context, const struct bench_cas
     json_add_number(row, "value", value);
     json_add_string(row, "unit", unit);
     json_add(row, "quality", json_new_null());
+    add_percents(row, context, measured);
+    add_memory(row, measured);
     print_line(row);
 }
 
@@ -122,17 +130,18 @@ void rows_print_peer(const struct row_context *context, const struct bench_case 
     switch (which->kind) {
     case CASE_CORPUS:
     case CASE_FIXED:
-        print_peer(context, which, "", tokens / measured->pass_s, "tokens/s");
+        print_peer(context, which, measured, "", tokens / measured->pass_s, "tokens/s");
         if (alone)
-            print_peer(context, which, "/cpu", tokens / measured->pass_cpu_s, "tokens/cpu-s");
+            print_peer(context, which, measured, "/cpu", tokens / measured->pass_cpu_s,
+                       "tokens/cpu-s");
         break;
     case CASE_LATENCY:
-        print_peer(context, which, "/p50", measured->p50_ms, "ms");
-        print_peer(context, which, "/p99", measured->p99_ms, "ms");
+        print_peer(context, which, measured, "/p50", measured->p50_ms, "ms");
+        print_peer(context, which, measured, "/p99", measured->p99_ms, "ms");
         if (alone)
-            print_peer(context, which, "/cpu", 1e3 * measured->pass_cpu_s / (double)which->texts_n,
-                       "cpu-ms");
+            print_peer(context, which, measured, "/cpu",
+                       1e3 * measured->pass_cpu_s / (double)which->texts_n, "cpu-ms");
         break;
-    case CASE_SECONDS: print_peer(context, which, "", measured->pass_s, "s"); break;
+    case CASE_SECONDS: print_peer(context, which, measured, "", measured->pass_s, "s"); break;
     }
 }

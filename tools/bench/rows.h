@@ -5,8 +5,9 @@
  *   gops               1e9 operations a second (cost.h), by elapsed time
  *   peak_gops          what the layers' kernels could do in registers, all threads, this run
  *   peak_percent       gops of it; _cpu: by processor time
- *   limit_percent_cpu  of the time in which products and attention would be done, each at the peak
- *                      of its own kernels
+ *   products_limit_percent, attention_limit_percent
+ *                      of the processor time: what the layers' products, and attention, would take
+ *                      at the peak of their own kernels; the rest is all that could be won
  *   memory_mib         the most that was used beyond the open model
  *   cosine_min, _mean  to the f32 outputs of the same case, where f32 came before */
 #ifndef TERCET_BENCH_ROWS_H
@@ -27,7 +28,8 @@ void rows_print(const struct row_context *context, const struct bench_case *whic
                 const struct measured *measured);
 
 /* The same in the form that a race's other runners have: {"peer", "version", "case", "threads",
- * "value", "unit", "quality"}, a row a figure, with their names of the cases. */
+ * "value", "unit", "quality"} and what of the above they do not know, a row a figure, with their
+ * names of the cases. */
 void rows_print_peer(const struct row_context *context, const struct bench_case *which,
                      const struct measured *measured);
 
