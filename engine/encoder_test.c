@@ -101,7 +101,7 @@ static void batch_does_not_matter(void) {
 }
 
 /* A text's vectors are the same bits whatever company it has and however many threads there are:
- * alone on one thread, alone by teams that divide channels (short) or rows (long), and in a batch. */
+ * alone on one thread, alone by teams that divide channels (short) or rows (long), in a batch. */
 static void bits_do_not_depend_on_company(enum model_precision precision) {
     enum { COPIES = 3, MANY = COPIES * TEXTS_N, LONG_WORDS = 300 };
     struct model_options options = {.precision = precision};

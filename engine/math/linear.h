@@ -78,8 +78,8 @@ size_t linear_input_bytes(const struct linear *linear, size_t rows);
 struct linear_input linear_input_from_f32(const struct linear *linear, const float *x,
                                           size_t x_stride, size_t rows, void *scratch);
 
-/* For rows that nn.h's ..._coded functions leave in the layer's form: where they go, in `scratch` as
- * above, and the input that they are then. The same bytes as linear_input_from_f32 makes. False
+/* For rows that nn.h's ..._coded functions leave in the layer's form: where they go, in `scratch`
+ * as above, and the input that they are then: the bytes that linear_input_from_f32 makes. False
  * where the kernels read a form that nn.h does not write. */
 bool linear_input_coded(const struct linear *linear, size_t rows, void *scratch,
                         struct nn_codes *codes_out, struct linear_input *out);
