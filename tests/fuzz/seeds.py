@@ -27,7 +27,8 @@ def parts_of(model):
     if (model / "tokenizer.json").exists():
         for text in TEXTS:
             yield TOKENIZER, [(model / "tokenizer.json").read_bytes(), text.encode()]
-    names = ["config.json", "modules.json", "1_Pooling/config.json", "sentence_bert_config.json"]
+    names = ["config.json", "modules.json", "1_Pooling/config.json", "sentence_bert_config.json",
+             "tokenizer_config.json", "config_sentence_transformers.json"]
     yield CONFIG, [(model / n).read_bytes() if (model / n).exists() else b"" for n in names]
 
 
