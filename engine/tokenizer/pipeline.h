@@ -22,10 +22,10 @@ struct token_sink {
     uint32_t *ids;
     struct token_range *ranges;
     size_t n, cap, limit;
+    struct arena *arena; /* where they grow */
 };
 
 void token_sink_grow(struct token_sink *sink);
-void token_sink_done(struct token_sink *sink);
 
 static inline bool token_sink_full(const struct token_sink *sink) {
     return sink->n >= sink->limit;

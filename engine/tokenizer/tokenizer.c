@@ -201,17 +201,18 @@ void tokenizer_close(struct tokenizer *tokenizer) {
 
 /* ---- encoding ---- */
 
+/* The old arrays stay in the arena until it is reset: as much again at most, and no call of malloc
+ * once the arena has grown to a text's size. */
 void token_sink_grow(struct token_sink *sink) {
     enum { CAP_MIN = 64 };
+    struct token_sink old = *sink;
     sink->cap = sink->cap ? sink->cap * 2 : CAP_MIN;
-    sink->ids = mem_realloc(sink->ids, sink->cap, sizeof *sink->ids);
-    sink->ranges = mem_realloc(sink->ranges, sink->cap, sizeof *sink->ranges);
-}
-
-void token_sink_done(struct token_sink *sink) {
-    free(sink->ids);
-    free(sink->ranges);
-    *sink = (struct token_sink){0};
+    sink->ids = ARENA_NEW(sink->arena, uint32_t, sink->cap);
+    sink->ranges = ARENA_NEW(sink->arena, struct token_range, sink->cap);
+    if (old.n > 0) {
+        memcpy(sink->ids, old.ids, old.n * sizeof *old.ids);
+        memcpy(sink->ranges, old.ranges, old.n * sizeof *old.ranges);
+    }
 }
 
 /* The text's own tokens, without a template: added tokens cut out, the rest through the kind. */
@@ -263,12 +264,12 @@ bool tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_
         return error_set(err, ERROR_INVALID,
                          "max_length %zu leaves no room for the %zu special tokens", max_length,
                          template->specials_n);
-    struct token_sink sink = {.limit = max_length ? max_length - template->specials_n : SIZE_MAX};
-    bool ok = encode_text(tokenizer, text, len, &sink, err);
-    if (ok)
-        fill_template(template, &sink, NULL, arena, out);
-    token_sink_done(&sink);
-    return ok;
+    struct token_sink sink = {.limit = max_length ? max_length - template->specials_n : SIZE_MAX,
+                              .arena = arena};
+    if (!encode_text(tokenizer, text, len, &sink, err))
+        return false;
+    fill_template(template, &sink, NULL, arena, out);
+    return true;
 }
 
 /* FlagReranker cuts the query to max_length * 3 // 4 and the passage to max_length; then
@@ -306,30 +307,21 @@ bool tokenizer_encode_pair(const struct tokenizer *tokenizer, const char *query,
     size_t most = max_length ? max_length : SIZE_MAX;
     size_t query_max =
         only_second && max_length ? max_length / 4 * 3 + max_length % 4 * 3 / 4 : most;
-    struct token_sink a = {.limit = query_max}, b = {.limit = most};
-    bool ok = false;
+    struct token_sink a = {.limit = query_max, .arena = arena}, b = {.limit = most, .arena = arena};
     if (!only_second && most < template->specials_n)
         return error_set(err, ERROR_INVALID,
                          "max_length %zu leaves no room for the %zu special tokens", max_length,
                          template->specials_n);
-    if (!encode_text(tokenizer, query, query_len, &a, err)) {
-        error_wrap(err, "query: ");
-        goto out;
-    }
-    if (!encode_text(tokenizer, passage, passage_len, &b, err)) {
-        error_wrap(err, "passage: ");
-        goto out;
-    }
+    if (!encode_text(tokenizer, query, query_len, &a, err))
+        return error_wrap(err, "query: ");
+    if (!encode_text(tokenizer, passage, passage_len, &b, err))
+        return error_wrap(err, "passage: ");
     if (only_second)
         cut_only_second(&a, &b, template->specials_n, most);
     else
         cut_longest_first(&a, &b, most - template->specials_n);
     fill_template(template, &a, &b, arena, out);
-    ok = true;
-out:
-    token_sink_done(&a);
-    token_sink_done(&b);
-    return ok;
+    return true;
 }
 
 /* ---- the vocabulary ---- */

@@ -358,7 +358,7 @@ static void lattice_agrees_with_oracle(void) {
     unsigned long long seed = 11;
     for (int round = 0; round < 30; round++) {
         struct oracle oracle;
-        struct token_sink sink = {.limit = SIZE_MAX};
+        struct token_sink sink = {.limit = SIZE_MAX, .arena = &arena};
         struct lattice lattice;
         make_oracle(&oracle, 1 + (unsigned)round % 3, &seed);
         lattice_init(&lattice, &oracle.pieces, &sink);
@@ -380,7 +380,7 @@ static void lattice_agrees_with_oracle(void) {
             sink.n = 0;
         }
         lattice_done(&lattice);
-        token_sink_done(&sink);
+        arena_reset(&arena);
         double_array_done(&oracle.pieces.trie);
     }
 }
