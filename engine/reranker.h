@@ -4,6 +4,9 @@
  * pooler and one layer as cross-encoder/ms-marco-MiniLM. The score is the raw logit or its sigmoid.
  * Pairs are cut as the model's own library does it: XLM-R as FlagReranker (only the passage, see
  * tokenizer.h), BERT as transformers (the longer first).
+ * Pairs of one batch are packed like an encoder's texts. What pairs of one query have in common is
+ * computed for each: in both architectures every token looks at every other, the passage's too, so
+ * the query's states differ from pair to pair.
  * Threads: as an encoder: one thread calls a reranker at a time, its pool spreads a batch. */
 #ifndef TERCET_RERANKER_H
 #define TERCET_RERANKER_H
