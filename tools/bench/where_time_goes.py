@@ -48,8 +48,8 @@ KINDS = ("products", "attention", "finish", "rounding", "norms", "waiting", "res
 # The first that fits "file.c function" says the kind; None is not counted. Functions that other
 # files see have no file in the symbol table: theirs is "-".
 LOADING = (
-    "added|arena|bench|buf|cases|charsmap|config|cost|double_array|embedded|file|hub|json|lrintf|"
-    "main|map|measure|mem|model|options|pickle|rows|safetensors|shards|tokenizer|trie|unigram|vocab|"
+    "added|arena|bench|buf|cases|charsmap|config|cost|double_array|embedded|file|fmaxf|hub|json|"
+    "lrintf|main|map|measure|mem|model|options|pickle|rows|safetensors|shards|tokenizer|trie|unigram|vocab|"
     "wordpiece|XXH"
 )
 RULES = tuple(
@@ -57,7 +57,7 @@ RULES = tuple(
     for pattern, kind in (
         (r"^linear_peak\.c |^- linear_(peak|cpu|pack)|^- weights_(open|read|find|close)", None),
         (rf"^({LOADING})\w*\.c |^- ({LOADING})(?!cpy|set|move)", None),
-        (r"^libm\S* _*l*lrintf|^linear\.c pack|^weights\.c |^vec\.c from_", None),
+        (r"^libm\S* _*(fmaxf|l*lrintf)|^linear\.c pack|^weights\.c |^vec\.c from_", None),
         (
             r"^(- )?linear.*(input|round|quant|codes|convert)|^(- )?nn.*(codes|quant|round)",
             "rounding",
