@@ -1,0 +1,62 @@
+#!/usr/bin/env python3
+"""What keeps an index well, as a user types it. Standard library only.
+
+usage: maintenance.py TERCET FACTS.jsonl
+
+Prints what it checks; exits 1 at the first thing that does not hold.
+"""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+TERCET, FACTS = sys.argv[1], sys.argv[2]
+QUERIES = ["why does the sea rise and fall every day", "how do plants make sugar from light",
+           "data structure for disk pages", "instrument played with a bow"]
+
+
+def check(condition, what):
+    print(("ok    " if condition else "FAILED ") + what, flush=True)
+    if not condition:
+        sys.exit(1)
+
+
+def tercet(*words, status=0):
+    done = subprocess.run([TERCET, *words], capture_output=True, text=True, timeout=300)
+    if done.returncode != status:
+        print(done.stdout, done.stderr)
+    check(done.returncode == status, f"tercet {' '.join(words)[:70]} exits {status}")
+    return done
+
+
+def answers(index):
+    """Ids and scores of every query; the time taken left out."""
+    found = []
+    for query in QUERIES:
+        answer = json.loads(tercet("search", index, query, "--json").stdout)
+        found.append([(hit["id"], hit["score"]) for hit in answer["hits"]])
+    return found
+
+
+def check_delete(index):
+    before = json.loads(tercet("info", index, "--json").stdout)["documents"]
+    check(answers(index)[0][0][0] == "tides", "the tides answer")
+    gone = json.loads(tercet("delete", index, "tides", "nobody", "--json").stdout)
+    check(gone == {"deleted": 1, "missing": ["nobody"]}, "one was there, one was not")
+    check("tides" not in [key for key, _ in answers(index)[0]], "a deleted document is not found")
+    check(json.loads(tercet("info", index, "--json").stdout)["documents"] == before - 1,
+          "and not counted")
+    tercet("delete", index, status=2)
+    tercet("delete", index + "-none", "tides", status=1)
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        index = os.path.join(folder, "facts")
+        tercet("ingest", index, FACTS)
+        check_delete(index)
+    print("1 passed, 0 failed")
+
+
+main()
