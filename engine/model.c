@@ -212,6 +212,7 @@ void model_close(struct model *model) {
     free(model->layers);
     linear_free(model->colbert_head);
     linear_free(model->pair_dense);
+    pages_done(&model->pages);
     for (size_t i = 0; i < model->owned_n; i++)
         free(model->owned[i]);
     free(model->owned);

@@ -98,7 +98,8 @@ static bool read_linear(const struct source *source, enum linear_kind kind,
     if (!read_stacked(source, pointers[1], n, 1, parts->rows, &bias, err) ||
         !read_stacked(source, pointers[0], n, parts->rows, columns, &weight, err))
         return false;
-    *out = linear_pack(kind, weight, bias_out ? NULL : bias, n * parts->rows, columns);
+    *out = linear_pack(kind, weight, bias_out ? NULL : bias, n * parts->rows, columns,
+                       &source->model->pages);
     disown_last(source->model); /* the matrix: it is packed */
     if (bias_out)
         *bias_out = bias;
@@ -345,7 +346,7 @@ static bool read_heads(struct model *model, struct error *err) {
         return false;
     if (colbert_rows) {
         model->colbert_head =
-            linear_pack(LINEAR_F32, weight, bias, colbert_rows, model->config.hidden);
+            linear_pack(LINEAR_F32, weight, bias, colbert_rows, model->config.hidden, NULL);
         disown_last(model);
     }
     info->has_sparse_head = sparse_rows > 0;

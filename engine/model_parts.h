@@ -35,6 +35,7 @@ struct model {
     const float *types;        /* [types_n, hidden] */
     struct nn_norm embedding_norm;
     enum linear_kind kind;      /* of the layers */
+    struct pages pages;         /* the layers' packed matrices */
     struct model_layer *layers; /* [layers_n] */
     size_t layers_cap;          /* zeros behind those that were read */
 

@@ -9,6 +9,7 @@
 #include "engine/base/file.h"
 #include "engine/base/json.h"
 #include "engine/base/map.h"
+#include "engine/base/pages.h"
 #include "engine/base/pool.h"
 #include "engine/base/team.h"
 #include "engine/base/topk.h"
@@ -44,6 +45,22 @@ static void arena_aligns_and_keeps(void) {
     CHECK_TEXT(arena_format(&arena, "%d-%s", 5, "a"), "5-a");
     CHECK_TEXT(arena_text(&arena, "abcdef", 3), "abc");
     arena_done(&arena);
+}
+
+static void pages_give_zeros(void) {
+    static const size_t sizes[] = {1, 64, 100, 5 << 20, 15 << 20, 40 << 20, 3};
+    struct pages pages = {0};
+    unsigned char *last = NULL;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        unsigned char *piece = pages_take(&pages, sizes[i]);
+        CHECK((size_t)piece % 64 == 0 && piece != last);
+        CHECK(piece[0] == 0 && piece[sizes[i] - 1] == 0);
+        memset(piece, 0xff, sizes[i]);
+        CHECK(!last || last[0] == 0xff);
+        last = piece;
+    }
+    pages_done(&pages);
+    pages_done(&pages);
 }
 
 static void topk_agrees_with_sorting(void) {
@@ -248,6 +265,7 @@ static void files_are_written_whole(void) {
 int main(void) {
     error_keeps_code_and_adds_context();
     arena_aligns_and_keeps();
+    pages_give_zeros();
     topk_agrees_with_sorting();
     map_finds_what_was_put();
     pool_runs_each_item_once();

@@ -90,7 +90,7 @@ static void pack_s8(struct linear *linear, const float *weight, size_t channel) 
 }
 
 struct linear *linear_pack_for(const struct linear_kernels *kernels, const float *weight,
-                               const float *bias, size_t out_n, size_t in_n) {
+                               const float *bias, size_t out_n, size_t in_n, struct pages *pages) {
     enum linear_kind kind = kernels->kind;
     assert(out_n >= 1 && in_n >= 1 && in_n <= LINEAR_IN_MAX);
     struct linear *linear = mem_zalloc(1, sizeof *linear);
@@ -102,8 +102,8 @@ struct linear *linear_pack_for(const struct linear_kernels *kernels, const float
     linear->panel_bytes =
         LINEAR_PANEL_GROUP_BYTES *
         (kind == LINEAR_F32 ? linear->groups_n : round_up(linear->groups_n, LINEAR_TILE_GROUPS));
-    linear->panels = mem_alloc_aligned(linear->panels_n, linear->panel_bytes);
-    memset(linear->panels, 0, linear->panels_n * linear->panel_bytes);
+    struct pages *from = pages ? pages : &linear->own;
+    linear->panels = pages_take(from, linear->panels_n * linear->panel_bytes);
     size_t channels_n = linear->panels_n * LINEAR_PANEL;
     linear->bias = mem_zalloc(channels_n, sizeof *linear->bias);
     if (bias)
@@ -120,17 +120,17 @@ struct linear *linear_pack_for(const struct linear_kernels *kernels, const float
 }
 
 struct linear *linear_pack(enum linear_kind kind, const float *weight, const float *bias,
-                           size_t out_n, size_t in_n) {
+                           size_t out_n, size_t in_n, struct pages *pages) {
     const struct linear_kernels *list[LINEAR_KERNELS_MAX];
     if (!linear_kernels_list(kind, list))
         linear_kernels_list(LINEAR_F32, list);
-    return linear_pack_for(list[0], weight, bias, out_n, in_n);
+    return linear_pack_for(list[0], weight, bias, out_n, in_n, pages);
 }
 
 void linear_free(struct linear *linear) {
     if (!linear)
         return;
-    free(linear->panels);
+    pages_done(&linear->own);
     free(linear->bias);
     free(linear->scales);
     free(linear->offsets);

@@ -29,6 +29,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/base/pages.h"
 #include "engine/math/nn.h"
 
 enum {
@@ -46,9 +47,11 @@ enum linear_epilogue {
 struct linear;
 
 /* weight: [out_n, in_n] row-major, finite; bias: [out_n] or NULL. Both are copied.
- * 1 <= in_n <= LINEAR_IN_MAX, 1 <= out_n. Release with linear_free, which accepts NULL. */
+ * 1 <= in_n <= LINEAR_IN_MAX, 1 <= out_n. Release with linear_free, which accepts NULL.
+ * pages: where the packed matrix goes (base/pages.h), for the layers of a model; it must outlive
+ * the layer. NULL: memory of its own. */
 struct linear *linear_pack(enum linear_kind kind, const float *weight, const float *bias,
-                           size_t out_n, size_t in_n);
+                           size_t out_n, size_t in_n, struct pages *pages);
 void linear_free(struct linear *linear);
 
 /* Heap bytes of the packed form. */

@@ -136,7 +136,7 @@ int main(int argc, char **argv) {
                 continue;
             b.shape = &shapes[i];
             b.linear = linear_pack((enum linear_kind)kind, b.weight, b.bias, b.shape->out_n,
-                                   b.shape->in_n);
+                                   b.shape->in_n, NULL);
             b.scratch = mem_alloc_aligned(linear_input_bytes(b.linear, ROWS_MAX) + 1, 1);
             for (size_t r = 0; r < sizeof rows_of_case / sizeof *rows_of_case; r++) {
                 b.rows = rows_of_case[r];

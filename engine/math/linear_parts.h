@@ -44,6 +44,7 @@ struct linear {
     size_t out_n, in_n, panels_n;
     size_t groups_n;       /* with inputs in them */
     size_t panel_bytes;    /* groups_padded * 128 */
+    struct pages own;      /* where panels lies, when no pages were given */
     unsigned char *panels; /* [panels_n, groups_padded, LINEAR_PANEL, 4 bytes] */
     float *bias;           /* [panels_n * LINEAR_PANEL], zeros where there is none */
     float *scales;         /* the same, of the channels (LINEAR_S8; else NULL) */
@@ -99,7 +100,7 @@ size_t linear_kernels_list(enum linear_kind kind,
                            const struct linear_kernels *list[LINEAR_KERNELS_MAX]);
 /* linear_pack for kernels of one's choice: tests and benchmarks. */
 struct linear *linear_pack_for(const struct linear_kernels *kernels, const float *weight,
-                               const float *bias, size_t out_n, size_t in_n);
+                               const float *bias, size_t out_n, size_t in_n, struct pages *pages);
 
 extern const struct linear_kernels linear_plain_f32, linear_plain_s8;
 #if defined(__x86_64__)

@@ -85,7 +85,7 @@ enum { GUARD = 3 }; /* columns beyond each row that must stay as they were */
 /* The product by `kernels` in the channel ranges of step channels (0: one range). [rows, out_n] */
 static float *run(const struct linear_kernels *kernels, const struct product *p,
                   enum linear_epilogue epilogue, size_t step) {
-    struct linear *linear = linear_pack_for(kernels, p->weight, p->bias, p->out_n, p->in_n);
+    struct linear *linear = linear_pack_for(kernels, p->weight, p->bias, p->out_n, p->in_n, NULL);
     void *scratch = mem_alloc_aligned(linear_input_bytes(linear, p->rows) + 1, 1);
     struct linear_input input = linear_input_from_f32(linear, p->x, p->in_n, p->rows, scratch);
     size_t stride = p->out_n + GUARD;
@@ -225,7 +225,7 @@ static void gelu_is_close(const struct linear_kernels *kernels) {
 static void bf16_is_the_f32_rounded(const struct linear_kernels *kernels) {
     struct product p = product_random(19, 96, 75);
     float *wide = run(kernels, &p, LINEAR_GELU, 0);
-    struct linear *linear = linear_pack_for(kernels, p.weight, p.bias, p.out_n, p.in_n);
+    struct linear *linear = linear_pack_for(kernels, p.weight, p.bias, p.out_n, p.in_n, NULL);
     void *scratch = mem_alloc_aligned(linear_input_bytes(linear, p.rows) + 1, 1);
     struct linear_input input = linear_input_from_f32(linear, p.x, p.in_n, p.rows, scratch);
     uint16_t *out = mem_alloc(p.rows * p.out_n, sizeof *out);
@@ -244,7 +244,7 @@ static void borrowed_is_copied(const struct linear_kernels *kernels) {
     struct product p = product_random(14, 1024, 37);
     float *copied = run(kernels, &p, LINEAR_NONE, 0);
     float *borrowed = mem_alloc(p.rows * p.out_n, sizeof *borrowed);
-    struct linear *linear = linear_pack_for(kernels, p.weight, p.bias, p.out_n, p.in_n);
+    struct linear *linear = linear_pack_for(kernels, p.weight, p.bias, p.out_n, p.in_n, NULL);
     struct linear_input input = linear_input_from_f32(linear, p.x, p.in_n, p.rows, NULL);
     CHECK(linear_input_bytes(linear, p.rows) > 0 && input.values == p.x);
     linear_run(linear, &input, 0, p.out_n, LINEAR_NONE, borrowed, p.out_n);
@@ -257,7 +257,7 @@ static void borrowed_is_copied(const struct linear_kernels *kernels) {
 /* What linear_pack chooses runs, also where the kind is not there. */
 static void choice_runs(enum linear_kind kind) {
     struct product p = product_random(3, 50, 40);
-    struct linear *linear = linear_pack(kind, p.weight, p.bias, p.out_n, p.in_n);
+    struct linear *linear = linear_pack(kind, p.weight, p.bias, p.out_n, p.in_n, NULL);
     printf("kind %d: kind %d on %s\n", kind, linear_kind(linear), linear_kernels_name(linear));
     CHECK(linear_kind(linear) == kind ||
           (kind == LINEAR_BF16 && linear_kind(linear) == LINEAR_F32));
@@ -273,7 +273,7 @@ static void coded_is_the_same(enum linear_kind kind) {
         enum { ROWS = 21, OUT = 7 };
         size_t n = widths[w];
         struct product p = product_random(ROWS, n, OUT);
-        struct linear *linear = linear_pack(kind, p.weight, p.bias, OUT, n);
+        struct linear *linear = linear_pack(kind, p.weight, p.bias, OUT, n, NULL);
         size_t bytes = linear_input_bytes(linear, ROWS);
         void *own = mem_alloc_aligned(bytes + 1, 1), *coded = mem_alloc_aligned(bytes + 1, 1);
         struct linear_input expected = linear_input_from_f32(linear, p.x, n, ROWS, own), found;
