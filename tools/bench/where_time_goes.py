@@ -49,8 +49,8 @@ KINDS = ("products", "attention", "finish", "rounding", "norms", "waiting", "res
 # files see have no file in the symbol table: theirs is "-".
 LOADING = (
     "added|arena|bench|buf|cases|charsmap|config|cost|double_array|embedded|file|fmaxf|hub|json|"
-    "lrintf|main|map|measure|mem|model|options|pickle|rows|safetensors|shards|tokenizer|trie|unigram|vocab|"
-    "wordpiece|XXH"
+    "lrintf|main|map|measure|mem|model|options|pickle|rows|safetensors|shards|tokenizer|trie|"
+    "unigram|vocab|wordpiece|XXH"
 )
 RULES = tuple(
     (re.compile(pattern), kind)
