@@ -46,7 +46,7 @@ enum {
      * scan: the first search scans, the second loads. */
     SCANS_FIRST = 1,
 
-    HEADER_BYTES = 64,
+    HEADER_BYTES = DENSE_HEADER_BYTES,
     FORMAT_VERSION = 1,
 };
 static const char MAGIC[8] = {'T', 'E', 'R', 'C', 'E', 'T', 'D', 'V'};

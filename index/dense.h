@@ -36,6 +36,9 @@
 #include "engine/base/error.h"
 #include "index/dense_store.h"
 
+/* In front of the table of docids; see above. */
+enum { DENSE_HEADER_BYTES = 64 };
+
 /* folder: the index's. Reads nothing yet; never fails. */
 struct dense_index *dense_index_new(const char *folder, uint32_t dim);
 

@@ -14,6 +14,7 @@
 
 #include "engine/base/file.h"
 #include "engine/base/mem.h"
+#include "index/pages.h"
 
 enum {
     /* Read transactions open at once over all processes; a slot is 64 bytes of lock.mdb. */
@@ -250,6 +251,9 @@ static bool check_size(struct store *store, struct error *err) {
 }
 
 static bool open_data(struct store *store, enum store_mode mode, struct error *err) {
+    char path[PATH_BYTES_MAX];
+    if (!join_path(store->folder, "data.mdb", path, err) || !pages_check_metas(path, err))
+        return false;
     /* NOTLS: a snapshot may be opened by one thread and used by another.
      * NORDAHEAD: forward rows are read at random; read-ahead would fill memory with strangers. */
     unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | (mode == STORE_READ ? MDB_RDONLY : 0);
@@ -262,7 +266,7 @@ static bool open_data(struct store *store, enum store_mode mode, struct error *e
     if (rc != 0)
         return failed(store, rc, "open", err);
     mdb_reader_check(store->env, &(int){0}); /* frees the slots of readers that were killed */
-    return check_size(store, err) && open_tables(store, mode, err);
+    return check_size(store, err);
 }
 
 bool store_open(const char *folder, enum store_mode mode, struct store **out, struct error *err) {
@@ -270,12 +274,28 @@ bool store_open(const char *folder, enum store_mode mode, struct store **out, st
     store->folder = mem_strdup(folder);
     store->writer_lock = -1;
     if ((mode == STORE_READ || take_writer_lock(store, err)) && register_store(store, err) &&
-        open_data(store, mode, err)) {
+        open_data(store, mode, err) && open_tables(store, mode, err)) {
         *out = store;
         return true;
     }
     store_close(store);
     return false;
+}
+
+bool store_check_pages(const char *folder, uint64_t *pages_n_out, struct error *err) {
+    char path[PATH_BYTES_MAX];
+    struct store_txn *txn;
+    struct store *store = mem_zalloc(1, sizeof *store);
+    store->folder = mem_strdup(folder);
+    store->writer_lock = -1;
+    bool ok = join_path(folder, "data.mdb", path, err) && register_store(store, err) &&
+              open_data(store, STORE_READ, err) && store_begin_read(store, &txn, err);
+    if (ok) { /* no page was read by LMDB so far but the two that open_data looked at */
+        ok = pages_check(path, store_txn_id(txn), pages_n_out, err);
+        store_abort(txn);
+    }
+    store_close(store);
+    return ok;
 }
 
 void store_close(struct store *store) {

@@ -50,6 +50,11 @@ enum store_mode { STORE_CREATE, STORE_WRITE, STORE_READ };
 bool store_open(const char *folder, enum store_mode mode, struct store **out, struct error *err);
 void store_close(struct store *store);
 const char *store_folder(const struct store *store);
+
+/* Reads every page of the newest commit without trusting any (pages.h). ERROR_CORRUPT: names the
+ * table and the page. While others read and write; the folder must not be open in this process. */
+bool store_check_pages(const char *folder, uint64_t *pages_n_out, struct error *err);
+
 bool store_is_writable(const struct store *store); /* it holds the writer's lock */
 
 /* ---- transactions ---- */

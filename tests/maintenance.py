@@ -51,11 +51,34 @@ def check_delete(index):
     tercet("delete", index + "-none", "tides", status=1)
 
 
+def check_check(index):
+    report = json.loads(tercet("check", index, "--json").stdout)
+    documents = json.loads(tercet("info", index, "--json").stdout)["documents"]
+    check(report["sound"] and report["problems"] == [] and report["documents"] == documents,
+          "a sound index is sound")
+    data = os.path.join(index, "data.mdb")
+    with open(data, "rb") as file:
+        whole = file.read()
+    with open(data, "r+b") as file:
+        file.truncate(len(whole) // 2)
+    check("cut short" in tercet("check", index, status=1).stderr, "a file cut short is told")
+    with open(data, "wb") as file:
+        file.write(b"x" * len(whole))
+    check("LMDB" in tercet("check", index, status=1).stderr, "a file of something else is told")
+    tercet("search", index, "x", status=1)
+    with open(data, "wb") as file:
+        file.write(whole)
+    check("sound" in tercet("check", index).stdout, "and the file as it was is sound")
+    tercet("check", status=2)
+    tercet("check", index + "-none", status=1)
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         index = os.path.join(folder, "facts")
         tercet("ingest", index, FACTS)
         check_delete(index)
+        check_check(index)
     print("1 passed, 0 failed")
 
 
