@@ -202,6 +202,13 @@ static int open_environment(struct store *store, size_t map_bytes, unsigned flag
     return rc;
 }
 
+static bool cut_off(const struct store *store, struct error *err) {
+    return error_set(err, ERROR_NOT_FOUND,
+                     "%s: its making was cut off before it held anything; ingest into it, or "
+                     "delete it",
+                     store->folder);
+}
+
 static bool open_tables(struct store *store, enum store_mode mode, struct error *err) {
     MDB_txn *txn;
     int rc = mdb_txn_begin(store->env, NULL, mode == STORE_CREATE ? 0 : MDB_RDONLY, &txn);
@@ -215,10 +222,7 @@ static bool open_tables(struct store *store, enum store_mode mode, struct error 
             mdb_env_stat(store->env, &stat);
             mdb_txn_abort(txn);
             if (rc == MDB_NOTFOUND && stat.ms_entries == 0)
-                return error_set(err, ERROR_NOT_FOUND,
-                                 "%s: its making was cut off before it held anything; ingest into "
-                                 "it, or delete it",
-                                 store->folder);
+                return cut_off(store, err);
             if (rc == MDB_NOTFOUND)
                 return error_set(err, ERROR_CORRUPT,
                                  "%s/data.mdb: no table \"%s\": this is not "
@@ -250,19 +254,48 @@ static bool check_size(struct store *store, struct error *err) {
                      store->folder, (long long)file.st_size, (unsigned long long)expected);
 }
 
-static bool open_data(struct store *store, enum store_mode mode, struct error *err) {
+/* LMDB's two first pages are all a file can hold whose making was cut off before they were synced:
+ * with them a power cut or kill leaves zeros, or a half. Nothing was ever committed to it. */
+static bool was_never_made(const struct store *store) {
     char path[PATH_BYTES_MAX];
-    if (!join_path(store->folder, "data.mdb", path, err) || !pages_check_metas(path, err))
-        return false;
-    /* NOTLS: a snapshot may be opened by one thread and used by another.
-     * NORDAHEAD: forward rows are read at random; read-ahead would fill memory with strangers. */
-    unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | (mode == STORE_READ ? MDB_RDONLY : 0);
+    struct error ignored;
+    struct stat file;
+    return join_path(store->folder, "data.mdb", path, &ignored) && stat(path, &file) == 0 &&
+           file.st_size <= 2 * sysconf(_SC_PAGESIZE);
+}
+
+static int try_open(struct store *store, unsigned flags) {
     int rc = 0;
     for (size_t bytes = map_bytes_first; bytes >= map_bytes_least; bytes /= 4) {
         rc = open_environment(store, bytes, flags);
         if (rc != ENOMEM && rc != EINVAL)
             break;
     }
+    return rc;
+}
+
+/* The first pages are synced before anything is committed: see was_never_made. */
+static int make_data(struct store *store, unsigned flags) {
+    char path[PATH_BYTES_MAX];
+    struct error ignored;
+    int rc = try_open(store, flags);
+    if (rc == MDB_INVALID && was_never_made(store) &&
+        join_path(store->folder, "data.mdb", path, &ignored))
+        rc = truncate(path, 0) == 0 ? try_open(store, flags) : errno;
+    return rc == 0 ? mdb_env_sync(store->env, 1) : rc;
+}
+
+static bool open_data(struct store *store, enum store_mode mode, struct error *err) {
+    char path[PATH_BYTES_MAX];
+    if (!join_path(store->folder, "data.mdb", path, err) ||
+        (!was_never_made(store) && !pages_check_metas(path, err)))
+        return false;
+    /* NOTLS: a snapshot may be opened by one thread and used by another.
+     * NORDAHEAD: forward rows are read at random; read-ahead would fill memory with strangers. */
+    unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | (mode == STORE_READ ? MDB_RDONLY : 0);
+    int rc = mode == STORE_CREATE ? make_data(store, flags) : try_open(store, flags);
+    if (rc == MDB_INVALID && was_never_made(store))
+        return cut_off(store, err);
     if (rc != 0)
         return failed(store, rc, "open", err);
     mdb_reader_check(store->env, &(int){0}); /* frees the slots of readers that were killed */
