@@ -98,9 +98,16 @@ bool model_create(const char *folder, enum index_lexical lexical, struct index *
 }
 
 bool model_open(const char *folder, enum index_mode mode, struct index **out, struct error *err) {
-    if (!index_open(folder, mode, out, err))
+    struct index *index;
+    if (!index_open(folder, mode, &index, err))
         return false;
-    small_limits(*out);
+    const struct index_settings *found = index_settings_of(index);
+    if (found->dense_dim != FIXTURE_DIM || found->multi_dim != FIXTURE_DIM) {
+        index_close(index);
+        return error_set(err, ERROR_INVALID, "%s: dimensions are not the model's", folder);
+    }
+    small_limits(index);
+    *out = index;
     return true;
 }
 

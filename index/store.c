@@ -74,7 +74,6 @@ static enum error_code code_of(int rc) {
     switch (rc) {
     case MDB_CORRUPTED:
     case MDB_PAGE_NOTFOUND:
-    case MDB_PANIC:
     case MDB_INVALID:
     case MDB_BAD_VALSIZE: return ERROR_CORRUPT;
     case MDB_VERSION_MISMATCH: return ERROR_UNSUPPORTED;
@@ -94,6 +93,7 @@ static const char *advice_of(int rc) {
     case MDB_INVALID: return " (the file is damaged; restore it from a snapshot)";
     case MDB_MAP_FULL:
         return " (the address space reserved for the index is used up; raise `ulimit -v`)";
+    case MDB_PANIC: return " (writing a commit's last page failed; open the index again)";
     case MDB_TXN_FULL: return " (commit in smaller batches)";
     case MDB_READERS_FULL: return " (too many searches at once on this index)";
     case ENOSPC: return " (nothing of this batch was written; free some space and repeat it)";

@@ -1,0 +1,230 @@
+/* Bits that flip on the disk, files that are cut short: what is used is refused or right.
+ *
+ * Each case runs in a child, so that a crash is seen and counted. It compares everything with the
+ * model, then writes to the index. Values that carry a checksum must never give a wrong answer;
+ * those that do not are counted and printed, and so is what happens when a page of LMDB itself is
+ * damaged, which has no checksums at all (docs/durability.md). TERCET_FLIPS=n per kind of value. */
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "engine/base/buf.h"
+#include "engine/base/file.h"
+#include "index/dense_store.h"
+#include "index/fixture.h"
+#include "index/model.h"
+#include "index/store.h"
+#include "index/writer.h"
+
+enum {
+    FLIPS = 40,
+    BATCHES = 60,
+    WRITES_AFTER = 6, /* batches written to the damaged index */
+    FILE_MAX = 64 << 20,
+    CHILD_SECONDS = 60, /* longer is counted as a crash */
+};
+
+enum outcome { RIGHT, REPORTED, WRONG, CRASHED, OUTCOMES_N };
+
+struct fix {
+    char folder[64], data[96], dense[128];
+    struct buf data_bytes, dense_bytes; /* undamaged */
+    unsigned long long seed;
+    struct model model;
+};
+
+static void write_bytes(const char *path, const void *bytes, size_t len) {
+    FILE *file = fopen(path, "wb");
+    CHECK(file && fwrite(bytes, 1, len, file) == len && fclose(file) == 0);
+}
+
+static void make(struct fix *fix, unsigned long long seed) {
+    struct error err;
+    struct index *index;
+    struct writer *writer;
+    struct snapshot *snapshot;
+    *fix = (struct fix){.seed = seed, .model.lexical = INDEX_LEXICAL_BM25};
+    model_folder(fix->folder);
+    CHECK_OK(model_create(fix->folder, fix->model.lexical, &index, &err), err);
+    CHECK_OK(writer_open(index, &writer, &err), err);
+    for (uint32_t i = 1; i <= BATCHES; i++) {
+        CHECK_OK(model_batch(&fix->model, writer, seed, i, &err), err);
+        for (int j = 0; i == 1 && j < 2 * MODEL_KEYS; j++)
+            CHECK_OK(model_change(&fix->model, writer, &fix->seed, &err), err);
+        CHECK_OK(writer_commit(writer, &err), err);
+        CHECK_OK(writer_build_dense(writer, 1, &err), err);
+    }
+    writer_close(writer);
+    CHECK_OK(snapshot_open(index, &snapshot, &err), err);
+    snprintf(fix->dense, sizeof fix->dense, "%s/dense/%llu.faiss", fix->folder,
+             (unsigned long long)snapshot_generation(snapshot).number);
+    snapshot_close(snapshot);
+    index_close(index);
+    snprintf(fix->data, sizeof fix->data, "%s/data.mdb", fix->folder);
+    CHECK_OK(file_read(fix->data, FILE_MAX, &fix->data_bytes, &err), err);
+    CHECK_OK(file_read(fix->dense, FILE_MAX, &fix->dense_bytes, &err), err);
+}
+
+static void restore(const struct fix *fix) {
+    write_bytes(fix->data, fix->data_bytes.data, fix->data_bytes.len);
+    write_bytes(fix->dense, fix->dense_bytes.data, fix->dense_bytes.len);
+}
+
+/* ---- using what is damaged ---- */
+
+/* In the child. ERROR_INVALID is the model's word for a difference. */
+static enum outcome use(const struct fix *fix) {
+    struct error err;
+    struct index *index;
+    struct writer *writer;
+    struct model model = fix->model;
+    unsigned long long seed = fix->seed;
+    enum outcome outcome = RIGHT;
+    if (!model_open(fix->folder, INDEX_WRITE, &index, &err))
+        return err.code == ERROR_INVALID ? WRONG : REPORTED;
+    if (!model_index_agrees(index, &model, &seed, &err))
+        outcome = err.code == ERROR_INVALID ? WRONG : REPORTED;
+    if (writer_open(index, &writer, &err)) {
+        for (uint32_t i = 1; i <= WRITES_AFTER; i++)
+            if (!model_batch(&model, writer, fix->seed, BATCHES + i, &err) ||
+                !writer_commit(writer, &err))
+                break;
+        writer_build_dense(writer, 1, &err);
+        writer_close(writer);
+    }
+    index_close(index);
+    return outcome;
+}
+
+static enum outcome outcome_of(const struct fix *fix) {
+    int status = 0;
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        int nowhere = open("/dev/null", O_WRONLY);
+        dup2(nowhere, STDERR_FILENO); /* LMDB's assertions */
+        alarm(CHILD_SECONDS);
+        _exit(use(fix));
+    }
+    CHECK_EQUAL(waitpid(child, &status, 0), child);
+    bool ended = WIFEXITED(status) && WEXITSTATUS(status) < OUTCOMES_N;
+    return ended ? (enum outcome)WEXITSTATUS(status) : CRASHED;
+}
+
+static void print(const char *what, const unsigned counts[OUTCOMES_N]) {
+    printf("%-24s %4u reported %4u right %4u WRONG %4u crashed\n", what, counts[REPORTED],
+           counts[RIGHT], counts[WRONG], counts[CRASHED]);
+}
+
+/* ---- one bit of one value ---- */
+
+static void flip_in_value(struct fix *fix, enum store_table table) {
+    struct error err;
+    struct store *store;
+    struct store_txn *txn;
+    struct store_cursor cursor;
+    uint64_t entries_n = 0;
+    char key[512];
+    CHECK_OK(store_open(fix->folder, STORE_WRITE, &store, &err), err);
+    CHECK_OK(store_begin_write(store, &txn, &err), err);
+    CHECK_OK(store_entries_n(txn, table, &entries_n, &err), err);
+    CHECK_OK(store_cursor_open(txn, table, NULL, 0, &cursor, &err), err);
+    for (uint64_t skip = check_random(&fix->seed) % entries_n; skip > 0; skip--)
+        CHECK_OK(store_cursor_next(&cursor, &err), err);
+    size_t key_len = cursor.key.len, len = cursor.value.len;
+    char *value = malloc(len);
+    memcpy(key, cursor.key.data, key_len);
+    memcpy(value, cursor.value.data, len);
+    store_cursor_close(&cursor);
+    size_t bit = check_random(&fix->seed) % (8 * len);
+    value[bit / 8] = (char)(value[bit / 8] ^ 1 << bit % 8);
+    CHECK_OK(store_put(txn, table, key, key_len, value, len, &err), err);
+    CHECK_OK(store_commit(txn, &err), err);
+    store_close(store);
+    free(value);
+}
+
+static void flipped_values(struct fix *fix, unsigned flips_n) {
+    static const struct {
+        enum store_table table;
+        bool sealed; /* it carries a checksum: nothing wrong may pass */
+    } tables[] = {
+        {TABLE_META, false},      {TABLE_KEYS, false},     {TABLE_FREQUENCIES, false},
+        {TABLE_DOCUMENTS, false}, {TABLE_DENSE, false},    {TABLE_SPARSE, false},
+        {TABLE_MULTI, false},     {TABLE_POSTINGS, false}, {TABLE_SEGMENTS, true},
+    };
+    for (size_t t = 0; t < sizeof tables / sizeof *tables; t++) {
+        unsigned counts[OUTCOMES_N] = {0};
+        for (unsigned i = 0; i < flips_n; i++) {
+            restore(fix);
+            flip_in_value(fix, tables[t].table);
+            counts[outcome_of(fix)]++;
+        }
+        print(store_table_name(tables[t].table), counts);
+        CHECK_EQUAL(counts[CRASHED], 0);
+        if (tables[t].sealed)
+            CHECK_EQUAL(counts[REPORTED], flips_n);
+    }
+}
+
+/* ---- files ---- */
+
+static void flipped_file(struct fix *fix, const char *path, const struct buf *bytes,
+                         unsigned flips_n, unsigned counts[OUTCOMES_N]) {
+    for (unsigned i = 0; i < flips_n; i++) {
+        struct buf damaged = {0};
+        restore(fix);
+        buf_append(&damaged, bytes->data, bytes->len);
+        size_t bit = check_random(&fix->seed) % (8 * bytes->len);
+        damaged.data[bit / 8] = (char)(damaged.data[bit / 8] ^ 1 << bit % 8);
+        write_bytes(path, damaged.data, damaged.len);
+        buf_done(&damaged);
+        counts[outcome_of(fix)]++;
+    }
+}
+
+static void cut_file(struct fix *fix, const char *path, const struct buf *bytes, unsigned cuts_n,
+                     unsigned counts[OUTCOMES_N]) {
+    for (unsigned i = 0; i < cuts_n; i++) {
+        restore(fix);
+        CHECK_EQUAL(truncate(path, (off_t)(check_random(&fix->seed) % bytes->len)), 0);
+        counts[outcome_of(fix)]++;
+    }
+}
+
+/* A generation is derived: without it the rows are scanned, and the answers are the same. */
+static void damaged_generation(struct fix *fix, unsigned n) {
+    unsigned flipped[OUTCOMES_N] = {0}, cut[OUTCOMES_N] = {0};
+    flipped_file(fix, fix->dense, &fix->dense_bytes, n, flipped);
+    cut_file(fix, fix->dense, &fix->dense_bytes, n, cut);
+    print("generation, flipped", flipped);
+    print("generation, cut", cut);
+    CHECK_EQUAL(flipped[RIGHT], n);
+    CHECK_EQUAL(cut[RIGHT], n);
+}
+
+static void damaged_data(struct fix *fix, unsigned n) {
+    unsigned flipped[OUTCOMES_N] = {0}, cut[OUTCOMES_N] = {0};
+    cut_file(fix, fix->data, &fix->data_bytes, n, cut);
+    print("data.mdb, cut", cut);
+    CHECK_EQUAL(cut[REPORTED], n);
+    flipped_file(fix, fix->data, &fix->data_bytes, 5 * n, flipped);
+    print("data.mdb, flipped", flipped);
+    CHECK(flipped[REPORTED] > 0);
+}
+
+int main(void) {
+    struct fix fix;
+    unsigned long long seed = model_seed();
+    unsigned n = model_option("TERCET_FLIPS", FLIPS);
+    make(&fix, seed);
+    restore(&fix);
+    CHECK_EQUAL(outcome_of(&fix), RIGHT);
+    flipped_values(&fix, n);
+    damaged_generation(&fix, n);
+    damaged_data(&fix, n);
+    fixture_remove(fix.folder);
+    buf_done(&fix.data_bytes);
+    buf_done(&fix.dense_bytes);
+    return check_result();
+}
