@@ -4,6 +4,7 @@
 #   tools/setup.sh deps           install what Tercet needs, then build it in build/
 #   tools/setup.sh demo [ARG...]  deps, then build/tercet demo ARG... (its data: the cache)
 #   tools/setup.sh test           deps, then every test: gcc, clang, sanitizers
+#   tools/setup.sh threads        deps, then the tests with threads in them under ThreadSanitizer
 #
 #   TERCET_CACHE=DIR              keeps the libraries built here (default: .cache in the project)
 #   TERCET_SYSTEM_FAISS=1         uses the installed FAISS and its C API instead of building them
@@ -16,7 +17,7 @@ set -euo pipefail
 shopt -s nullglob
 export LC_ALL=C CC=${CC:-gcc}
 
-usage() { sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
+usage() { sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
 say() { printf '==> %s\n' "$*"; }
 die() { printf 'setup.sh: %s\n' "$*" >&2; exit 1; }
 
@@ -330,11 +331,21 @@ run_tests() {
     ((failed == 0 && passed > 0))
 }
 
+# Apart from run_tests: some kernels give a process addresses that ThreadSanitizer cannot use.
+run_thread_tests() {
+    test_run 'thread sanitizer' build-tsan \
+        '--buildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false' -t 10 \
+        base_test encoder_test models_golden_test pipeline_test search_test server_test \
+        server_load_test
+    echo "$passed passed, $failed failed, $skipped skipped"
+    ((failed == 0 && passed > 0))
+}
+
 # ---- main ------------------------------------------------------------------------------------
 
 command=${1:-}
 case "$command" in
-deps | test) (($# == 1)) || usage ;;
+deps | test | threads) (($# == 1)) || usage ;;
 demo) ;;
 *) usage ;;
 esac
@@ -355,4 +366,5 @@ deps
 case "$command" in
 demo) exec ./build/tercet demo --data "$cache/demo" "${@:2}" ;;
 test) run_tests ;;
+threads) run_thread_tests ;;
 esac
