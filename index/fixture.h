@@ -13,7 +13,13 @@
 #include "index/writer.h"
 #include "tests/check.h"
 
-enum { FIXTURE_TERMS_MAX = 64, FIXTURE_DIM = 8, FIXTURE_MULTI_MAX = 4, FIXTURE_TEXT_MAX = 200 };
+enum {
+    FIXTURE_TERMS_MAX = 64,
+    FIXTURE_DIM = 8,
+    FIXTURE_MULTI_MAX = 4,
+    FIXTURE_TEXT_MAX = 200,
+    FIXTURE_VOCABULARY = 100
+};
 
 static inline int fixture_remove_one(const char *path, const struct stat *info, int flag,
                                      struct FTW *walk) {
@@ -122,6 +128,55 @@ static inline struct index_settings fixture_settings(enum index_lexical lexical)
         .bm25_k1 = 1.2f,
         .bm25_b = 0.75f,
     };
+}
+
+/* Documents doc-<begin> .. doc-<end - 1> (new or in place of old ones), committed every `batch`. */
+static inline void fixture_fill(struct index *index, unsigned long long seed, uint32_t begin,
+                                uint32_t end, uint32_t batch) {
+    struct error err;
+    struct writer *writer;
+    CHECK_OK(writer_open(index, &writer, &err), err);
+    for (uint32_t i = begin; i < end; i++) {
+        struct fixture_record record;
+        fixture_record(&seed, index_settings_of(index)->lexical, FIXTURE_VOCABULARY, i, &record);
+        struct record view = fixture_view(&record);
+        CHECK_OK(writer_put(writer, &view, &err), err);
+        if (i % batch == batch - 1)
+            CHECK_OK(writer_commit(writer, &err), err);
+    }
+    CHECK_OK(writer_commit(writer, &err), err);
+    CHECK_OK(writer_build_dense(writer, 1, &err), err);
+    writer_close(writer);
+}
+
+/* docids and bits of scores of sparse and dense searches, folded into one number: the same number,
+ * the same answers. */
+static inline uint64_t fixture_answers(struct index *index) {
+    enum { QUERIES = 20, K = 15 };
+    struct error err;
+    struct snapshot *snapshot;
+    struct arena arena = {0};
+    unsigned long long seed = 99;
+    uint64_t sum = 0;
+    CHECK_OK(snapshot_open(index, &snapshot, &err), err);
+    for (int i = 0; i < QUERIES; i++) {
+        struct fixture_record query;
+        struct scored_list lists[2];
+        fixture_record(&seed, index_settings_of(index)->lexical, FIXTURE_VOCABULARY, 0, &query);
+        struct sparse_vector sparse = {query.ids, query.weights, query.terms_n};
+        CHECK_OK(sparse_search(snapshot, &sparse, K, &arena, &lists[0], &err), err);
+        CHECK_OK(dense_search(snapshot, query.dense, K, true, &arena, &lists[1], &err), err);
+        for (int l = 0; l < 2; l++)
+            for (size_t j = 0; j < lists[l].n; j++) {
+                uint32_t bits;
+                memcpy(&bits, &lists[l].entries[j].score, sizeof bits);
+                sum = (sum ^ lists[l].entries[j].docid ^ (uint64_t)bits << 32) * 0x9E3779B97F4A7C15;
+                sum ^= sum >> 29;
+            }
+    }
+    snapshot_close(snapshot);
+    arena_done(&arena);
+    return sum;
 }
 
 #endif

@@ -302,17 +302,56 @@ static bool open_data(struct store *store, enum store_mode mode, struct error *e
     return check_size(store, err);
 }
 
-bool store_open(const char *folder, enum store_mode mode, struct store **out, struct error *err) {
+/* The files that were opened one after the other all lie in the folder that has this name now. */
+static bool is_still_there(const struct store *store) {
+    struct stat folder, named, held;
+    struct error ignored;
+    char path[PATH_BYTES_MAX];
+    if (stat(store->folder, &folder) != 0 || folder.st_ino != store->inode ||
+        folder.st_dev != store->device)
+        return false;
+    return store->writer_lock < 0 ||
+           (join_path(store->folder, "writer.lock", path, &ignored) && stat(path, &named) == 0 &&
+            fstat(store->writer_lock, &held) == 0 && named.st_ino == held.st_ino);
+}
+
+/* One try; *moved_out: the folder was exchanged for another meanwhile (folder.h). */
+static bool try_open(const char *folder, enum store_mode mode, struct store **out, bool *moved_out,
+                     struct error *err) {
     struct store *store = mem_zalloc(1, sizeof *store);
     store->folder = mem_strdup(folder);
     store->writer_lock = -1;
-    if ((mode == STORE_READ || take_writer_lock(store, err)) && register_store(store, err) &&
-        open_data(store, mode, err) && open_tables(store, mode, err)) {
+    bool ok = (mode == STORE_READ || take_writer_lock(store, err)) && register_store(store, err);
+    bool opened = ok && open_data(store, mode, err);
+    *moved_out = ok && !is_still_there(store);
+    if (opened && !*moved_out && open_tables(store, mode, err)) {
         *out = store;
         return true;
     }
     store_close(store);
     return false;
+}
+
+bool store_open(const char *folder, enum store_mode mode, struct store **out, struct error *err) {
+    enum { TRIES = 8 };
+    bool moved = true;
+    for (int i = 0; i < TRIES && moved; i++)
+        if (try_open(folder, mode, out, &moved, err))
+            return true;
+    return moved ? error_set(err, ERROR_BUSY, "%s: exchanged again and again; try later", folder)
+                 : false;
+}
+
+bool store_copy(struct store *store, const char *path, struct error *err) {
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return error_set_errno(err, "%s", path);
+    int rc = mdb_env_copyfd2(store->env, fd, MDB_CP_COMPACT);
+    bool ok = rc == 0 ? fsync(fd) == 0 || error_set_errno(err, "%s: fsync", path)
+                      : error_set(err, code_of(rc), "%s/data.mdb: copying to %s: %s%s",
+                                  store->folder, path, mdb_strerror(rc), advice_of(rc));
+    close(fd);
+    return ok;
 }
 
 bool store_check_pages(const char *folder, uint64_t *pages_n_out, struct error *err) {

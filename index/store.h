@@ -55,6 +55,10 @@ const char *store_folder(const struct store *store);
  * table and the page. While others read and write; the folder must not be open in this process. */
 bool store_check_pages(const char *folder, uint64_t *pages_n_out, struct error *err);
 
+/* The newest commit as a new file at path, without free pages, fsynced; while others write, too.
+ * Trap: LMDB trusts the pages it copies; store_check_pages first. */
+bool store_copy(struct store *store, const char *path, struct error *err);
+
 bool store_is_writable(const struct store *store); /* it holds the writer's lock */
 
 /* ---- transactions ---- */

@@ -73,12 +73,55 @@ def check_check(index):
     tercet("check", index + "-none", status=1)
 
 
+def check_compact(index):
+    before = answers(index)
+    for _ in range(3):  # something to reclaim
+        tercet("delete", index, "violin")
+        tercet("ingest", index, FACTS)
+    done = json.loads(tercet("compact", index, "--json").stdout)
+    check(done["dead_reclaimed"] > 0 and done["bytes_after"] < done["bytes_before"],
+          f"compacted from {done['bytes_before']} to {done['bytes_after']} bytes")
+    tercet("delete", index, "tides")
+    check(sorted(map(str, answers(index))) == sorted(map(str, before)), "the answers stay")
+    check("sound" in tercet("check", index).stdout, "and it is sound")
+    tercet("compact", status=2)
+    tercet("compact", index + "-none", status=1)
+
+
+def check_snapshot(index, folder):
+    copy = os.path.join(folder, "copy")
+    before = answers(index)
+    made = json.loads(tercet("snapshot", index, copy, "--json").stdout)
+    check(made["documents"] == json.loads(tercet("info", index, "--json").stdout)["documents"],
+          "a snapshot holds every document")
+    check(answers(copy) == before, "and answers as the index does")
+    tercet("snapshot", index, copy, status=1)
+    tercet("delete", index, "violin", "btree")
+    check(answers(index) != before, "the index moves on")
+    refused = tercet("restore", index, copy, status=1)
+    check("--force" in refused.stderr, "a restore over an index asks for --force")
+    tercet("restore", index, copy, "--force")
+    check(answers(index) == before, "restored")
+    tercet("restore", os.path.join(folder, "new"), copy)
+    check(answers(os.path.join(folder, "new")) == before, "restored as a new index")
+    with open(os.path.join(copy, "data.mdb"), "r+b") as file:
+        file.seek(3 * 4096)
+        file.write(b"damaged page head" * 3)
+    refused = tercet("restore", index, copy, "--force", status=1)
+    check("damaged" in refused.stderr and answers(index) == before,
+          "a damaged snapshot is not restored")
+    tercet("snapshot", index, status=2)
+    tercet("restore", index, os.path.join(folder, "none"), "--force", status=1)
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         index = os.path.join(folder, "facts")
         tercet("ingest", index, FACTS)
         check_delete(index)
         check_check(index)
+        check_compact(index)
+        check_snapshot(index, folder)
     print("1 passed, 0 failed")
 
 

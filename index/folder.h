@@ -1,0 +1,36 @@
+/* folder.h - inside index/: a whole new folder of an index, made beside the place it is meant for
+ * and put there in one step.
+ *
+ * The place is TARGET, the making goes on in ".NAME.making" beside it. A kill at any moment leaves
+ * TARGET as it was or new and whole, and at most a hidden folder that the next making clears.
+ * Whoever has the old folder open goes on with it: files that were removed live on while they are
+ * open. Only files of an index are ever removed; a folder that holds others is refused.
+ * Threads: a struct folder belongs to one. */
+#ifndef TERCET_INDEX_FOLDER_H
+#define TERCET_INDEX_FOLDER_H
+
+#include <limits.h>
+#include <stdbool.h>
+
+#include "engine/base/error.h"
+
+struct folder {
+    char parent[PATH_MAX], target[PATH_MAX], making[PATH_MAX]; /* no symlinks in them */
+    int lock; /* the making's writer.lock, held; nobody writes before the caller is done */
+};
+
+/* An empty folder beside the target. replace: the target may be there, if it is an index or empty;
+ * ERROR_INVALID otherwise. ERROR_BUSY when somebody else makes the same at this moment. */
+bool folder_begin(const char *target, bool replace, struct folder *out, struct error *err);
+
+/* fsyncs what was made, puts it at the target and removes what stood there. The caller holds the
+ * old one's writer.lock, if there is an old one. */
+bool folder_place(struct folder *folder, struct error *err);
+
+/* Ends it; what was made and not placed is removed. A zeroed one is fine. */
+void folder_end(struct folder *folder);
+
+/* Copies a file and fsyncs the copy. */
+bool folder_copy_file(const char *from, const char *to, struct error *err);
+
+#endif
