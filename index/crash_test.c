@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "index/check.h"
 #include "index/fault.h"
 #include "index/fixture.h"
 #include "index/model.h"
@@ -65,8 +66,17 @@ static uint32_t count_bytes(int fd) {
     return n;
 }
 
+static void tell(void *context, const char *what) {
+    (void)context;
+    fprintf(stderr, "check: %s\n", what);
+}
+
 static void look_at_what_is_left(struct run *run, uint32_t acknowledged_n) {
     struct error err;
+    struct check_listener listener = {.problem = tell};
+    struct check_totals totals = {0};
+    CHECK_OK(index_check(run->folder, &listener, &totals, &err), err);
+    CHECK_EQUAL(totals.problems_n, 0);
     struct index *index;
     struct snapshot *snapshot;
     CHECK_OK(model_open(run->folder, INDEX_WRITE, &index, &err), err);

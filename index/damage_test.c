@@ -3,13 +3,15 @@
  * Each case runs in a child, so that a crash is seen and counted. It compares everything with the
  * model, then writes to the index. Values that carry a checksum must never give a wrong answer;
  * those that do not are counted and printed, and so is what happens when a page of LMDB itself is
- * damaged, which has no checksums at all (docs/durability.md). TERCET_FLIPS=n per kind of value. */
+ * damaged, which has no checksums at all (docs/durability.md). index_check must see what would
+ * crash. TERCET_FLIPS=n per kind of value. */
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 
 #include "engine/base/buf.h"
 #include "engine/base/file.h"
+#include "index/check.h"
 #include "index/dense_store.h"
 #include "index/fixture.h"
 #include "index/model.h"
@@ -25,6 +27,14 @@ enum {
 };
 
 enum outcome { RIGHT, REPORTED, WRONG, CRASHED, OUTCOMES_N };
+
+/* What a child's exit status says; none that a sanitizer or abort would give. */
+enum { STATUS_FIRST = 100 };
+
+struct counts {
+    unsigned of[OUTCOMES_N];
+    unsigned missed[OUTCOMES_N]; /* of those, index_check found nothing wrong */
+};
 
 struct fix {
     char folder[64], data[96], dense[128];
@@ -96,7 +106,16 @@ static enum outcome use(const struct fix *fix) {
     return outcome;
 }
 
-static enum outcome outcome_of(const struct fix *fix) {
+/* In the child, before the index is used. */
+static bool check_finds(const struct fix *fix) {
+    struct error err;
+    struct check_listener listener = {0};
+    struct check_totals totals;
+    return !index_check(fix->folder, &listener, &totals, &err) || totals.problems_n > 0;
+}
+
+/* One child looks, another uses what it finds: a crash of the first says nothing of the second. */
+static int status_of(const struct fix *fix, bool look) {
     int status = 0;
     fflush(stdout);
     pid_t child = fork();
@@ -104,16 +123,25 @@ static enum outcome outcome_of(const struct fix *fix) {
         int nowhere = open("/dev/null", O_WRONLY);
         dup2(nowhere, STDERR_FILENO); /* LMDB's assertions */
         alarm(CHILD_SECONDS);
-        _exit(use(fix));
+        _exit(STATUS_FIRST + (look ? (int)check_finds(fix) : (int)use(fix)));
     }
     CHECK_EQUAL(waitpid(child, &status, 0), child);
-    bool ended = WIFEXITED(status) && WEXITSTATUS(status) < OUTCOMES_N;
-    return ended ? (enum outcome)WEXITSTATUS(status) : CRASHED;
+    return WIFEXITED(status) ? WEXITSTATUS(status) - STATUS_FIRST : -1;
 }
 
-static void print(const char *what, const unsigned counts[OUTCOMES_N]) {
-    printf("%-24s %4u reported %4u right %4u WRONG %4u crashed\n", what, counts[REPORTED],
-           counts[RIGHT], counts[WRONG], counts[CRASHED]);
+static void count(const struct fix *fix, struct counts *counts) {
+    int found = status_of(fix, true), outcome = status_of(fix, false);
+    CHECK(found == 0 || found == 1); /* it must look at anything without a crash */
+    if (outcome < 0 || outcome >= OUTCOMES_N)
+        outcome = CRASHED;
+    counts->of[outcome]++;
+    counts->missed[outcome] += found != 1;
+}
+
+static void print(const char *what, const struct counts *counts) {
+    printf("%-20s %4u reported, %4u right, %4u WRONG (%u missed by check), %4u crashed (%u)\n",
+           what, counts->of[REPORTED], counts->of[RIGHT], counts->of[WRONG], counts->missed[WRONG],
+           counts->of[CRASHED], counts->missed[CRASHED]);
 }
 
 /* ---- one bit of one value ---- */
@@ -154,23 +182,23 @@ static void flipped_values(struct fix *fix, unsigned flips_n) {
         {TABLE_MULTI, false},     {TABLE_POSTINGS, false}, {TABLE_SEGMENTS, true},
     };
     for (size_t t = 0; t < sizeof tables / sizeof *tables; t++) {
-        unsigned counts[OUTCOMES_N] = {0};
+        struct counts counts = {0};
         for (unsigned i = 0; i < flips_n; i++) {
             restore(fix);
             flip_in_value(fix, tables[t].table);
-            counts[outcome_of(fix)]++;
+            count(fix, &counts);
         }
-        print(store_table_name(tables[t].table), counts);
-        CHECK_EQUAL(counts[CRASHED], 0);
+        print(store_table_name(tables[t].table), &counts);
+        CHECK_EQUAL(counts.of[CRASHED], 0);
         if (tables[t].sealed)
-            CHECK_EQUAL(counts[REPORTED], flips_n);
+            CHECK_EQUAL(counts.of[REPORTED], flips_n);
     }
 }
 
 /* ---- files ---- */
 
 static void flipped_file(struct fix *fix, const char *path, const struct buf *bytes,
-                         unsigned flips_n, unsigned counts[OUTCOMES_N]) {
+                         unsigned flips_n, struct counts *counts) {
     for (unsigned i = 0; i < flips_n; i++) {
         struct buf damaged = {0};
         restore(fix);
@@ -179,38 +207,39 @@ static void flipped_file(struct fix *fix, const char *path, const struct buf *by
         damaged.data[bit / 8] = (char)(damaged.data[bit / 8] ^ 1 << bit % 8);
         write_bytes(path, damaged.data, damaged.len);
         buf_done(&damaged);
-        counts[outcome_of(fix)]++;
+        count(fix, counts);
     }
 }
 
 static void cut_file(struct fix *fix, const char *path, const struct buf *bytes, unsigned cuts_n,
-                     unsigned counts[OUTCOMES_N]) {
+                     struct counts *counts) {
     for (unsigned i = 0; i < cuts_n; i++) {
         restore(fix);
         CHECK_EQUAL(truncate(path, (off_t)(check_random(&fix->seed) % bytes->len)), 0);
-        counts[outcome_of(fix)]++;
+        count(fix, counts);
     }
 }
 
 /* A generation is derived: without it the rows are scanned, and the answers are the same. */
 static void damaged_generation(struct fix *fix, unsigned n) {
-    unsigned flipped[OUTCOMES_N] = {0}, cut[OUTCOMES_N] = {0};
-    flipped_file(fix, fix->dense, &fix->dense_bytes, n, flipped);
-    cut_file(fix, fix->dense, &fix->dense_bytes, n, cut);
-    print("generation, flipped", flipped);
-    print("generation, cut", cut);
-    CHECK_EQUAL(flipped[RIGHT], n);
-    CHECK_EQUAL(cut[RIGHT], n);
+    struct counts flipped = {0}, cut = {0};
+    flipped_file(fix, fix->dense, &fix->dense_bytes, n, &flipped);
+    cut_file(fix, fix->dense, &fix->dense_bytes, n, &cut);
+    print("generation, flipped", &flipped);
+    print("generation, cut", &cut);
+    CHECK_EQUAL(flipped.of[RIGHT], n);
+    CHECK_EQUAL(cut.of[RIGHT], n);
 }
 
 static void damaged_data(struct fix *fix, unsigned n) {
-    unsigned flipped[OUTCOMES_N] = {0}, cut[OUTCOMES_N] = {0};
-    cut_file(fix, fix->data, &fix->data_bytes, n, cut);
-    print("data.mdb, cut", cut);
-    CHECK_EQUAL(cut[REPORTED], n);
-    flipped_file(fix, fix->data, &fix->data_bytes, 5 * n, flipped);
-    print("data.mdb, flipped", flipped);
-    CHECK(flipped[REPORTED] > 0);
+    struct counts flipped = {0}, cut = {0};
+    cut_file(fix, fix->data, &fix->data_bytes, n, &cut);
+    print("data.mdb, cut", &cut);
+    CHECK_EQUAL(cut.of[REPORTED], n);
+    flipped_file(fix, fix->data, &fix->data_bytes, 5 * n, &flipped);
+    print("data.mdb, flipped", &flipped);
+    CHECK(flipped.of[REPORTED] > 0);
+    CHECK_EQUAL(flipped.missed[CRASHED], 0);
 }
 
 int main(void) {
@@ -219,7 +248,8 @@ int main(void) {
     unsigned n = model_option("TERCET_FLIPS", FLIPS);
     make(&fix, seed);
     restore(&fix);
-    CHECK_EQUAL(outcome_of(&fix), RIGHT);
+    CHECK_EQUAL(status_of(&fix, true), false);
+    CHECK_EQUAL(status_of(&fix, false), RIGHT);
     flipped_values(&fix, n);
     damaged_generation(&fix, n);
     damaged_data(&fix, n);
