@@ -256,46 +256,38 @@ static bool check_size(struct store *store, struct error *err) {
 
 /* LMDB's two first pages are all a file can hold whose making was cut off before they were synced:
  * with them a power cut or kill leaves zeros, or a half. Nothing was ever committed to it. */
-static bool was_never_made(const struct store *store) {
-    char path[PATH_BYTES_MAX];
-    struct error ignored;
+static bool was_never_made(const char *path) {
     struct stat file;
-    return join_path(store->folder, "data.mdb", path, &ignored) && stat(path, &file) == 0 &&
-           file.st_size <= 2 * sysconf(_SC_PAGESIZE);
+    return stat(path, &file) == 0 && file.st_size <= 2 * sysconf(_SC_PAGESIZE);
 }
 
-static int try_open(struct store *store, unsigned flags) {
+static bool check_metas(struct store *store, enum store_mode mode, struct error *err) {
+    char path[PATH_BYTES_MAX];
+    if (!join_path(store->folder, "data.mdb", path, err))
+        return false;
+    if (pages_check_metas(path, err))
+        return true;
+    if (!was_never_made(path))
+        return false;
+    if (mode != STORE_CREATE)
+        return cut_off(store, err);
+    return truncate(path, 0) == 0 || error_set_errno(err, "%s", path);
+}
+
+static bool open_data(struct store *store, enum store_mode mode, struct error *err) {
+    if (!check_metas(store, mode, err))
+        return false;
+    /* NOTLS: a snapshot may be opened by one thread and used by another.
+     * NORDAHEAD: forward rows are read at random; read-ahead would fill memory with strangers. */
+    unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | (mode == STORE_READ ? MDB_RDONLY : 0);
     int rc = 0;
     for (size_t bytes = map_bytes_first; bytes >= map_bytes_least; bytes /= 4) {
         rc = open_environment(store, bytes, flags);
         if (rc != ENOMEM && rc != EINVAL)
             break;
     }
-    return rc;
-}
-
-/* The first pages are synced before anything is committed: see was_never_made. */
-static int make_data(struct store *store, unsigned flags) {
-    char path[PATH_BYTES_MAX];
-    struct error ignored;
-    int rc = try_open(store, flags);
-    if (rc == MDB_INVALID && was_never_made(store) &&
-        join_path(store->folder, "data.mdb", path, &ignored))
-        rc = truncate(path, 0) == 0 ? try_open(store, flags) : errno;
-    return rc == 0 ? mdb_env_sync(store->env, 1) : rc;
-}
-
-static bool open_data(struct store *store, enum store_mode mode, struct error *err) {
-    char path[PATH_BYTES_MAX];
-    if (!join_path(store->folder, "data.mdb", path, err) ||
-        (!was_never_made(store) && !pages_check_metas(path, err)))
-        return false;
-    /* NOTLS: a snapshot may be opened by one thread and used by another.
-     * NORDAHEAD: forward rows are read at random; read-ahead would fill memory with strangers. */
-    unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | (mode == STORE_READ ? MDB_RDONLY : 0);
-    int rc = mode == STORE_CREATE ? make_data(store, flags) : try_open(store, flags);
-    if (rc == MDB_INVALID && was_never_made(store))
-        return cut_off(store, err);
+    if (rc == 0 && mode == STORE_CREATE) /* before anything is committed: see was_never_made */
+        rc = mdb_env_sync(store->env, 1);
     if (rc != 0)
         return failed(store, rc, "open", err);
     mdb_reader_check(store->env, &(int){0}); /* frees the slots of readers that were killed */
