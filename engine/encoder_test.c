@@ -2,6 +2,7 @@
 #include "engine/base/buf.h"
 #include "engine/base/pool.h"
 #include "engine/encoder.h"
+#include "engine/forward.h"
 #include "engine/hub.h"
 #include "engine/model.h"
 #include "engine/model_family.h"
@@ -144,6 +145,44 @@ static void bits_do_not_depend_on_company(enum model_precision precision) {
     model_close(other);
     buf_done(&longer);
     arena_done(&arena);
+}
+
+static void do_member(void *context, size_t member, size_t worker) {
+    (void)worker;
+    forward_member(context, member);
+}
+
+/* The states of a run by teams of one to three: few tokens (channels are divided), many (rows). */
+static void teams_agree(enum model_precision precision) {
+    enum { TOKENS_MAX = 300, WIDTH = 384 };
+    static const size_t lengths[][3] = {{1, 0, 0}, {9, 0, 0}, {20, 31, 0}, {130, 7, 163}};
+    struct model_options options = {.precision = precision};
+    struct model *other = NULL;
+    struct pool *pool = pool_open(3);
+    struct error err;
+    uint32_t ids[TOKENS_MAX];
+    for (size_t i = 0; i < TOKENS_MAX; i++)
+        ids[i] = (uint32_t)(1000 + i * 37 % 20000);
+    CHECK_OK(model_open(&options, &other, &err), err);
+    struct forward *alone = forward_open(other), *team = forward_open(other);
+    CHECK(forward_team_pays(alone, 1000));
+    CHECK(precision != MODEL_PRECISION_INT8 || !forward_team_pays(alone, 16));
+    for (size_t l = 0; l < sizeof lengths / sizeof *lengths; l++) {
+        struct forward_sequence sequences[3];
+        size_t n = 0, tokens_n = 0;
+        for (; n < 3 && lengths[l][n]; tokens_n += lengths[l][n], n++)
+            sequences[n] = (struct forward_sequence){.ids = ids + tokens_n, .n = lengths[l][n]};
+        const float *expected = forward_run(alone, sequences, n);
+        for (size_t members_n = 2; members_n <= pool_workers_n(pool); members_n++) {
+            forward_begin(team, sequences, n, members_n);
+            pool_run_together(pool, members_n, do_member, team);
+            CHECK(memcmp(forward_states(team), expected, tokens_n * WIDTH * sizeof(float)) == 0);
+        }
+    }
+    forward_close(alone);
+    forward_close(team);
+    model_close(other);
+    pool_close(pool);
 }
 
 static void vectors_have_length_one(void) {
@@ -336,6 +375,9 @@ int main(void) {
     bits_do_not_depend_on_company(MODEL_PRECISION_INT8);
     bits_do_not_depend_on_company(MODEL_PRECISION_BF16);
     bits_do_not_depend_on_company(MODEL_PRECISION_F32);
+    teams_agree(MODEL_PRECISION_INT8);
+    teams_agree(MODEL_PRECISION_BF16);
+    teams_agree(MODEL_PRECISION_F32);
     vectors_have_length_one();
     instruction_is_for_dense_only();
     one_pass_reads_behind_the_instruction();

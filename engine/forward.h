@@ -15,6 +15,7 @@
 #ifndef TERCET_FORWARD_H
 #define TERCET_FORWARD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,6 +35,10 @@ void forward_close(struct forward *forward);
  * run. */
 const float *forward_run(struct forward *forward, const struct forward_sequence *sequences,
                          size_t sequences_n);
+
+/* Whether a run of so many tokens is long enough, between one meeting of a team and the next, for
+ * a team to be faster than one thread. A query through a small model is not. */
+bool forward_team_pays(const struct forward *forward, size_t tokens_n);
 
 /* The same by members_n threads: forward_begin on one, then forward_member on each of them at the
  * same time, then the states are there. The sequences are borrowed until then. */

@@ -169,11 +169,17 @@ static void do_member(void *context, size_t member, size_t worker) {
     forward_member(context, member);
 }
 
-/* Fewer runs than workers, as of a query or one long document: all work on each. */
+/* Fewer runs than workers, as of a query or one long document: all work on each, if that helps. */
 static void do_run_together(const struct plan *plan, size_t run) {
     struct session *session = plan->session;
     struct forward *forward = session->workers[0].forward;
-    size_t begin = plan->run_begin[run], end = plan->run_begin[run + 1];
+    size_t begin = plan->run_begin[run], end = plan->run_begin[run + 1], tokens_n = 0;
+    for (size_t i = begin; i < end; i++)
+        tokens_n += plan->sequences[i].n;
+    if (!forward_team_pays(forward, tokens_n)) {
+        hand_out(plan, run, forward_run(forward, plan->sequences + begin, end - begin), 0);
+        return;
+    }
     forward_begin(forward, plan->sequences + begin, end - begin, session->workers_n);
     pool_run_together(session->pool, session->workers_n, do_member, forward);
     hand_out(plan, run, forward_states(forward), 0);
