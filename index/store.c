@@ -235,23 +235,44 @@ static bool open_tables(struct store *store, enum store_mode mode, struct error 
     return rc == 0 || failed(store, rc, "open", err);
 }
 
-/* A file cut short would raise SIGBUS at the first page that is missing. */
-static bool check_size(struct store *store, struct error *err) {
+/* What the file has, and what its newest commit says that it has. */
+static bool read_sizes(const struct store *store, mdb_filehandle_t *fd_out, uint64_t *found_out,
+                       uint64_t *expected_out) {
     MDB_envinfo info;
     MDB_stat stat;
     struct stat file;
-    mdb_filehandle_t fd;
     mdb_env_info(store->env, &info);
     mdb_env_stat(store->env, &stat);
-    if (mdb_env_get_fd(store->env, &fd) != 0 || fstat(fd, &file) != 0)
+    *expected_out = (uint64_t)(info.me_last_pgno + 1) * stat.ms_psize;
+    if (mdb_env_get_fd(store->env, fd_out) != 0 || fstat(*fd_out, &file) != 0)
+        return false;
+    *found_out = (uint64_t)file.st_size;
+    return true;
+}
+
+/* LMDB does not write a page that one transaction both took from the end and freed again, but it
+ * counts it: mass deletion leaves a file shorter than it says. Made whole here, so that check_size
+ * can tell it from one that was cut. The commit is durable already, whatever becomes of this. */
+static void extend(const struct store *store) {
+    mdb_filehandle_t fd;
+    uint64_t found, expected;
+    if (read_sizes(store, &fd, &found, &expected) && found < expected &&
+        ftruncate(fd, (off_t)expected) == 0)
+        (void)fsync(fd);
+}
+
+/* A file cut short would raise SIGBUS at the first page that is missing. */
+static bool check_size(struct store *store, struct error *err) {
+    mdb_filehandle_t fd;
+    uint64_t found, expected;
+    if (!read_sizes(store, &fd, &found, &expected))
         return error_set_errno(err, "%s/data.mdb", store->folder);
-    uint64_t expected = (uint64_t)(info.me_last_pgno + 1) * stat.ms_psize;
-    if ((uint64_t)file.st_size >= expected)
+    if (found >= expected)
         return true;
     return error_set(err, ERROR_CORRUPT,
-                     "%s/data.mdb: %lld bytes, its newest commit has %llu (it was cut short; "
+                     "%s/data.mdb: %llu bytes, its newest commit has %llu (it was cut short; "
                      "restore it from a snapshot)",
-                     store->folder, (long long)file.st_size, (unsigned long long)expected);
+                     store->folder, (unsigned long long)found, (unsigned long long)expected);
 }
 
 /* LMDB's two first pages are all a file can hold whose making was cut off before they were synced:
@@ -409,6 +430,8 @@ bool store_begin_write(struct store *store, struct store_txn **out, struct error
 bool store_commit(struct store_txn *txn, struct error *err) {
     int rc = mdb_txn_commit(txn->txn);
     bool ok = rc == 0 || failed(txn->store, rc, "commit", err);
+    if (ok)
+        extend(txn->store);
     free(txn);
     return ok;
 }
