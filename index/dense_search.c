@@ -21,6 +21,10 @@ enum {
     /* A new generation when more than this part of the old one is uncovered (and more than
      * dense_limits.uncovered_min): building costs more with size, so it happens more rarely. */
     UNCOVERED_PART = 5,
+    /* Measured at 384 dimensions: a row that is read on to and scored costs 0.05 us, one that is
+     * only passed over half of that, one that is looked up and scored 0.26 us. */
+    LOOKUP_ROWS = 5,
+    PASSED_A_ROW = 2,
 };
 
 static bool no_dense(struct snapshot *snapshot, struct error *err) {
@@ -39,25 +43,61 @@ struct scan {
     const float *query; /* [dim] */
     size_t dim;
     struct topk *topk;
+    const struct docid_set *allowed; /* NULL: all */
+    size_t allowed_n;                /* then: all live ones */
 };
 
 static bool scan_row(void *context, uint32_t docid, const void *row) {
     struct scan *scan = context;
-    topk_push(scan->topk, vec_dot_f16(scan->query, row, scan->dim), docid);
+    if (!scan->allowed || docid_set_has(scan->allowed, docid))
+        topk_push(scan->topk, vec_dot_f16(scan->query, row, scan->dim), docid);
+    return true;
+}
+
+/* What scoring the allowed ones of range_n rows costs, in rows scored: one by one, or reading on. */
+static size_t cost_of_lookups(const struct scan *scan) {
+    return scan->allowed_n * LOOKUP_ROWS;
+}
+
+static size_t cost_of_reading(const struct scan *scan, size_t range_n) {
+    size_t scored_n = scan->allowed_n < range_n ? scan->allowed_n : range_n;
+    return scored_n + (range_n - scored_n) / PASSED_A_ROW;
+}
+
+static size_t cost_of_all(const struct scan *scan, size_t range_n) {
+    size_t lookups = cost_of_lookups(scan), reading = cost_of_reading(scan, range_n);
+    return lookups < reading ? lookups : reading;
+}
+
+/* Every allowed row of docids in [begin, end). */
+static bool scan_rows(struct snapshot *snapshot, uint32_t begin, uint32_t end,
+                      const struct scan *scan, struct error *err) {
+    if (!scan->allowed || cost_of_reading(scan, end - begin) <= cost_of_lookups(scan))
+        return forward_dense_each(snapshot, begin, end, scan_row, (void *)(uintptr_t)scan, err);
+    for (uint32_t docid = docid_set_next(scan->allowed, begin); docid < end;
+         docid = docid_set_next(scan->allowed, docid + 1)) {
+        const void *row = forward_dense_row(snapshot, docid);
+        if (!row)
+            return no_row(snapshot, docid, err);
+        topk_push(scan->topk, vec_dot_f16(scan->query, row, scan->dim), docid);
+    }
     return true;
 }
 
 /* ---- over a generation ---- */
 
-/* How many rows to ask of FAISS for k live ones, from what is known for certain: at most the docids
- * beyond covered_end are live and not in the generation. */
+/* How many rows to ask of FAISS for k allowed ones, from what is known for certain: at most the
+ * docids beyond covered_end are live and not in the generation. That the allowed ones are spread
+ * like the others is a guess, and asking again mends it. */
 static size_t rows_to_ask(const struct snapshot *snapshot, struct index_generation named,
-                          size_t k) {
+                          const struct scan *scan) {
     uint64_t newer = snapshot_docid_end(snapshot) - named.covered_end;
     uint64_t live = snapshot_documents_n(snapshot);
     uint64_t covered_live = live > newer ? live - newer : 1;
     double share = (double)named.rows_n / (double)covered_live;
-    return (size_t)((double)(WIDEN_FIRST * k + REFINE_MARGIN) * (share > 1 ? share : 1));
+    double selected = scan->allowed_n > 0 ? (double)live / (double)scan->allowed_n : 1;
+    return (size_t)((double)(WIDEN_FIRST * scan->topk->k + REFINE_MARGIN) *
+                    (share > 1 ? share : 1) * selected);
 }
 
 /* Scores the first live ones of docids, best first, until k and the margin are there. */
@@ -65,7 +105,8 @@ static bool score_live(struct snapshot *snapshot, const struct scan *scan, const
                        size_t n, size_t *live_n_out, struct error *err) {
     size_t enough = scan->topk->k + REFINE_MARGIN, live_n = 0;
     for (size_t i = 0; i < n && live_n < enough; i++) {
-        if (!snapshot_is_live(snapshot, docids[i]))
+        if (scan->allowed ? !docid_set_has(scan->allowed, docids[i])
+                          : !snapshot_is_live(snapshot, docids[i]))
             continue;
         const void *row = forward_dense_row(snapshot, docids[i]);
         if (!row)
@@ -86,7 +127,7 @@ static bool search_generation(struct snapshot *snapshot, struct dense_generation
     struct index_generation named = snapshot_generation(snapshot);
     struct topk *topk = scan->topk;
     *found_out = false;
-    for (size_t ask = rows_to_ask(snapshot, named, topk->k); ask <= ask_max; ask *= WIDEN_AGAIN) {
+    for (size_t ask = rows_to_ask(snapshot, named, scan); ask <= ask_max; ask *= WIDEN_AGAIN) {
         uint32_t *docids = ARENA_NEW(arena, uint32_t, ask);
         size_t n = 0, live_n = 0;
         if (!dense_nearest(generation, scan->query, ask, arena, docids, &n, err) ||
@@ -108,7 +149,8 @@ static bool all_finite(const float *query, size_t dim) {
 }
 
 bool dense_search(struct snapshot *snapshot, const float *query, size_t k, bool exact,
-                  struct arena *arena, struct scored_list *out, struct error *err) {
+                  const struct docid_set *allowed, struct arena *arena, struct scored_list *out,
+                  struct error *err) {
     struct index *index = snapshot_index(snapshot);
     struct dense_index *dense = index_dense(index);
     struct index_generation named = snapshot_generation(snapshot);
@@ -117,22 +159,23 @@ bool dense_search(struct snapshot *snapshot, const float *query, size_t k, bool 
     bool ok = true, found;
     if (!dense)
         return no_dense(snapshot, err);
-    struct scan scan = {query, index_settings_of(index)->dense_dim, &topk};
+    struct scan scan = {query, index_settings_of(index)->dense_dim, &topk, allowed, 0};
     if (!all_finite(query, scan.dim))
         return error_set(err, ERROR_INVALID, "the query's dense vector holds NaN or infinity");
     uint64_t documents_n = snapshot_documents_n(snapshot);
-    topk_init(&topk, k < documents_n ? k : (size_t)documents_n, arena);
+    scan.allowed_n = allowed ? docid_set_count(allowed) : (size_t)documents_n;
+    topk_init(&topk, k < scan.allowed_n ? k : scan.allowed_n, arena);
     if (!exact && named.number > 0 && topk.k > 0) {
         struct dense_generation *generation = dense_acquire(dense, named);
         if (generation) {
-            size_t ask_max = named.rows_n / dense_index_limits(dense).rows_a_candidate;
+            size_t ask_max =
+                cost_of_all(&scan, named.rows_n) / dense_index_limits(dense).rows_a_candidate;
             ok = search_generation(snapshot, generation, ask_max, &scan, arena, &found, err);
             scan_begin = ok && found ? named.covered_end : 0;
         }
         dense_release(dense, generation);
     }
-    if (!ok || !forward_dense_each(snapshot, scan_begin, snapshot_docid_end(snapshot), scan_row,
-                                   &scan, err))
+    if (!ok || !scan_rows(snapshot, scan_begin, snapshot_docid_end(snapshot), &scan, err))
         return false;
     topk_sort(&topk);
     *out = (struct scored_list){topk.heap, topk.n};

@@ -139,7 +139,7 @@ static double recall(struct fix *fix, size_t queries_n, size_t k, bool exact) {
         size_t n;
         draw_row(fix, query);
         struct scored *expected = oracle(fix, query, k, &n);
-        CHECK_OK(dense_search(snapshot, query, k, exact, &fix->arena, &found, &err), err);
+        CHECK_OK(dense_search(snapshot, query, k, exact, NULL, &fix->arena, &found, &err), err);
         CHECK_EQUAL(found.n, n);
         for (size_t i = 0; i < found.n; i++) {
             struct scored at = found.entries[i];
@@ -165,7 +165,7 @@ static void few_rows_need_no_generation(void) {
     float query[DIM] = {1};
     fix_open(&fix, (struct dense_limits){100, 1000, 50, 4}, 1);
     CHECK_OK(snapshot_open(fix.index, &snapshot, &err), err);
-    CHECK_OK(dense_search(snapshot, query, K, false, &fix.arena, &found, &err), err);
+    CHECK_OK(dense_search(snapshot, query, K, false, NULL, &fix.arena, &found, &err), err);
     CHECK_EQUAL(found.n, 0);
     snapshot_close(snapshot);
     put_rows(&fix, 99);
@@ -174,10 +174,10 @@ static void few_rows_need_no_generation(void) {
     CHECK(recall(&fix, 20, K, false) == 1);
     CHECK(recall(&fix, 5, 1000, false) == 1);
     CHECK_OK(snapshot_open(fix.index, &snapshot, &err), err);
-    CHECK_OK(dense_search(snapshot, query, 0, false, &fix.arena, &found, &err), err);
+    CHECK_OK(dense_search(snapshot, query, 0, false, NULL, &fix.arena, &found, &err), err);
     CHECK_EQUAL(found.n, 0);
     query[7] = NAN;
-    CHECK(!dense_search(snapshot, query, K, false, &fix.arena, &found, &err));
+    CHECK(!dense_search(snapshot, query, K, false, NULL, &fix.arena, &found, &err));
     CHECK_EQUAL(err.code, ERROR_INVALID);
     float score = 5;
     query[7] = 0;
@@ -341,8 +341,8 @@ static void *search_on(void *context) {
             query[i] = check_random_float(&seed);
         bool ok = snapshot_open(searcher->fix->index, &snapshot, &err);
         if (ok) {
-            ok = dense_search(snapshot, query, 3, false, &arena, &found, &err) &&
-                 dense_search(snapshot, query, 3, true, &arena, &exact, &err) &&
+            ok = dense_search(snapshot, query, 3, false, NULL, &arena, &found, &err) &&
+                 dense_search(snapshot, query, 3, true, NULL, &arena, &exact, &err) &&
                  found.n == exact.n &&
                  memcmp(found.entries, exact.entries, found.n * sizeof *found.entries) == 0;
             snapshot_close(snapshot);

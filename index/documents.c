@@ -146,6 +146,46 @@ static bool read_sizes(struct bytes value, struct document_sizes *out) {
            out->fields <= DOCUMENT_TEXT_BYTES_MAX && out->text <= DOCUMENT_TEXT_BYTES_MAX;
 }
 
+/* The frame is read as far as the fields go and no further. */
+static bool unpack_beginning(const void *frame, size_t frame_len, char *plain, size_t plain_len) {
+    ZSTD_DCtx *zstd = ZSTD_createDCtx();
+    ZSTD_inBuffer in = {.src = frame, .size = frame_len};
+    ZSTD_outBuffer out = {.dst = plain, .size = plain_len};
+    bool ok = zstd != NULL;
+    while (ok && out.pos < out.size) {
+        size_t before = in.pos + out.pos;
+        ok = !ZSTD_isError(ZSTD_decompressStream(zstd, &out, &in)) && in.pos + out.pos > before;
+    }
+    ZSTD_freeDCtx(zstd);
+    return ok;
+}
+
+bool document_fields(struct store_txn *txn, uint32_t docid, struct buf *out, struct error *err) {
+    struct bytes value;
+    struct document_sizes sizes;
+    buf_clear(out);
+    if (!store_get_u32(txn, TABLE_DOCUMENTS, docid, &value, err))
+        return false;
+    if (!value.data || !read_sizes(value, &sizes))
+        return store_corrupt(txn, TABLE_DOCUMENTS, err, "docid %u: no record of %zu bytes", docid,
+                             value.len);
+    if (sizes.fields == 0)
+        return true;
+    const char *frame = (const char *)value.data + AT_KEY + sizes.key;
+    size_t frame_len = value.len - AT_KEY - sizes.key, plain_len = sizes.title + sizes.fields;
+    /* As in document_get: a damaged size must not make us allocate its wish. */
+    if (ZSTD_getFrameContentSize(frame, frame_len) != plain_len + sizes.text)
+        return store_corrupt(txn, TABLE_DOCUMENTS, err, "docid %u: its text is not %zu bytes",
+                             docid, plain_len + sizes.text);
+    buf_reserve(out, plain_len);
+    if (!unpack_beginning(frame, frame_len, out->data, plain_len))
+        return store_corrupt(txn, TABLE_DOCUMENTS, err, "docid %u: its fields cannot be read",
+                             docid);
+    memmove(out->data, out->data + sizes.title, sizes.fields);
+    out->len = sizes.fields;
+    return true;
+}
+
 bool document_get(struct snapshot *snapshot, uint32_t docid, struct arena *arena,
                   struct document *out, struct error *err) {
     struct bytes value;

@@ -5,6 +5,7 @@
 #ifndef TERCET_INDEX_DOCUMENTS_H
 #define TERCET_INDEX_DOCUMENTS_H
 
+#include "engine/base/buf.h"
 #include "index/index.h"
 #include "index/store.h"
 #include "index/writer.h"
@@ -20,6 +21,9 @@ void documents_writer_free(struct documents_writer *writer);
 /* docid must be larger than every one before it. Sizes were checked by the caller. */
 bool documents_append(struct documents_writer *writer, struct store_txn *txn, uint32_t docid,
                       const struct record *record, struct error *err);
+
+/* The fields of a document's record, into *out; nothing when it has none. */
+bool document_fields(struct store_txn *txn, uint32_t docid, struct buf *out, struct error *err);
 
 /* keys: doc_key -> docid, content hash. *found_out is false when there is none. */
 struct key_entry {

@@ -19,6 +19,7 @@
 #include "engine/base/error.h"
 #include "engine/base/sparse_vector.h"
 #include "engine/base/topk.h"
+#include "index/docid_set.h"
 
 enum index_lexical {
     INDEX_LEXICAL_NONE,
@@ -28,15 +29,15 @@ enum index_lexical {
 
 /* Fixed when the index is made. Strings are the caller's words, stored and given back. */
 struct index_settings {
-    char model[256];       /* name or folder of the encoder; "" when vectors come ready-made */
-    char fingerprint[65];  /* the model's; a search with another model must be refused */
-    char analyzer[32];     /* "head", "words:en", "model" */
+    char model[256];      /* name or folder of the encoder; "" when vectors come ready-made */
+    char fingerprint[65]; /* the model's; a search with another model must be refused */
+    char analyzer[32];    /* "head", "words:en", "model" */
     /* What was put in front for the dense vector; "" for nothing. */
     char instruction[512];         /* of queries */
     char passage_instruction[512]; /* of documents */
-    uint32_t length_max;   /* the token limit that documents were encoded with */
-    uint32_t dense_dim;    /* 0: no dense vectors */
-    uint32_t multi_dim;    /* 0: no multi-vectors */
+    uint32_t length_max;           /* the token limit that documents were encoded with */
+    uint32_t dense_dim;            /* 0: no dense vectors */
+    uint32_t multi_dim;            /* 0: no multi-vectors */
     enum index_lexical lexical;
     float bm25_k1, bm25_b; /* 1.2 and 0.75 */
 };
@@ -105,7 +106,8 @@ bool document_hash(struct snapshot *snapshot, const char *key, size_t key_len, u
 bool term_find(struct snapshot *snapshot, const char *word, size_t word_len, uint32_t *id_out);
 
 /* ---- retrieval: the k best docids of one mode, dead ones left out ---- */
-/* Results lie in the arena, best first (topk.h's order). */
+/* Results lie in the arena, best first (topk.h's order).
+ * allowed: what a filter lets through (filter.h); NULL: every live document. */
 
 struct scored_list {
     struct scored *entries;
@@ -115,12 +117,16 @@ struct scored_list {
 /* Exact top k over the postings, blocks skipped by their maxima. Only documents that share a term
  * are returned. */
 bool sparse_search(struct snapshot *snapshot, const struct sparse_vector *query, size_t k,
-                   struct arena *arena, struct scored_list *out, struct error *err);
+                   const struct docid_set *allowed, struct arena *arena, struct scored_list *out,
+                   struct error *err);
 
 /* FAISS over the generation, exact over the newer rows; scores are the exact inner products with
- * the stored rows. exact: score every row instead (the oracle). query: [dense_dim]. */
+ * the stored rows. exact: score every row instead (the oracle). query: [dense_dim].
+ * Few allowed documents are scored one by one; for many, FAISS is asked for more until k of them
+ * are among what it finds: a filter costs time, never recall. */
 bool dense_search(struct snapshot *snapshot, const float *query, size_t k, bool exact,
-                  struct arena *arena, struct scored_list *out, struct error *err);
+                  const struct docid_set *allowed, struct arena *arena, struct scored_list *out,
+                  struct error *err);
 
 /* ---- exact scores of given candidates from the forward tables; scores_out: [n] ---- */
 /* docids must be live in the snapshot. Reading in ascending order is kindest to the page cache. */

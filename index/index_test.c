@@ -469,7 +469,7 @@ static void *thread_reads(void *context) {
             break;
         }
         wrong += snapshot_documents_n(snapshot) % 10 != 0 ||
-                 !sparse_search(snapshot, &query, 10, &arena, &list, &err);
+                 !sparse_search(snapshot, &query, 10, NULL, &arena, &list, &err);
         for (size_t i = 0; i < list.n; i++) {
             float score;
             wrong +=
@@ -586,7 +586,7 @@ static bool use_all(const char *folder, struct error *err) {
     bool ok = snapshot_open(index, &snapshot, err) &&
               document_find(snapshot, "doc-0", 5, &docid, err) &&
               document_get(snapshot, 0, &arena, &document, err) &&
-              sparse_search(snapshot, &query, 10, &arena, &list, err) &&
+              sparse_search(snapshot, &query, 10, NULL, &arena, &list, err) &&
               sparse_score(snapshot, &query, docids, 50, &arena, scores, err) &&
               (forward_dense_row(snapshot, 0) || error_set(err, ERROR_CORRUPT, "table dense"));
     snapshot_close(snapshot);

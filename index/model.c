@@ -328,7 +328,7 @@ static bool sparse_agrees(struct snapshot *snapshot, struct oracle *oracle,
     for (size_t i = 0; i < query.n; i++)
         weights[i] = 1.01f + check_random_float(seed);
     score_sparse(oracle, &query);
-    if (!sparse_search(snapshot, &query, k, arena, &list, err) ||
+    if (!sparse_search(snapshot, &query, k, NULL, arena, &list, err) ||
         !list_agrees(snapshot, oracle, "sparse", true, k, list, arena, err))
         return false;
     for (size_t i = 0; i < list.n; i++)
@@ -345,7 +345,7 @@ static bool dense_agrees(struct snapshot *snapshot, struct oracle *oracle, const
     score_dense(oracle, query);
     for (int exact = 0; exact < 2; exact++) {
         struct scored_list list;
-        if (!dense_search(snapshot, query, k, exact, arena, &list, err) ||
+        if (!dense_search(snapshot, query, k, exact, NULL, arena, &list, err) ||
             !list_agrees(snapshot, oracle, exact ? "dense, exact" : "dense", false, k, list, arena,
                          err))
             return false;

@@ -199,6 +199,7 @@ struct search {
     struct snapshot *snapshot;
     const struct segment *segment;
     const struct plan *plan;
+    const struct docid_set *allowed; /* NULL: all */
     struct topk *topk;
     struct term *terms; /* [terms_n] those that the segment holds */
     size_t terms_n, windows_n;
@@ -377,8 +378,10 @@ static bool probe(const struct search *search, struct term *term, size_t window,
 static bool try_candidate(struct search *search, size_t window, uint32_t docid, float sum,
                           size_t essential_n, size_t ranked_n, struct error *err) {
     float threshold = topk_threshold(search->topk), length = 0, weight;
-    bool promising = search->segment->dead_n == 0 ||
-                     !roaring_bitmap_contains(search->segment->tombstones, docid);
+    bool promising = search->allowed
+                         ? docid_set_has(search->allowed, docid)
+                         : search->segment->dead_n == 0 ||
+                               !roaring_bitmap_contains(search->segment->tombstones, docid);
     size_t i = essential_n;
     for (; promising && i < ranked_n; i++) {
         struct term *term = &search->terms[search->ranked[i].docid];
@@ -443,6 +446,14 @@ static bool search_window(struct search *search, size_t window, struct error *er
 
 /* ---- search: one segment, all segments ---- */
 
+static bool window_is_allowed(const struct search *search, size_t window) {
+    uint32_t begin = search->segment->docid_begin + (uint32_t)(window * WINDOW_N);
+    if (!search->allowed)
+        return true;
+    uint32_t next = docid_set_next(search->allowed, begin);
+    return next != UINT32_MAX && next - begin < WINDOW_N;
+}
+
 static bool search_segment(struct search *search, struct arena *arena, struct error *err) {
     const struct segment *segment = search->segment;
     search->windows_n = (segment->docid_end - segment->docid_begin - 1) / WINDOW_N + 1;
@@ -454,6 +465,8 @@ static bool search_segment(struct search *search, struct arena *arena, struct er
     size_t n = 0;
     for (size_t w = 0; w < search->windows_n; w++) {
         float bound = 0;
+        if (!window_is_allowed(search, w))
+            continue;
         for (size_t t = 0; t < search->terms_n; t++)
             bound += search->terms[t].window_max[w];
         if (bound > 0)
@@ -470,7 +483,8 @@ static bool search_segment(struct search *search, struct arena *arena, struct er
 }
 
 bool sparse_search(struct snapshot *snapshot, const struct sparse_vector *query, size_t k,
-                   struct arena *arena, struct scored_list *out, struct error *err) {
+                   const struct docid_set *allowed, struct arena *arena, struct scored_list *out,
+                   struct error *err) {
     const struct segments *segments = &snapshot->published->segments;
     struct plan plan;
     struct topk topk;
@@ -481,6 +495,7 @@ bool sparse_search(struct snapshot *snapshot, const struct sparse_vector *query,
     struct search *search = ARENA_NEW(arena, struct search, 1);
     search->snapshot = snapshot;
     search->plan = &plan;
+    search->allowed = allowed;
     search->topk = &topk;
     search->terms = ARENA_NEW(arena, struct term, plan.n);
     search->ranked = ARENA_NEW(arena, struct scored, plan.n);

@@ -195,7 +195,7 @@ static void search(struct index *index, const struct corpus *corpus, uint32_t do
             struct sparse_vector view = {query.ids, query.weights, query.n};
             double began = clock_now_ms();
             CHECK_OK(snapshot_open(index, &snapshot, &err), err);
-            CHECK_OK(sparse_search(snapshot, &view, k, &arena, &list, &err), err);
+            CHECK_OK(sparse_search(snapshot, &view, k, NULL, &arena, &list, &err), err);
             snapshot_close(snapshot);
             times[q] = clock_now_ms() - began;
             CHECK(list.n > 0);

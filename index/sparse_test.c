@@ -103,7 +103,7 @@ static void search_agrees(struct index *index, const struct memory *memory,
     scored_sort(all, all_n);
     for (size_t k = 0; k < 2 * memory->n + 2; k = k * 3 + 1) {
         struct scored_list list;
-        CHECK_OK(sparse_search(snapshot, &query, k, &arena, &list, &err), err);
+        CHECK_OK(sparse_search(snapshot, &query, k, NULL, &arena, &list, &err), err);
         CHECK_EQUAL(list.n, k < all_n ? k : all_n);
         for (size_t i = 0; i < list.n && i < all_n; i++) /* to the bit */
             if (list.entries[i].docid != all[i].docid || list.entries[i].score != all[i].score) {
@@ -195,7 +195,7 @@ static void segmentation_does_not_show(enum index_lexical lexical) {
         CHECK_OK(snapshot_open(index, &snapshot, &err), err);
         struct sparse_vector query = {(uint32_t[]){0, 3, 9, 40, 200}, (float[]){1, 1, 2, 1, 1}, 5};
         struct scored_list list;
-        CHECK_OK(sparse_search(snapshot, &query, 50, &arena, &list, &err), err);
+        CHECK_OK(sparse_search(snapshot, &query, 50, NULL, &arena, &list, &err), err);
         found_n[many] = list.n;
         memcpy(found[many], list.entries, list.n * sizeof *list.entries);
         snapshot_close(snapshot);
@@ -226,7 +226,7 @@ static void bad_queries_are_refused(void) {
         {(uint32_t[]){2, 3}, (float[]){1, INFINITY}, 2},
     };
     for (size_t i = 0; i < sizeof queries / sizeof *queries; i++) {
-        CHECK(!sparse_search(snapshot, &queries[i], 3, &arena, &list, &err));
+        CHECK(!sparse_search(snapshot, &queries[i], 3, NULL, &arena, &list, &err));
         CHECK_EQUAL(err.code, ERROR_INVALID);
     }
     snapshot_close(snapshot);

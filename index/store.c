@@ -35,6 +35,7 @@ static const char *const table_names[TABLES_N] = {
     [TABLE_DOCUMENTS] = "documents", [TABLE_DENSE] = "dense",
     [TABLE_SPARSE] = "sparse",       [TABLE_MULTI] = "multi",
     [TABLE_POSTINGS] = "postings",   [TABLE_SEGMENTS] = "segments",
+    [TABLE_FIELDS] = "fields",
 };
 
 struct store {
@@ -217,6 +218,8 @@ static bool open_tables(struct store *store, enum store_mode mode, struct error 
     for (int t = 0; t < TABLES_N; t++) {
         rc = mdb_dbi_open(txn, table_names[t], mode == STORE_CREATE ? MDB_CREATE : 0,
                           &store->tables[t]);
+        if (rc == MDB_NOTFOUND && t == TABLE_FIELDS)
+            continue; /* format 1 had none, and is refused by its number; until then: no handle */
         if (rc != 0) {
             MDB_stat stat = {.ms_entries = 1};
             mdb_env_stat(store->env, &stat);

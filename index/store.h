@@ -30,6 +30,7 @@ enum store_table {
     TABLE_MULTI,       /* docid       -> codes of token vectors */
     TABLE_POSTINGS,    /* segment, term -> posting list */
     TABLE_SEGMENTS,    /* segment     -> docid range, counts, tombstones */
+    TABLE_FIELDS,      /* field, value, chunk -> documents that have it */
     TABLES_N,
 };
 

@@ -11,6 +11,7 @@
 
 #include "engine/base/mem.h"
 #include "index/documents.h"
+#include "index/fields.h"
 #include "index/forward.h"
 #include "index/inside.h"
 #include "index/merge.h"
@@ -18,6 +19,8 @@
 enum {
     /* Postings held in memory, 16 bytes each: 64 MiB, some 30,000 documents. */
     FRESH_MAX = 4 << 20,
+    /* Field values held in memory: some 300,000, and half of what postings may take. */
+    FIELDS_BYTES_MAX = 32 << 20,
     SPARSE_TERMS_MAX = 1 << 20,  /* distinct terms of one record */
     MULTI_VECTORS_MAX = 1 << 16, /* token vectors of one record; encoders stop at 8,192 */
 };
@@ -42,6 +45,9 @@ struct writer {
     bool changed;   /* a put, delete or word since the transaction began */
     uint32_t *lost; /* [lost_n] terms of documents that died in older segments (BM25) */
     size_t lost_n, lost_cap;
+
+    struct fields_batch fields; /* values to enter and to strike out */
+    struct buf buried_fields;   /* scratch */
 
     bool broken; /* the batch was lost to `why`; said again until writer_commit */
     struct error why;
@@ -87,6 +93,7 @@ static void forget(struct writer *writer) {
     writer->loaded = false;
     segments_done(&writer->segments);
     fresh_clear(writer);
+    fields_clear(&writer->fields);
 }
 
 void writer_close(struct writer *writer) {
@@ -97,6 +104,8 @@ void writer_close(struct writer *writer) {
     roaring_bitmap_free(writer->fresh.dead);
     free(writer->fresh.items);
     free(writer->lost);
+    fields_done(&writer->fields);
+    buf_done(&writer->buried_fields);
     atomic_store(&writer->index->writing, false);
     free(writer);
 }
@@ -235,6 +244,9 @@ static bool bury(struct writer *writer, uint32_t docid, struct error *err) {
     struct sparse_row row = {0};
     return (settings->lexical == INDEX_LEXICAL_NONE ||
             forward_sparse_row(writer->txn, docid, &row, err)) &&
+           document_fields(writer->txn, docid, &writer->buried_fields, err) &&
+           fields_note(&writer->fields, docid, writer->buried_fields.data,
+                       writer->buried_fields.len, true, err) &&
            entomb(writer, docid, &row, err) && forward_delete(writer->txn, settings, docid, err) &&
            store_delete_u32(writer->txn, TABLE_DOCUMENTS, docid, err);
 }
@@ -372,6 +384,7 @@ bool writer_commit(struct writer *writer, struct error *err) {
     if (!writer->txn)
         return true;
     bool ok = write_fresh(writer, err) && write_tombstones(writer, err) &&
+              fields_write(writer->txn, &writer->fields, err) &&
               (memcmp(&writer->state, &writer->state_before, sizeof writer->state) == 0 ||
                index_state_write(writer->txn, &writer->state, err));
     if (ok) {
@@ -415,7 +428,9 @@ static bool put(struct writer *writer, const struct record *record, struct error
     if (settings->lexical != INDEX_LEXICAL_NONE)
         push_fresh(writer, entry.docid, record);
     writer->fresh_length_sum += segment_length_units(record->sparse_length);
-    return writer->fresh.n < writer->fresh_max || write_fresh(writer, err);
+    return (writer->fresh.n < writer->fresh_max || write_fresh(writer, err)) &&
+           (fields_batch_bytes(&writer->fields) < FIELDS_BYTES_MAX ||
+            fields_write(writer->txn, &writer->fields, err));
 }
 
 bool writer_put(struct writer *writer, const struct record *record, struct error *err) {
@@ -428,6 +443,9 @@ bool writer_put(struct writer *writer, const struct record *record, struct error
                          writer->index->folder, UINT32_MAX);
     if (settings->lexical != INDEX_LEXICAL_BM25)
         fit.sparse_length = 0; /* nobody asks for it */
+    if (!fields_note(&writer->fields, writer->state.docid_next, record->fields, record->fields_len,
+                     false, err))
+        return false;
     return put(writer, &fit, err) || give_up(writer, err);
 }
 

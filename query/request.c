@@ -5,13 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "index/filter.h"
+
 /* Weights beyond this only hide a mistake, and sums of them stay finite in f32. */
 static const double weight_max = 1e6;
 
 static bool known_fields_only(const struct json *json, char field_out[REQUEST_FIELD_MAX],
                               struct error *err) {
-    static const char *const known[] = {"query",  "k",          "modes",   "weights",
-                                        "fusion", "candidates", "explain", "exact"};
+    static const char *const known[] = {"query",      "k",       "modes", "weights", "fusion",
+                                        "candidates", "explain", "exact", "filter"};
     for (void *at = json_first(json); at; at = json_next(json, at)) {
         const char *key = json_member_key(at);
         size_t i = 0, n = sizeof known / sizeof *known;
@@ -22,7 +24,7 @@ static bool known_fields_only(const struct json *json, char field_out[REQUEST_FI
         snprintf(field_out, REQUEST_FIELD_MAX, "%s", key);
         return error_set(err, ERROR_INVALID,
                          "unknown field \"%.64s\": a search knows query, k, modes, weights, "
-                         "fusion, candidates, explain and exact",
+                         "fusion, candidates, explain, exact and filter",
                          key);
     }
     return true;
@@ -121,6 +123,20 @@ static bool read_exact(const struct json *json, struct search_request *request, 
     return json_read_bool(json, "exact", &request->exact, err);
 }
 
+/* Read here only to be refused here, by its name; the search reads it again into its own arena. */
+static bool read_filter(const struct json *json, struct search_request *request,
+                        struct error *err) {
+    const struct json *filter = json_get(json, "filter");
+    struct arena arena = {0};
+    struct filter *ignored;
+    if (json_kind_of(filter) == JSON_KIND_NULL)
+        return true;
+    bool ok = filter_parse(filter, &arena, &ignored, err);
+    arena_done(&arena);
+    request->filter = filter;
+    return ok;
+}
+
 bool request_from_json(const struct json *json, struct search_request *out,
                        char field_out[REQUEST_FIELD_MAX], struct error *err) {
     static const struct {
@@ -129,7 +145,7 @@ bool request_from_json(const struct json *json, struct search_request *out,
     } readers[] = {
         {"query", read_query},     {"k", read_k},           {"modes", read_modes},
         {"weights", read_weights}, {"fusion", read_fusion}, {"candidates", read_candidates},
-        {"explain", read_explain}, {"exact", read_exact},
+        {"explain", read_explain}, {"exact", read_exact},   {"filter", read_filter},
     };
     struct search_request request = {0};
     field_out[0] = '\0';

@@ -54,6 +54,8 @@ static void names_the_field_at_fault(void) {
         {"{\"query\":\"a\",\"fusion\":\"sum\"}", "fusion"},
         {"{\"query\":\"a\",\"explain\":1}", "explain"},
         {"{\"query\":\"a\",\"querry\":\"b\"}", "querry"},
+        {"{\"query\":\"a\",\"filter\":[]}", "filter"},
+        {"{\"query\":\"a\",\"filter\":{\"year\":{\"$gt\":true}}}", "filter"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         struct search_request request;

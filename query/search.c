@@ -7,6 +7,7 @@
 #include "engine/base/mem.h"
 #include "engine/encoder.h"
 #include "engine/model.h"
+#include "index/filter.h"
 #include "query/explain.h"
 #include "query/query.h"
 
@@ -120,14 +121,14 @@ static unsigned retrieving_modes(unsigned modes, unsigned offered) {
 }
 
 static bool retrieve(struct snapshot *snapshot, const struct query *query, unsigned retrieving,
-                     size_t k, bool exact, struct arena *arena, uint32_t **docids_out,
-                     size_t *n_out, struct error *err) {
+                     size_t k, bool exact, const struct docid_set *allowed, struct arena *arena,
+                     uint32_t **docids_out, size_t *n_out, struct error *err) {
     struct scored_list dense = {0}, sparse = {0};
     if (retrieving & 1u << FUSE_DENSE &&
-        !dense_search(snapshot, query->dense, k, exact, arena, &dense, err))
+        !dense_search(snapshot, query->dense, k, exact, allowed, arena, &dense, err))
         return false;
     if (retrieving & 1u << FUSE_SPARSE &&
-        !sparse_search(snapshot, &query->sparse, k, arena, &sparse, err))
+        !sparse_search(snapshot, &query->sparse, k, allowed, arena, &sparse, err))
         return false;
     *n_out = docids_union(&dense, &sparse, arena, docids_out);
     return true;
@@ -166,8 +167,8 @@ static bool fetch(struct searcher *searcher, struct snapshot *snapshot,
         hits[i].scores = best[i];
         if (!document_get(snapshot, best[i].docid, arena, &hits[i].document, err))
             return false;
-        if (request->explain && !explain_hit(snapshot, searcher->model, query,
-                                             result->plan.modes, arena, &hits[i], err))
+        if (request->explain && !explain_hit(snapshot, searcher->model, query, result->plan.modes,
+                                             arena, &hits[i], err))
             return false;
     }
     result->hits = hits;
@@ -183,8 +184,8 @@ static double lap_ms(double *mark) {
 }
 
 static bool run_in_snapshot(struct searcher *searcher, struct snapshot *snapshot,
-                            const struct search_request *request, struct arena *arena,
-                            struct search_result *result, struct error *err) {
+                            const struct search_request *request, const struct filter *filter,
+                            struct arena *arena, struct search_result *result, struct error *err) {
     const struct index_settings *settings = index_settings_of(searcher->index);
     size_t k = request->k ? request->k : SEARCH_K_DEFAULT;
     size_t wanted = request->candidates ? request->candidates : SEARCH_CANDIDATES_DEFAULT;
@@ -192,6 +193,7 @@ static bool run_in_snapshot(struct searcher *searcher, struct snapshot *snapshot
     unsigned encoded = encoder_modes_of(result->plan.modes | retrieving);
     struct search_timing *timing = &result->timing;
     struct fuse_candidate *candidates;
+    struct docid_set allowed;
     struct query query;
     uint32_t *docids;
     size_t n;
@@ -200,8 +202,10 @@ static bool run_in_snapshot(struct searcher *searcher, struct snapshot *snapshot
                       request->query_len, arena, &query, err))
         return false;
     timing->encode_ms = lap_ms(&mark);
-    if (!retrieve(snapshot, &query, retrieving, wanted < k ? k : wanted, request->exact, arena,
-                  &docids, &n, err))
+    if (filter && !filter_run(filter, snapshot, arena, &allowed, err))
+        return false;
+    if (!retrieve(snapshot, &query, retrieving, wanted < k ? k : wanted, request->exact,
+                  filter ? &allowed : NULL, arena, &docids, &n, err))
         return false;
     timing->retrieve_ms = lap_ms(&mark);
     if (!score_exactly(snapshot, &query, result->plan.modes, docids, n, arena, &candidates, err))
@@ -234,11 +238,13 @@ bool search_run(struct searcher *searcher, const struct search_request *request,
                 struct arena *arena, struct search_result *out, struct error *err) {
     struct search_result result = {0};
     struct snapshot *snapshot;
+    struct filter *filter = NULL;
     if (!request_check(request, err) ||
+        (request->filter && !filter_parse(request->filter, arena, &filter, err)) ||
         !plan_make(request, index_settings_of(searcher->index), &result.plan, err) ||
         !snapshot_open(searcher->index, &snapshot, err))
         return false;
-    bool ok = run_in_snapshot(searcher, snapshot, request, arena, &result, err);
+    bool ok = run_in_snapshot(searcher, snapshot, request, filter, arena, &result, err);
     snapshot_close(snapshot);
     if (ok)
         *out = result;

@@ -18,6 +18,7 @@
 #include "index/index.h"
 #include "query/fuse.h"
 
+struct json;
 struct model;
 
 enum {
@@ -36,6 +37,7 @@ struct search_request {
     bool fusion_given, weights_given;
     enum fuse_method fusion;
     float weights[FUSE_MODES_N];
+    const struct json *filter; /* filter.h's language, borrowed; NULL: every document */
     bool explain;
     bool exact; /* score every dense row instead of asking the approximate index */
 };

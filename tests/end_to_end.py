@@ -136,6 +136,14 @@ def check_command_line(index):
     for mode in ("dense", "sparse", "multi"):
         answer = search_cli(index, "moon and oceans", "--modes", mode)
         check(answer["hits"][0]["id"] == "tides", f"{mode} alone")
+    for modes in ("dense", "sparse", "multi", "dense,sparse,multi"):
+        answer = search_cli(index, "moon and oceans, disk pages", "--modes", modes,
+                            "--filter", '{"topic":{"$in":["computing","music"]}}')
+        check(answer["hits"][0]["id"] == "btree" and
+              all(hit["fields"]["topic"] in ("computing", "music") for hit in answer["hits"]),
+              f"{modes}: only what the filter allows")
+    wrong = tercet("search", index, "x", "--filter", '{"topic":{"$is":"sea"}}', status=1)
+    check("filter.topic.$is" in wrong.stderr, "a filter's mistake is named with its place")
     check(tercet("search", index, "x", "--modes", "colbert", status=2).stderr != "", "wrong usage")
     check(tercet("search", index + "-none", "x", status=1).stderr != "", "no such index")
     return answers
@@ -146,6 +154,10 @@ def check_errors(server):
     check(status == 400 and answer["error"]["field"] == "query", "a wrong type is named")
     status, answer = server.request("POST", "/v1/collections/facts/search", {"query": "x", "kk": 5})
     check(status == 400 and answer["error"]["field"] == "kk", "an unknown field is named")
+    status, answer = server.request("POST", "/v1/collections/facts/search",
+                                    {"query": "x", "filter": {"year": {"$gte": "soon"}}})
+    check(status == 400 and answer["error"]["field"] == "filter" and
+          "filter.year.$gte" in answer["error"]["message"], "a filter's mistake over HTTP")
     status, answer = server.request("POST", "/v1/collections/nothing/search", {"query": "x"})
     check(status == 404 and answer["error"]["code"] == "not_found", "no such collection: 404")
     status, answer = server.request("POST", "/v1/collections/facts/search", "{")
@@ -154,7 +166,8 @@ def check_errors(server):
 
 def check_documents(server):
     rows = [{"id": "lighthouse", "title": "Lighthouses",
-             "text": "A lamp on a tower warns ships of rocks at night."},
+             "text": "A lamp on a tower warns ships of rocks at night.",
+             "fields": {"topic": "sea", "built": "1858-02-01", "height_m": 41.5}},
             {"id": 7, "title": "", "text": ""},
             {"id": "tides", "title": "Tides", "text": "Now about something else: knitting wool."}]
     status, answer = server.request("POST", "/v1/collections/facts/documents",
@@ -163,6 +176,12 @@ def check_documents(server):
           "documents over HTTP: a verdict a row")
     hits = server.search("facts", "warning light for ships")["hits"]
     check(hits[0]["id"] == "lighthouse", "a new document is found at once")
+    for condition in ({"height_m": {"$gt": 41, "$lt": 42}}, {"built": {"$lt": "1900-01-01"}},
+                      {"topic": "sea", "$not": {"height_m": {"$exists": False}}}):
+        hits = server.search("facts", "knitting wool", filter=condition)["hits"]
+        check([hit["id"] for hit in hits] == ["lighthouse"], f"the one that passes {condition}")
+    hits = server.search("facts", "the tides", filter={"topic": "sea"})["hits"]
+    check("tides" not in [hit["id"] for hit in hits], "a replaced document's old fields are gone")
     hits = server.search("facts", "knitting wool")["hits"]
     check(hits[0]["id"] == "tides", "a replaced document is found by its new text")
     hits = server.search("facts", "moon's gravity pulls the oceans", modes=["sparse"])["hits"]

@@ -11,7 +11,7 @@
 struct search_settings {
     struct search_request request;
     struct model_options model;
-    const char *index;
+    const char *index, *filter;
     bool json;
 };
 
@@ -120,6 +120,8 @@ static int run(int argc, char **argv) {
         {"model", OPTION_TEXT, &settings.model.name, "M",
          "where the collection's model is (default: as ingested)", 0, 0, 'm'},
         SEARCH_OPTION_ROWS(words, settings.request),
+        {"filter", OPTION_TEXT, &settings.filter, "JSON",
+         "only documents whose fields pass: {\"year\":{\"$gte\":2020}}", 0, 0, 0},
         {"explain", OPTION_FLAG, &settings.request.explain, NULL,
          "show the terms and tokens behind each score", 0, 0, 0},
         {"json", OPTION_FLAG, &settings.json, NULL, "one JSON object", 0, 0, 0},
@@ -138,7 +140,13 @@ static int run(int argc, char **argv) {
     settings.request.query_len = strlen(argv[1]);
     if (!search_options_apply(&words, &settings.request, &settings.model, &err))
         return options_wrong(&command_search, "%s", err.message);
-    return search(&settings);
+    struct json *filter = NULL;
+    if (settings.filter && !(filter = json_parse(settings.filter, strlen(settings.filter), &err)))
+        return options_wrong(&command_search, "filter: %s", err.message);
+    settings.request.filter = filter;
+    status = search(&settings);
+    json_release(filter);
+    return status;
 }
 
 const struct command command_search = {"search", "INDEX QUERY", "asks an index a question", run};
