@@ -114,6 +114,24 @@ def check_snapshot(index, folder):
     tercet("restore", index, os.path.join(folder, "none"), "--force", status=1)
 
 
+def check_export(index, folder):
+    lines = tercet("export", index).stdout.splitlines()
+    rows = [json.loads(line) for line in lines]
+    info = json.loads(tercet("info", index, "--json").stdout)
+    check(len(rows) == info["documents"], "a line for every document")
+    check(all(len(row["dense"]) == info["dense_dim"] and row["sparse"]["terms"] and
+              all(len(vector) == info["multi_dim"] for vector in row["multi"]) for row in rows),
+          "with its representations")
+    path = os.path.join(folder, "export.jsonl")
+    with open(path, "w") as file:
+        file.write("\n".join(lines) + "\n")
+    tercet("ingest", os.path.join(folder, "again"), path)
+    check([[key for key, _ in found] for found in answers(os.path.join(folder, "again"))] ==
+          [[key for key, _ in found] for found in answers(index)], "ingested again: same answers")
+    tercet("export", status=2)
+    tercet("export", index + "-none", status=1)
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         index = os.path.join(folder, "facts")
@@ -122,6 +140,7 @@ def main():
         check_check(index)
         check_compact(index)
         check_snapshot(index, folder)
+        check_export(index, folder)
     print("1 passed, 0 failed")
 
 

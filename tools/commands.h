@@ -5,8 +5,8 @@
 #include "tools/options.h"
 
 extern const struct command command_bench, command_check, command_compact, command_delete,
-    command_demo, command_encode, command_eval, command_info, command_ingest, command_model,
-    command_rerank, command_restore, command_score, command_search, command_serve, command_snapshot,
-    command_tokenize;
+    command_demo, command_encode, command_eval, command_export, command_info, command_ingest,
+    command_model, command_rerank, command_restore, command_score, command_search, command_serve,
+    command_snapshot, command_tokenize;
 
 #endif
