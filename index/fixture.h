@@ -164,8 +164,8 @@ static inline uint64_t fixture_answers(struct index *index) {
         struct scored_list lists[2];
         fixture_record(&seed, index_settings_of(index)->lexical, FIXTURE_VOCABULARY, 0, &query);
         struct sparse_vector sparse = {query.ids, query.weights, query.terms_n};
-        CHECK_OK(sparse_search(snapshot, &sparse, K, &arena, &lists[0], &err), err);
-        CHECK_OK(dense_search(snapshot, query.dense, K, true, &arena, &lists[1], &err), err);
+        CHECK_OK(sparse_search(snapshot, &sparse, K, NULL, &arena, &lists[0], &err), err);
+        CHECK_OK(dense_search(snapshot, query.dense, K, true, NULL, &arena, &lists[1], &err), err);
         for (int l = 0; l < 2; l++)
             for (size_t j = 0; j < lists[l].n; j++) {
                 uint32_t bits;
