@@ -54,7 +54,8 @@ static bool scan_row(void *context, uint32_t docid, const void *row) {
     return true;
 }
 
-/* What scoring the allowed ones of range_n rows costs, in rows scored: one by one, or reading on. */
+/* What scoring the allowed ones of range_n rows costs, in rows scored: by looking each one up, or
+ * by reading on. */
 static size_t cost_of_lookups(const struct scan *scan) {
     return scan->allowed_n * LOOKUP_ROWS;
 }
