@@ -49,9 +49,9 @@ static ssize_t real_pwrite(int fd, const void *data, size_t len, off_t at) {
     return real(fd, data, len, at);
 }
 
-static int real_rename(const char *from, const char *to) {
-    REAL(int, "rename", const char *, const char *);
-    return real(from, to);
+static int real_rename(const char *from, const char *to, unsigned flags) {
+    REAL(int, "renameat2", int, const char *, int, const char *, unsigned);
+    return real(AT_FDCWD, from, AT_FDCWD, to, flags);
 }
 
 /* ---- what a power cut would take: pages as they were before writes that no sync followed ---- */
@@ -66,6 +66,7 @@ struct unsynced {
 
 static struct unsynced *newest_unsynced;
 static char renamed_from[PATH_MAX], renamed_to[PATH_MAX]; /* "": none pending */
+static unsigned renamed_flags;
 
 static void remember(int fd, off_t at, size_t len) {
     if (!counting || armed.kind != FAULT_POWER_CUT || (fcntl(fd, F_GETFL) & O_DSYNC))
@@ -112,7 +113,7 @@ static void cut_power(void) {
         }
     }
     if (renamed_to[0] && is_lost(0))
-        real_rename(renamed_to, renamed_from);
+        real_rename(renamed_to, renamed_from, renamed_flags & RENAME_EXCHANGE);
 }
 
 /* ---- counting ---- */
@@ -134,6 +135,11 @@ uint64_t fault_calls_n(void) {
 static bool is_file(int fd) {
     struct stat info;
     return fstat(fd, &info) == 0 && (S_ISREG(info.st_mode) || S_ISDIR(info.st_mode));
+}
+
+static bool is_folder(int fd) {
+    struct stat info;
+    return fstat(fd, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
 static void die(void) {
@@ -230,7 +236,8 @@ int fsync(int fd) {
         finish(turn); /* it was asked for and not done */
     int rc = real(fd);
     forget_unsynced(fd);
-    renamed_to[0] = '\0';
+    if (is_folder(fd))
+        renamed_to[0] = '\0';
     finish(turn);
     return rc;
 }
@@ -276,17 +283,47 @@ int msync(void *at, size_t len, int flags) {
     return rc;
 }
 
-int rename(const char *from, const char *to) {
+static int move(const char *from, const char *to, unsigned flags) {
     enum turn turn = take_turn();
     if (turn == FAIL)
         return -1;
-    int rc = real_rename(from, to);
+    int rc = real_rename(from, to, flags);
     if (counting && rc == 0) {
         snprintf(renamed_from, sizeof renamed_from, "%s", from);
         snprintf(renamed_to, sizeof renamed_to, "%s", to);
+        renamed_flags = flags;
     }
     finish(turn);
     return rc;
+}
+
+int rename(const char *from, const char *to) {
+    return move(from, to, 0);
+}
+
+/* Ours are of whole paths. */
+int renameat2(int from_folder, const char *from, int to_folder, const char *to, unsigned flags) {
+    if (from_folder != AT_FDCWD || to_folder != AT_FDCWD)
+        abort();
+    return move(from, to, flags);
+}
+
+static int take_away(int folder, const char *path, int flags) {
+    REAL(int, "unlinkat", int, const char *, int);
+    enum turn turn = take_turn();
+    if (turn == FAIL)
+        return -1;
+    int rc = real(folder, path, flags);
+    finish(turn);
+    return rc;
+}
+
+int unlink(const char *path) {
+    return take_away(AT_FDCWD, path, 0);
+}
+
+int unlinkat(int folder, const char *path, int flags) {
+    return take_away(folder, path, flags);
 }
 
 size_t fwrite(const void *data, size_t size, size_t n, FILE *file) {

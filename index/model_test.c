@@ -3,6 +3,8 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "index/backup.h"
+#include "index/compact.h"
 #include "index/fixture.h"
 #include "index/inside.h"
 #include "index/model.h"
@@ -16,7 +18,8 @@ struct run {
     struct writer *writer;
     struct model now, committed, seen;
     struct snapshot *held; /* goes on seeing the moment `seen` */
-    unsigned changes_n, commits_n, searches_n, builds_n, reopened_n, killed_n;
+    unsigned changes_n, commits_n, searches_n, builds_n, reopened_n, killed_n, compacted_n,
+        copied_n;
 };
 
 static void open_again(struct run *run) {
@@ -65,6 +68,30 @@ static void kill_another_writer(struct run *run) {
         CHECK_OK(model_batch(&run->committed, NULL, run->seed, (uint32_t)i + 1, &err), err);
     run->now = run->committed;
     run->killed_n++;
+    open_again(run);
+}
+
+/* Compacts the index, or copies it, looks at the copy and puts it in the index's place. */
+static void tidy_up(struct run *run) {
+    struct error err;
+    struct compact_totals compacted;
+    struct backup_totals copied;
+    char copy[sizeof run->folder + 8];
+    struct index *index;
+    let_go(run);
+    if (check_random(&run->seed) % 2) {
+        CHECK_OK(index_compact(run->folder, &compacted, &err), err);
+        run->compacted_n++;
+    } else {
+        snprintf(copy, sizeof copy, "%s.copy", run->folder);
+        CHECK_OK(backup_copy(run->folder, copy, false, &copied, &err), err);
+        CHECK_OK(model_open(copy, INDEX_READ, &index, &err), err);
+        CHECK_OK(model_index_agrees(index, &run->committed, &run->seed, &err), err);
+        index_close(index);
+        CHECK_OK(backup_copy(copy, run->folder, true, &copied, &err), err); /* and back */
+        fixture_remove(copy);
+        run->copied_n++;
+    }
     open_again(run);
 }
 
@@ -131,8 +158,10 @@ static void operate(struct run *run) {
         let_go(run);
         run->reopened_n++;
         open_again(run);
-    } else {
+    } else if (dice < 1999) {
         kill_another_writer(run);
+    } else {
+        tidy_up(run);
     }
 }
 
@@ -149,9 +178,9 @@ static void random_operations(enum index_lexical lexical, unsigned long long see
     let_go(&run);
     fixture_remove(run.folder);
     printf("%u operations: %u changes, %u commits, %u searches in each mode, %u generations asked "
-           "for, %u times reopened, %u killed\n",
+           "for, %u times reopened, %u killed, %u compacted, %u copied and restored\n",
            n, run.changes_n, run.commits_n, run.searches_n, run.builds_n, run.reopened_n,
-           run.killed_n);
+           run.killed_n, run.compacted_n, run.copied_n);
     fflush(stdout); /* a child would print it again */
 }
 
