@@ -238,7 +238,7 @@ static void damaged_data(struct fix *fix, unsigned n) {
     CHECK_EQUAL(cut.of[REPORTED], n);
     flipped_file(fix, fix->data, &fix->data_bytes, 5 * n, &flipped);
     print("data.mdb, flipped", &flipped);
-    CHECK(flipped.of[REPORTED] > 0);
+    CHECK(n < FLIPS || flipped.of[REPORTED] > 0); /* of 200, a few dozen */
     CHECK_EQUAL(flipped.missed[CRASHED], 0);
 }
 
