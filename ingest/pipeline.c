@@ -137,6 +137,18 @@ static size_t read_bytes(const struct ingest *ingest, const struct encoder_text 
     return passage->len < read_max ? passage->len : read_max;
 }
 
+/* What a row brought itself needs no encoding either. */
+static void window_add_ready(struct ingest *ingest, struct window *window, size_t i) {
+    const struct ready *ready = window->rows[i].ready;
+    struct ingest_verdict *verdict = &window->verdicts[i];
+    window->held_bytes += ready_bytes(ready);
+    if (ready_encoding(ready, index_settings_of(ingest->index), &ingest->rows,
+                       &window->encodings[i], &verdict->err))
+        window->states[i] = ROW_ENCODED;
+    else
+        verdict->outcome = INGEST_BAD;
+}
+
 /* Unchanged rows need no encoding; the others get their passage. */
 static void window_add(struct ingest *ingest, struct window *window, const struct row *row) {
     size_t i = window->n++;
@@ -147,6 +159,10 @@ static void window_add(struct ingest *ingest, struct window *window, const struc
     window_supersede(ingest, window, i);
     if (writer_hash(ingest->writer, row->key, row->key_len, &there) && there == window->hashes[i]) {
         window->verdicts[i].outcome = INGEST_UNCHANGED;
+        return;
+    }
+    if (row->ready) {
+        window_add_ready(ingest, window, i);
         return;
     }
     struct passage passage =

@@ -114,7 +114,7 @@ bool row_from_json(const struct json *json, struct arena *arena, struct row *out
     if (is_blank(row.title) && is_blank(row.text))
         return error_set(err, ERROR_INVALID, "document \"%.100s\" has neither title nor text",
                          row.key);
-    if (!read_fields(json, arena, &row, err))
+    if (!read_fields(json, arena, &row, err) || !ready_from_json(json, arena, &row.ready, err))
         return false;
     row.title = arena_text(arena, row.title, row.title_len);
     row.text = arena_text(arena, row.text, row.text_len);
@@ -131,5 +131,5 @@ uint64_t row_hash(const struct row *row) {
     uint64_t hash = XXH3_64bits(row->key, row->key_len);
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         hash = XXH3_64bits_withSeed(parts[i].bytes, parts[i].len, hash + parts[i].len);
-    return hash;
+    return row->ready ? ready_hash(row->ready, hash) : hash;
 }

@@ -9,17 +9,20 @@
 #include "engine/base/arena.h"
 #include "engine/base/error.h"
 #include "engine/base/json.h"
+#include "ingest/ready.h"
 
 /* All strings are valid UTF-8 without NULs, NUL-terminated, and lie in the reader's arena. */
 struct row {
     const char *key, *title, *text, *fields; /* fields: a JSON object as text, or "" */
     size_t key_len, title_len, text_len, fields_len;
-    const char *file; /* where it came from, for messages; "" for a request */
-    size_t line;      /* from 1; 0: the whole file */
+    const char *file;          /* where it came from, for messages; "" for a request */
+    size_t line;               /* from 1; 0: the whole file */
+    const struct ready *ready; /* representations that came with it; NULL: to be computed */
 };
 
 /* {"_id" | "id" | "docid", "title", "text", "fields" | "metadata"}: an id is a string or a whole
- * number; title or text must say something. Other members are passed over. */
+ * number; title or text must say something. "dense", "sparse", "multi": ready.h. Other members are
+ * passed over. */
 bool row_from_json(const struct json *json, struct arena *arena, struct row *out,
                    struct error *err);
 

@@ -39,6 +39,11 @@ def answers(index):
     return found
 
 
+def unordered(line):
+    """A row whatever the order of its terms."""
+    return json.dumps(json.loads(line), sort_keys=True)
+
+
 def check_delete(index):
     before = json.loads(tercet("info", index, "--json").stdout)["documents"]
     check(answers(index)[0][0][0] == "tides", "the tides answer")
@@ -125,9 +130,22 @@ def check_export(index, folder):
     path = os.path.join(folder, "export.jsonl")
     with open(path, "w") as file:
         file.write("\n".join(lines) + "\n")
-    tercet("ingest", os.path.join(folder, "again"), path)
-    check([[key for key, _ in found] for found in answers(os.path.join(folder, "again"))] ==
-          [[key for key, _ in found] for found in answers(index)], "ingested again: same answers")
+    again = os.path.join(folder, "again")
+    events = tercet("ingest", again, path, "--json").stdout.splitlines()
+    done = json.loads(events[-1])
+    check(done["stored"] == len(rows) and done["tokens"] == 0, "ingested without computing a vector")
+    check(all([key for key, _ in one] == [key for key, _ in other] and
+              all(abs(a - b) < 1e-5 for (_, a), (_, b) in zip(one, other))
+              for one, other in zip(answers(again), answers(index))), "which answers the same")
+    check(list(map(unordered, tercet("export", again).stdout.splitlines())) ==
+          list(map(unordered, lines)), "and exports the same")
+    check("sound" in tercet("check", again).stdout, "and is sound")
+    bad = dict(rows[0], dense=rows[0]["dense"][:-1])
+    with open(path, "w") as file:
+        file.write(json.dumps(bad) + "\n")
+    refused = tercet("ingest", again, path, status=1)
+    check("export.jsonl:1" in refused.stderr and "dense" in refused.stderr,
+          "a vector of another width is told")
     tercet("export", status=2)
     tercet("export", index + "-none", status=1)
 

@@ -1,0 +1,46 @@
+/* ready.h - representations that come with a row, as `tercet export` writes them.
+ *
+ *   "dense"   [dense_dim numbers], of length 1 where scores shall be cosines
+ *   "sparse"  {"terms": {term: weight, ...}, "length": words}: terms are words where the index
+ *             analyses words, else the numbers of the model's tokens
+ *   "multi"   [[multi_dim numbers], ...], each of length 1; none is fine
+ * A row that brings one brings all that the index keeps. */
+#ifndef TERCET_INGEST_READY_H
+#define TERCET_INGEST_READY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/base/arena.h"
+#include "engine/base/error.h"
+#include "engine/base/json.h"
+#include "engine/encoder.h"
+#include "index/index.h"
+
+/* As the row has them, before the index is asked whether they fit. */
+struct ready {
+    const float *dense; /* [dense_n]; NULL: none */
+    size_t dense_n;
+    const float *multi; /* [multi_n, multi_dim] */
+    size_t multi_n, multi_dim;
+    bool has_sparse;
+    struct lexical lexical; /* its terms are words here */
+};
+
+/* *out NULL: the row brings none. ERROR_INVALID names the member that is wrong. */
+bool ready_from_json(const struct json *row, struct arena *arena, const struct ready **out,
+                     struct error *err);
+
+/* What an encoder would have given to an index of these settings; it borrows from `ready`.
+ * ERROR_INVALID when it does not fit the index. */
+bool ready_encoding(const struct ready *ready, const struct index_settings *settings,
+                    struct arena *arena, struct encoding *out, struct error *err);
+
+/* Bytes held in memory. */
+size_t ready_bytes(const struct ready *ready);
+
+/* For row_hash: other representations are another document. */
+uint64_t ready_hash(const struct ready *ready, uint64_t seed);
+
+#endif
