@@ -62,7 +62,9 @@ uint32_t model_option(const char *name, uint32_t otherwise) {
 
 unsigned long long model_seed(void) {
     const char *given = getenv("TERCET_SEED");
-    unsigned long long seed = given ? strtoull(given, NULL, 10) : (unsigned long long)time(NULL);
+    unsigned long long seed = given ? strtoull(given, NULL, 10) : 1;
+    if (seed == 0)
+        seed = (unsigned long long)time(NULL);
     printf("TERCET_SEED=%llu\n", seed);
     fflush(stdout);
     return seed ? seed : 1;

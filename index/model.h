@@ -28,7 +28,8 @@ struct model {
  * its fsync costs nothing. Remove it with fixture_remove. */
 void model_folder(char out[64]);
 
-/* A random seed's start: TERCET_SEED or the clock; it is printed. */
+/* A random seed's start, printed: TERCET_SEED, of which 0 is the clock's; 1 where it is not given,
+ * so that a change and not the hour decides what a run finds. */
 unsigned long long model_seed(void);
 
 /* A whole number from the environment, or the default. */
