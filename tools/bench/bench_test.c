@@ -1,5 +1,6 @@
 /* What `tercet bench` counts and measures, on the embedded model. */
 #include "tools/bench/measure.h"
+#include "tools/bench/npy.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -126,6 +127,61 @@ static void test_measured(void) {
     pool_close(pool);
 }
 
+/* ---- a race's inputs as numpy writes them ---- */
+
+/* The file as numpy.save writes it: a header padded to 64 bytes, then the values. */
+static void write_npy(const char *folder, const char *descr, const char *shape, size_t bytes) {
+    static const float values[] = {0, 1.5F, -2, 3, 4, 5};
+    char file[256] = "\x93NUMPY\x01\x00\x76", path[256];
+    struct error err;
+    memset(file + 9, 0, 1);
+    int len = snprintf(file + 10, 119, "{'descr': '%s', 'fortran_order': False, 'shape': (%s), }",
+                       descr, shape);
+    memset(file + 10 + len, ' ', 118 - (size_t)len);
+    file[127] = '\n';
+    memcpy(file + 128, values, sizeof values);
+    snprintf(path, sizeof path, "%s/x.npy", folder);
+    CHECK(file_write_atomic(path, file, 128 + bytes, &err));
+}
+
+static bool opens(const char *folder, const char *kind) {
+    struct npy npy;
+    struct error err;
+    bool ok = npy_open(folder, "x", kind, &npy, &err);
+    if (ok)
+        npy_close(&npy);
+    else
+        CHECK(strstr(err.message, "x.npy"));
+    return ok;
+}
+
+static void test_npy(void) {
+    const char *folder = write_inputs("{}");
+    char path[256];
+    struct npy npy;
+    struct error err;
+    write_npy(folder, "<f4", "3, 2", 24);
+    CHECK(npy_open(folder, "x", "f4", &npy, &err));
+    CHECK_EQUAL(npy.dimensions_n, 2);
+    CHECK_EQUAL(npy.shape[0], 3);
+    CHECK_EQUAL(npy.shape[1], 2);
+    CHECK_EQUAL(npy.values_n, 6);
+    CHECK(((const float *)npy.data)[1] == 1.5F);
+    npy_close(&npy);
+    CHECK(!opens(folder, "i4"));
+    write_npy(folder, "<f4", "6,", 24);
+    CHECK(opens(folder, "f4"));
+    write_npy(folder, "<f4", "3, 2", 23);
+    CHECK(!opens(folder, "f4"));
+    write_npy(folder, "<f4", "4294967296, 4294967296", 24);
+    CHECK(!opens(folder, "f4"));
+    write_npy(folder, "<f4", "3, two", 24);
+    CHECK(!opens(folder, "f4"));
+    snprintf(path, sizeof path, "%s/x.npy", folder);
+    CHECK(unlink(path) == 0);
+    CHECK(!opens(folder, "f4"));
+}
+
 int main(void) {
     struct model_options options = {0};
     struct error err;
@@ -135,6 +191,7 @@ int main(void) {
     test_made();
     test_bad_inputs();
     test_measured();
+    test_npy();
     const char *folder = write_inputs("{}");
     char path[256];
     snprintf(path, sizeof path, "%s/inputs.json", folder);

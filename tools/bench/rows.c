@@ -4,15 +4,7 @@
 #include <string.h>
 
 #include "engine/base/json.h"
-
-static void print_line(struct json *row) {
-    struct buf line = {0};
-    json_print(row, &line);
-    printf("%s\n", line.data);
-    fflush(stdout);
-    buf_done(&line);
-    json_release(row);
-}
+#include "tools/bench/latency.h"
 
 /* The processor as Linux calls it; "unknown" elsewhere. */
 static const char *processor_name(char out[128]) {
@@ -98,7 +90,7 @@ void rows_print(const struct row_context *context, const struct bench_case *whic
         json_add_number(row, "cosine_min", context->cosines->min);
         json_add_number(row, "cosine_mean", context->cosines->mean);
     }
-    print_line(row);
+    bench_print(row);
 }
 
 /* ---- for a race ---- */
@@ -119,7 +111,7 @@ static void print_peer(const struct row_context *context, const struct bench_cas
     json_add(row, "quality", json_new_null());
     add_percents(row, context, measured);
     add_memory(row, measured);
-    print_line(row);
+    bench_print(row);
 }
 
 void rows_print_peer(const struct row_context *context, const struct bench_case *which,
