@@ -1,0 +1,31 @@
+/* store_inside.h - what the two files of the store share; lmdb.h goes no further.
+ *
+ * store_open.c: the folder, its locks, the environment. store.c: transactions, values, cursors. */
+#ifndef TERCET_INDEX_STORE_INSIDE_H
+#define TERCET_INDEX_STORE_INSIDE_H
+
+#include <lmdb.h>
+#include <sys/types.h>
+
+#include "index/store.h"
+
+struct store {
+    char *folder;
+    MDB_env *env;
+    MDB_dbi tables[TABLES_N];
+    int writer_lock; /* file descriptor; -1 when reading only */
+    dev_t device;    /* with inode: who has this folder open in this process */
+    ino_t inode;
+    struct store *next_open;
+};
+
+/* What LMDB's code means, as an error of ours: "FOLDER/data.mdb: DOING: ...". Returns false. */
+bool store_failed(const struct store *store, int rc, const char *doing, struct error *err);
+
+/* The same of a call that wrote to another file as well. */
+bool store_failed_copy(const struct store *store, int rc, const char *path, struct error *err);
+
+/* Makes the file as long as its newest commit says (store_open.c says why it may not be). */
+void store_extend(const struct store *store);
+
+#endif
