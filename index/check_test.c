@@ -214,6 +214,33 @@ static void flipped_bits_do_not_kill(void) {
     fixture_remove(folder);
 }
 
+/* Each bit of the kind of a page that is in use: LMDB believes those that are never written, too. */
+static void kinds_of_pages_are_checked(void) {
+    enum { PAGE = 4096, KIND_AT = 10, BITS = 16, STEP = 7 };
+    char folder[64], path[96];
+    struct error err;
+    struct buf file = {0};
+    unsigned told_n[BITS] = {0};
+    make(folder, INDEX_LEXICAL_BM25);
+    snprintf(path, sizeof path, "%s/data.mdb", folder);
+    CHECK_OK(file_read(path, 1 << 26, &file, &err), err);
+    int fd = open(path, O_RDWR);
+    for (size_t page = 2 * PAGE; page < file.len; page += STEP * PAGE)
+        for (size_t bit = 0; bit < BITS; bit++) {
+            size_t at = page + KIND_AT + bit / 8;
+            char byte = (char)(file.data[at] ^ 1 << bit % 8);
+            CHECK(pwrite(fd, &byte, 1, (off_t)at) == 1);
+            told_n[bit] += problems_of(folder) > 0;
+            CHECK(pwrite(fd, &file.data[at], 1, (off_t)at) == 1);
+        }
+    CHECK(told_n[0] > 5);
+    for (size_t bit = 1; bit < BITS; bit++)
+        CHECK_EQUAL(told_n[bit], told_n[0]);
+    close(fd);
+    buf_done(&file);
+    fixture_remove(folder);
+}
+
 int main(void) {
     sound_is_sound(INDEX_LEXICAL_BM25);
     sound_is_sound(INDEX_LEXICAL_LEARNED);
@@ -221,5 +248,6 @@ int main(void) {
     every_table_is_checked();
     generation_is_checked();
     flipped_bits_do_not_kill();
+    kinds_of_pages_are_checked();
     return check_result();
 }

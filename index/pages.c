@@ -24,7 +24,9 @@ enum {
     KIND_LEAF = 2,
     KIND_OVERFLOW = 4,
     KIND_META = 8,
-    KIND_MASK = 0x6f, /* all kinds; the other bits say how a page came to be written */
+    /* Other bits of a page's kind mark it in a writer's memory and are never written. LMDB believes
+     * them all the same: of a page that it takes for a writer's own it makes no copy, and the
+     * first change to it is a write to the read-only map. So a kind must be as above to the bit. */
 
     NODE_BIG = 1,
     NODE_TREE = 2,
@@ -62,7 +64,7 @@ static struct tree get_tree(const uint8_t *at) {
 /* page: at least PAGE_HEADER_BYTES + META_BYTES. */
 static bool get_meta(const uint8_t *page, struct meta *out) {
     const uint8_t *at = page + PAGE_HEADER_BYTES;
-    if (!(get_u16(page + 10) & KIND_META) || get_u32(at) != MAGIC || get_u32(at + 4) != VERSION)
+    if (get_u16(page + 10) != KIND_META || get_u32(at) != MAGIC || get_u32(at + 4) != VERSION)
         return false;
     *out = (struct meta){
         .free = get_tree(at + 24),
@@ -81,18 +83,33 @@ static bool not_lmdb(const char *path, struct error *err) {
                      path);
 }
 
-bool pages_check_metas(const char *path, struct error *err) {
+/* Commits write the two in turns, so their numbers are neighbours, and which is odd is known: the
+ * only thing by which a bit that flipped in one can be told. A file just made has two zeros. */
+static bool are_neighbours(uint64_t first, uint64_t second) {
+    if (first == 0 && second == 0)
+        return true;
+    return first % 2 == 0 && (second == first + 1 || second + 1 == first);
+}
+
+static bool metas_fit(int fd) {
     uint8_t pages[2][PAGE_HEADER_BYTES + META_BYTES];
     struct meta first, second;
+    ssize_t got = pread(fd, pages[0], sizeof pages[0], 0);
+    return got == 0 ||
+           (got == sizeof pages[0] && get_meta(pages[0], &first) &&
+            pread(fd, pages[1], sizeof pages[1], first.free.page_bytes) == sizeof pages[1] &&
+            get_meta(pages[1], &second) && second.free.page_bytes == first.free.page_bytes &&
+            are_neighbours(first.txn_id, second.txn_id));
+}
+
+bool pages_check_metas(const char *path, struct error *err) {
+    enum { TRIES = 20 }; /* a writer may commit between one read and the other, seldom twice */
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return true;
-    bool ok = true;
-    ssize_t got = pread(fd, pages[0], sizeof pages[0], 0);
-    if (got != 0)
-        ok = got == sizeof pages[0] && get_meta(pages[0], &first) &&
-             pread(fd, pages[1], sizeof pages[1], first.free.page_bytes) == sizeof pages[1] &&
-             get_meta(pages[1], &second) && second.free.page_bytes == first.free.page_bytes;
+    bool ok = false;
+    for (int i = 0; i < TRIES && !ok; i++)
+        ok = metas_fit(fd);
     close(fd);
     return ok || not_lmdb(path, err);
 }
@@ -182,8 +199,7 @@ static const uint8_t *take_overflow(struct walk *walk, uint64_t page, size_t len
     if (!take(walk, page, n))
         return NULL;
     const uint8_t *at = page_at(walk, page);
-    if (get_u64(at) != page || (get_u16(at + 10) & KIND_MASK) != KIND_OVERFLOW ||
-        get_u32(at + 12) != n) {
+    if (get_u64(at) != page || get_u16(at + 10) != KIND_OVERFLOW || get_u32(at + 12) != n) {
         bad(walk, page, "not the overflow page it should be");
         return NULL;
     }
@@ -248,7 +264,7 @@ static bool walk_page(struct walk *walk, uint64_t page, unsigned levels) {
     const uint8_t *at = page_at(walk, page);
     size_t lower = get_u16(at + 12), upper = get_u16(at + 14);
     int kind = levels > 1 ? KIND_BRANCH : KIND_LEAF;
-    if (get_u64(at) != page || (get_u16(at + 10) & KIND_MASK) != kind)
+    if (get_u64(at) != page || get_u16(at + 10) != kind)
         return bad(walk, page, "not the page it should be");
     if (lower <= PAGE_HEADER_BYTES || lower > upper || upper > walk->page_bytes || lower % 2)
         return bad(walk, page, "its bounds are damaged");
