@@ -30,15 +30,23 @@ bool check_took(struct check *check, bool ok, const struct error *err) {
     return ok || err->code == ERROR_CORRUPT;
 }
 
+/* A value with a wrong checksum is told, and passed over: it has no data. */
+static bool check_step(struct check *check, bool ok, const struct store_cursor *cursor,
+                       const struct error *err) {
+    return ok || (cursor->key.data && check_took(check, false, err));
+}
+
 bool check_each(struct check *check, enum store_table table,
                 bool (*visit)(struct check *check, struct bytes key, struct bytes value,
                               struct error *err),
                 struct error *err) {
     struct store_cursor cursor = {0};
     check->told_n = 0;
-    bool ok = store_cursor_open(check->snapshot->txn, table, NULL, 0, &cursor, err);
+    bool ok = check_step(
+        check, store_cursor_open(check->snapshot->txn, table, NULL, 0, &cursor, err), &cursor, err);
     while (ok && cursor.key.data)
-        ok = visit(check, cursor.key, cursor.value, err) && store_cursor_next(&cursor, err);
+        ok = (!cursor.value.data || visit(check, cursor.key, cursor.value, err)) &&
+             check_step(check, store_cursor_next(&cursor, err), &cursor, err);
     store_cursor_close(&cursor);
     return ok;
 }
@@ -174,6 +182,13 @@ static bool no_entry(struct check *check, struct bytes key, struct bytes value, 
     return true;
 }
 
+/* The checksum is all there is to look at. */
+static bool check_field(struct check *check, struct bytes key, struct bytes value,
+                        struct error *err) {
+    (void)check, (void)key, (void)value, (void)err;
+    return true;
+}
+
 /* A table that the index has use for, or one that must be empty. Documents, dense and sparse rows
  * are what every living document has. */
 static bool check_rows(struct check *check, enum store_table table, bool used,
@@ -252,7 +267,7 @@ static bool check_tables(struct check *check, struct error *err) {
            check_rows(check, TABLE_FREQUENCIES, settings->lexical == INDEX_LEXICAL_BM25,
                       check_frequency, err) &&
            check_rows(check, TABLE_DENSE, settings->dense_dim > 0, check_dense, err) &&
-           check_generation(check, err);
+           check_each(check, TABLE_FIELDS, check_field, err) && check_generation(check, err);
 }
 
 static bool check_opened(struct check *check, struct error *err) {

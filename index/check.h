@@ -9,10 +9,10 @@
  *   dense, sparse, multi   rows of living documents only, of the right width, of possible numbers;
  *              no document without those it must have
  *   postings   each block's bytes, order and bounds; of every living document its sparse row
+ *   fields     checksums only
  *   terms, frequencies     ids given once; counts that are those of the postings
- *   dense/N.faiss   checksums; it holds the generation that is named, with every row it must have
- * What it cannot see: a changed number in a dense row or a code that is still a possible one (they
- * carry no checksum). */
+ *   dense/N.faiss   checksums; it holds the generation that is named, with every row it
+ *              must have */
 #ifndef TERCET_INDEX_CHECK_H
 #define TERCET_INDEX_CHECK_H
 

@@ -58,13 +58,19 @@ static uint64_t hash_of(uint32_t term, float weight, float length) {
     return XXH3_64bits(&entry, sizeof entry);
 }
 
+/* A row with a wrong checksum was told of before, and is passed over. */
+static bool pass_over(bool ok, const struct store_cursor *cursor, const struct error *err) {
+    return ok || (cursor->key.data && err->code == ERROR_CORRUPT);
+}
+
 static bool add_rows(struct part *part, struct error *err) {
     const struct segment *segment = part->segment;
     struct store_txn *txn = part->check->snapshot->txn;
     struct store_cursor cursor = {0};
     uint8_t key[4];
     put_be32(key, segment->docid_begin);
-    bool ok = store_cursor_open(txn, TABLE_SPARSE, key, sizeof key, &cursor, err);
+    bool ok = pass_over(store_cursor_open(txn, TABLE_SPARSE, key, sizeof key, &cursor, err),
+                        &cursor, err);
     while (ok && cursor.key.len == 4 && get_be32(cursor.key.data) < segment->docid_end) {
         uint32_t docid = get_be32(cursor.key.data);
         struct sparse_row row;
@@ -76,7 +82,7 @@ static bool add_rows(struct part *part, struct error *err) {
             if (row.length >= 0 && isfinite(row.length))
                 part->length_sum += segment_length_units(row.length);
         }
-        ok = store_cursor_next(&cursor, err);
+        ok = pass_over(store_cursor_next(&cursor, err), &cursor, err);
     }
     store_cursor_close(&cursor);
     return ok;

@@ -146,40 +146,65 @@ static void print(const char *what, const struct counts *counts) {
 
 /* ---- one bit of one value ---- */
 
+/* Where in data.mdb a byte lies that LMDB handed out from its map of it. */
+static off_t offset_in_file(const struct fix *fix, const void *mapped) {
+    char line[512];
+    off_t found = -1;
+    FILE *maps = fopen("/proc/self/maps", "r");
+    CHECK(maps);
+    while (maps && found < 0 && fgets(line, sizeof line, maps)) {
+        unsigned long long begin, end, offset;
+        uintptr_t at = (uintptr_t)mapped;
+        if (strstr(line, fix->data) &&
+            sscanf(line, "%llx-%llx %*s %llx", &begin, &end, &offset) == 3 && at >= begin &&
+            at < end)
+            found = (off_t)(offset + (at - begin));
+    }
+    CHECK(found >= 0);
+    fclose(maps);
+    return found;
+}
+
+/* The value's bytes, and the checksum behind them (store.h) but for postings, which have theirs
+ * within, and the format version, which has none. */
 static void flip_in_value(struct fix *fix, enum store_table table) {
+    enum { SUM_BYTES = 4 };
     struct error err;
     struct store *store;
     struct store_txn *txn;
     struct store_cursor cursor;
     uint64_t entries_n = 0;
-    char key[512];
-    CHECK_OK(store_open(fix->folder, STORE_WRITE, &store, &err), err);
-    CHECK_OK(store_begin_write(store, &txn, &err), err);
+    char byte;
+    CHECK_OK(store_open(fix->folder, STORE_READ, &store, &err), err);
+    CHECK_OK(store_begin_read(store, &txn, &err), err);
     CHECK_OK(store_entries_n(txn, table, &entries_n, &err), err);
     CHECK_OK(store_cursor_open(txn, table, NULL, 0, &cursor, &err), err);
     for (uint64_t skip = check_random(&fix->seed) % entries_n; skip > 0; skip--)
         CHECK_OK(store_cursor_next(&cursor, &err), err);
-    size_t key_len = cursor.key.len, len = cursor.value.len;
-    char *value = malloc(len);
-    memcpy(key, cursor.key.data, key_len);
-    memcpy(value, cursor.value.data, len);
-    store_cursor_close(&cursor);
+    bool bare = table == TABLE_POSTINGS ||
+                (table == TABLE_META && memcmp(cursor.key.data, "format", 6) == 0);
+    size_t len = cursor.value.len + (bare ? 0 : SUM_BYTES);
     size_t bit = check_random(&fix->seed) % (8 * len);
-    value[bit / 8] = (char)(value[bit / 8] ^ 1 << bit % 8);
-    CHECK_OK(store_put(txn, table, key, key_len, value, len, &err), err);
-    CHECK_OK(store_commit(txn, &err), err);
+    off_t at = offset_in_file(fix, (const char *)cursor.value.data + bit / 8);
+    store_cursor_close(&cursor);
+    store_abort(txn);
     store_close(store);
-    free(value);
+    int fd = open(fix->data, O_RDWR);
+    CHECK(pread(fd, &byte, 1, at) == 1);
+    byte = (char)(byte ^ 1 << bit % 8);
+    CHECK(pwrite(fd, &byte, 1, at) == 1);
+    close(fd);
 }
 
 static void flipped_values(struct fix *fix, unsigned flips_n) {
     static const struct {
         enum store_table table;
-        bool sealed; /* it carries a checksum: nothing wrong may pass */
+        bool all; /* it is read by whoever uses the index: always reported */
     } tables[] = {
-        {TABLE_META, false},      {TABLE_KEYS, false},     {TABLE_FREQUENCIES, false},
-        {TABLE_DOCUMENTS, false}, {TABLE_DENSE, false},    {TABLE_SPARSE, false},
-        {TABLE_MULTI, false},     {TABLE_POSTINGS, false}, {TABLE_SEGMENTS, true},
+        {TABLE_META, true},      {TABLE_KEYS, false},     {TABLE_FREQUENCIES, false},
+        {TABLE_DOCUMENTS, true}, {TABLE_DENSE, true},     {TABLE_SPARSE, true},
+        {TABLE_MULTI, true},     {TABLE_POSTINGS, false}, {TABLE_SEGMENTS, true},
+        {TABLE_FIELDS, false},
     };
     for (size_t t = 0; t < sizeof tables / sizeof *tables; t++) {
         struct counts counts = {0};
@@ -190,7 +215,11 @@ static void flipped_values(struct fix *fix, unsigned flips_n) {
         }
         print(store_table_name(tables[t].table), &counts);
         CHECK_EQUAL(counts.of[CRASHED], 0);
-        if (tables[t].sealed)
+        if (tables[t].table == TABLE_POSTINGS)
+            continue;
+        CHECK_EQUAL(counts.of[WRONG], 0);
+        CHECK_EQUAL(counts.missed[RIGHT] + counts.missed[REPORTED], 0);
+        if (tables[t].all)
             CHECK_EQUAL(counts.of[REPORTED], flips_n);
     }
 }

@@ -19,16 +19,17 @@ struct snapshot;
 struct writer;
 struct dense_index; /* dense.h; dense_index_new at open, dense_index_free at close */
 
-/* One row of a live docid, [dense_dim] IEEE half. NULL: there is none, or its length is wrong
- * (disk damage; tell the caller ERROR_CORRUPT naming the docid). */
+/* One row of a live docid, [dense_dim] IEEE half. NULL: there is none, or its length or
+ * checksum is wrong (disk damage; tell the caller ERROR_CORRUPT naming the docid). */
 const void *forward_dense_row(struct snapshot *snapshot, uint32_t docid);
 
 /* The codes of a docid's multi-vectors as multi_encode wrote them, and how many bytes. NULL: none
- * (a document may have no vectors). */
+ * (a document may have no vectors). Damaged ones are 0 bytes, which multi_codes_open refuses. */
 const void *forward_multi_codes(struct snapshot *snapshot, uint32_t docid, size_t *bytes_out);
 
 /* Walks the dense rows of live docids in [begin, end), ascending. visit returns false to stop
- * early, which is no error. ERROR_CORRUPT when a row has another length than dense_dim asks. */
+ * early, which is no error. ERROR_CORRUPT when a row has another length than dense_dim asks, or a
+ * wrong checksum. */
 bool forward_dense_each(struct snapshot *snapshot, uint32_t begin, uint32_t end,
                         bool (*visit)(void *context, uint32_t docid, const void *row_f16),
                         void *context, struct error *err);

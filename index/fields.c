@@ -402,9 +402,7 @@ bool fields_collect(struct snapshot *snapshot, const char *field, size_t field_l
         memcpy(begin + len, range->low->bytes, range->low->len);
         len += range->low->len;
     }
-    if (!store_cursor_open(snapshot->txn, TABLE_FIELDS, begin, len, &cursor, err))
-        return false;
-    bool ok = true;
+    bool ok = store_cursor_open(snapshot->txn, TABLE_FIELDS, begin, len, &cursor, err);
     while (ok && cursor.key.data && cursor.key.len >= prefix_len + CHUNK_KEY_BYTES &&
            memcmp(cursor.key.data, begin, prefix_len) == 0) {
         struct bytes value = {.data = (const uint8_t *)cursor.key.data + prefix_len,

@@ -46,9 +46,10 @@ const void *forward_dense_row(struct snapshot *snapshot, uint32_t docid) {
 const void *forward_multi_codes(struct snapshot *snapshot, uint32_t docid, size_t *bytes_out) {
     struct error ignored;
     struct bytes value;
-    if (!store_get_u32(snapshot->txn, TABLE_MULTI, docid, &value, &ignored) || !value.data)
-        return NULL;
-    *bytes_out = value.len;
+    if (!store_get_u32(snapshot->txn, TABLE_MULTI, docid, &value, &ignored))
+        value = (struct bytes){.data = "", .len = 0}; /* none would be a document without vectors */
+    if (value.data)
+        *bytes_out = value.len;
     return value.data;
 }
 
@@ -59,9 +60,8 @@ bool forward_dense_each(struct snapshot *snapshot, uint32_t begin, uint32_t end,
     struct store_cursor cursor;
     uint8_t key[4];
     put_be32(key, begin);
-    if (!store_cursor_open(snapshot->txn, TABLE_DENSE, key, sizeof key, &cursor, err))
-        return false;
-    bool ok = true, go_on = true;
+    bool ok = store_cursor_open(snapshot->txn, TABLE_DENSE, key, sizeof key, &cursor, err);
+    bool go_on = true;
     while (ok && go_on && cursor.key.data) {
         uint32_t docid = cursor.key.len == 4 ? get_be32(cursor.key.data) : 0;
         if (cursor.key.len == 4 && docid >= end)

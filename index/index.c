@@ -16,7 +16,7 @@
 
 enum {
     /* Raised whenever the meaning of a value on disk changes; docs/disk-format.md. */
-    FORMAT_VERSION = 2,
+    FORMAT_VERSION = 3,
     /* Of dense vectors. Above every embedding model; a bound for what damaged settings may ask. */
     DIM_MAX = 16384,
     STATE_BYTES = 32,

@@ -178,7 +178,10 @@ static bool rows_agree(struct snapshot *snapshot, const struct fixture_record *w
     const void *multi = forward_multi_codes(snapshot, docid, &codes_len);
     vec_to_f16(want->dense, FIXTURE_DIM, halves);
     multi_encode(want->multi, want->multi_n, FIXTURE_DIM, codes);
-    if (!row || memcmp(row, halves, sizeof halves) != 0)
+    if (!row || (multi && codes_len == 0))
+        return error_set(err, ERROR_CORRUPT, "doc-%u: %s row is damaged", key,
+                         row ? "multi" : "dense");
+    if (memcmp(row, halves, sizeof halves) != 0)
         return differs(err, key, "dense row");
     if ((multi != NULL) != (want->multi_n > 0) ||
         (multi && (codes_len != want_len || memcmp(multi, codes, codes_len) != 0)))

@@ -3,7 +3,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
 #include "engine/base/buf.h"
 #include "engine/base/mem.h"
@@ -17,7 +16,6 @@ enum {
     AT_POSTINGS_N = 16,
     AT_LENGTH_SUM = 24,
     AT_TOMBSTONES = 32,
-    CHECKSUM_BYTES = 8,
 };
 
 uint64_t segment_length_units(float length) {
@@ -90,13 +88,10 @@ static bool bitmap_within(const roaring_bitmap_t *bitmap, uint32_t begin, uint32
            (roaring_bitmap_minimum(bitmap) >= begin && roaring_bitmap_maximum(bitmap) < end);
 }
 
-/* The checksum stands before everything else: CRoaring checks lengths but trusts what is inside. */
+/* CRoaring checks lengths but trusts what is inside: the store's checksum stands before it. */
 static bool segment_parse(struct bytes key, struct bytes value, struct segment *out) {
     const uint8_t *at = value.data;
-    if (key.len != 4 || value.len < AT_TOMBSTONES + CHECKSUM_BYTES)
-        return false;
-    size_t checked = value.len - CHECKSUM_BYTES;
-    if (XXH3_64bits(at, checked) != get_u64(at + checked))
+    if (key.len != 4 || value.len < AT_TOMBSTONES)
         return false;
     struct segment segment = {
         .id = get_be32(key.data),
@@ -110,8 +105,11 @@ static bool segment_parse(struct bytes key, struct bytes value, struct segment *
     if (segment.docid_begin >= segment.docid_end || segment.dead_n > segment.docs_n ||
         segment.docs_n > segment.docid_end - segment.docid_begin)
         return false;
-    segment.tombstones = roaring_bitmap_portable_deserialize_safe((const char *)at + AT_TOMBSTONES,
-                                                                  checked - AT_TOMBSTONES);
+    const char *bitmap = (const char *)at + AT_TOMBSTONES;
+    size_t bitmap_len = value.len - AT_TOMBSTONES;
+    if (roaring_bitmap_portable_deserialize_size(bitmap, bitmap_len) != bitmap_len)
+        return false;
+    segment.tombstones = roaring_bitmap_portable_deserialize_safe(bitmap, bitmap_len);
     if (!segment.tombstones)
         return false;
     if (!bitmap_within(segment.tombstones, segment.docid_begin, segment.docid_end)) {
@@ -135,7 +133,7 @@ bool segments_read(struct store_txn *txn, struct segments *out, struct error *er
     while (ok && cursor.key.data) {
         struct segment segment = {0};
         ok = segment_parse(cursor.key, cursor.value, &segment) ||
-             store_corrupt(txn, TABLE_SEGMENTS, err, "segment %u: bad length, range or checksum",
+             store_corrupt(txn, TABLE_SEGMENTS, err, "segment %u: bad length or range",
                            cursor.key.len == 4 ? get_be32(cursor.key.data) : 0);
         if (ok) {
             segments_push(&segments, segment);
@@ -158,9 +156,8 @@ bool segments_read(struct store_txn *txn, struct segments *out, struct error *er
 
 bool segment_write(struct store_txn *txn, const struct segment *segment, struct error *err) {
     roaring_bitmap_run_optimize(segment->tombstones); /* docids of one update are neighbours */
-    size_t bitmap_len = roaring_bitmap_portable_size_in_bytes(segment->tombstones);
-    size_t checked = AT_TOMBSTONES + bitmap_len;
-    char *value = mem_zalloc(checked + CHECKSUM_BYTES, 1);
+    size_t len = AT_TOMBSTONES + roaring_bitmap_portable_size_in_bytes(segment->tombstones);
+    char *value = mem_zalloc(len, 1);
     memcpy(value + AT_BEGIN, &segment->docid_begin, 4);
     memcpy(value + AT_END, &segment->docid_end, 4);
     memcpy(value + AT_DOCS_N, &segment->docs_n, 4);
@@ -168,9 +165,7 @@ bool segment_write(struct store_txn *txn, const struct segment *segment, struct 
     memcpy(value + AT_POSTINGS_N, &segment->postings_n, 8);
     memcpy(value + AT_LENGTH_SUM, &segment->length_sum, 8);
     roaring_bitmap_portable_serialize(segment->tombstones, value + AT_TOMBSTONES);
-    uint64_t checksum = XXH3_64bits(value, checked);
-    memcpy(value + checked, &checksum, CHECKSUM_BYTES);
-    bool ok = store_put_u32(txn, TABLE_SEGMENTS, segment->id, value, checked + CHECKSUM_BYTES, err);
+    bool ok = store_put_u32(txn, TABLE_SEGMENTS, segment->id, value, len, err);
     free(value);
     return ok;
 }

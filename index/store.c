@@ -18,9 +18,21 @@ static const char *const table_names[TABLES_N] = {
     [TABLE_FIELDS] = "fields",
 };
 
+enum {
+    SUM_BYTES = 4,       /* behind every value but postings' */
+    KEY_BYTES_MAX = 511, /* LMDB's */
+    KEY_SHOWN = 40,      /* of one that is no number, in messages */
+};
+
 struct store_txn {
     struct store *store;
     MDB_txn *txn;
+    struct { /* store_append's room, whose sum is added once it was filled; at NULL: none */
+        enum store_table table;
+        uint8_t *at;
+        size_t len, key_len;
+        uint8_t key[KEY_BYTES_MAX];
+    } unsealed;
 };
 
 const char *store_table_name(enum store_table table) {
@@ -96,6 +108,65 @@ bool store_corrupt(const struct store_txn *txn, enum store_table table, struct e
                      txn->store->folder, table_names[table], what);
 }
 
+/* ---- checksums ---- */
+
+static bool has_sum(enum store_table table, const void *key, size_t key_len) {
+    static const char format[] = "format"; /* a program of any version must be able to read it */
+    return table != TABLE_POSTINGS && !(table == TABLE_META && key_len == sizeof format - 1 &&
+                                        memcmp(key, format, sizeof format - 1) == 0);
+}
+
+static void put_sum(const struct store_txn *txn, enum store_table table, const void *key,
+                    size_t key_len, uint8_t *value, size_t len) {
+    uint32_t sum = txn->store->sum_of(table, key, key_len, value, len);
+    memcpy(value + len, &sum, SUM_BYTES);
+}
+
+/* Every call that reads or changes something begins with this: after it the room that
+ * store_append handed out may be moved. */
+static void settle(struct store_txn *txn) {
+    if (!txn->unsealed.at)
+        return;
+    put_sum(txn, txn->unsealed.table, txn->unsealed.key, txn->unsealed.key_len, txn->unsealed.at,
+            txn->unsealed.len);
+    txn->unsealed.at = NULL;
+}
+
+/* Numbers as such, names as text; what else there is in hexadecimal. */
+static void print_key(enum store_table table, MDB_val key, char out[2 * KEY_SHOWN + 1]) {
+    const uint8_t *at = key.mv_data;
+    size_t n = key.mv_size < KEY_SHOWN ? key.mv_size : KEY_SHOWN;
+    if (table == TABLE_META || table == TABLE_KEYS || table == TABLE_TERMS) {
+        snprintf(out, 2 * KEY_SHOWN + 1, "\"%.*s\"", (int)n, (const char *)at);
+    } else if (key.mv_size == 4) {
+        snprintf(out, 2 * KEY_SHOWN + 1, "%u", get_be32(at));
+    } else {
+        out[0] = '\0';
+        for (size_t i = 0; i < n; i++)
+            snprintf(out + 2 * i, 3, "%02x", at[i]);
+    }
+}
+
+/* Takes the sum off a value that was read. ERROR_CORRUPT when it is another's. */
+static bool check_sum(const struct store_txn *txn, enum store_table table, MDB_val key,
+                      MDB_val value, struct bytes *out, struct error *err) {
+    size_t len = value.mv_size;
+    const uint8_t *at = value.mv_data;
+    if (has_sum(table, key.mv_data, key.mv_size)) {
+        if (len < SUM_BYTES ||
+            get_u32(at + len - SUM_BYTES) !=
+                txn->store->sum_of(table, key.mv_data, key.mv_size, at, len - SUM_BYTES)) {
+            char shown[2 * KEY_SHOWN + 1];
+            print_key(table, key, shown);
+            return store_corrupt(txn, table, err, "key %s: %zu bytes with a wrong checksum", shown,
+                                 len);
+        }
+        len -= SUM_BYTES;
+    }
+    *out = (struct bytes){.data = at, .len = len};
+    return true;
+}
+
 /* ---- transactions ---- */
 
 static struct store_txn *wrap_txn(struct store *store, MDB_txn *inner) {
@@ -129,6 +200,7 @@ bool store_begin_write(struct store *store, struct store_txn **out, struct error
 }
 
 bool store_commit(struct store_txn *txn, struct error *err) {
+    settle(txn);
     int rc = mdb_txn_commit(txn->txn);
     bool ok = rc == 0 || store_failed(txn->store, rc, "commit", err);
     if (ok)
@@ -161,25 +233,45 @@ static struct bytes bytes_of(MDB_val val) {
 bool store_get(struct store_txn *txn, enum store_table table, const void *key, size_t key_len,
                struct bytes *out, struct error *err) {
     MDB_val k = val_of(key, key_len), v;
+    settle(txn);
     int rc = mdb_get(txn->txn, txn->store->tables[table], &k, &v);
-    if (rc == MDB_NOTFOUND || rc == 0) {
-        *out = rc == 0 ? bytes_of(v) : (struct bytes){0};
-        return true;
-    }
-    return failed_in(txn, rc, table, "get", err);
+    if (rc == 0)
+        return check_sum(txn, table, k, v, out, err);
+    if (rc != MDB_NOTFOUND)
+        return failed_in(txn, rc, table, "get", err);
+    *out = (struct bytes){0};
+    return true;
+}
+
+/* Room for a value and its sum. */
+static int reserve(struct store_txn *txn, enum store_table table, const void *key, size_t key_len,
+                   size_t value_len, unsigned flags, uint8_t **out) {
+    bool sum = has_sum(table, key, key_len);
+    MDB_val k = val_of(key, key_len), v = val_of(NULL, value_len + (sum ? SUM_BYTES : 0));
+    settle(txn);
+    int rc = mdb_put(txn->txn, txn->store->tables[table], &k, &v, MDB_RESERVE | flags);
+    if (rc == 0)
+        *out = v.mv_data;
+    return rc;
 }
 
 bool store_put(struct store_txn *txn, enum store_table table, const void *key, size_t key_len,
                const void *value, size_t value_len, struct error *err) {
-    MDB_val k = val_of(key, key_len), v = val_of(value, value_len);
-    int rc = mdb_put(txn->txn, txn->store->tables[table], &k, &v, 0);
-    return rc == 0 || failed_in(txn, rc, table, "put", err);
+    uint8_t *at;
+    int rc = reserve(txn, table, key, key_len, value_len, 0, &at);
+    if (rc != 0)
+        return failed_in(txn, rc, table, "put", err);
+    if (value_len > 0)
+        memcpy(at, value, value_len);
+    if (has_sum(table, key, key_len))
+        put_sum(txn, table, key, key_len, at, value_len);
+    return true;
 }
 
 bool store_append(struct store_txn *txn, enum store_table table, const void *key, size_t key_len,
                   size_t value_len, void **value_out, struct error *err) {
-    MDB_val k = val_of(key, key_len), v = val_of(NULL, value_len);
-    int rc = mdb_put(txn->txn, txn->store->tables[table], &k, &v, MDB_APPEND | MDB_RESERVE);
+    uint8_t *at;
+    int rc = reserve(txn, table, key, key_len, value_len, MDB_APPEND, &at);
     if (rc == MDB_KEYEXIST)
         return error_set(err, ERROR_CORRUPT,
                          "%s/data.mdb: table %s: a key stands where only "
@@ -187,13 +279,21 @@ bool store_append(struct store_txn *txn, enum store_table table, const void *key
                          txn->store->folder, table_names[table]);
     if (rc != 0)
         return failed_in(txn, rc, table, "put", err);
-    *value_out = v.mv_data;
+    if (has_sum(table, key, key_len)) {
+        txn->unsealed.table = table;
+        txn->unsealed.at = at;
+        txn->unsealed.len = value_len;
+        txn->unsealed.key_len = key_len;
+        memcpy(txn->unsealed.key, key, key_len);
+    }
+    *value_out = at;
     return true;
 }
 
 bool store_delete(struct store_txn *txn, enum store_table table, const void *key, size_t key_len,
                   bool *found_out, struct error *err) {
     MDB_val k = val_of(key, key_len);
+    settle(txn);
     int rc = mdb_del(txn->txn, txn->store->tables[table], &k, NULL);
     if (rc != 0 && rc != MDB_NOTFOUND)
         return failed_in(txn, rc, table, "delete", err);
@@ -238,28 +338,25 @@ bool store_delete_u32(struct store_txn *txn, enum store_table table, uint32_t ke
 static bool cursor_move(struct store_cursor *cursor, MDB_val key, MDB_cursor_op op,
                         struct error *err) {
     MDB_val value = {0};
+    settle(cursor->txn);
     int rc = mdb_cursor_get(cursor->handle, &key, &value, op);
     if (rc != 0 && rc != MDB_NOTFOUND)
         return failed_in(cursor->txn, rc, cursor->table, "read", err);
     cursor->key = rc == 0 ? bytes_of(key) : (struct bytes){0};
-    cursor->value = rc == 0 ? bytes_of(value) : (struct bytes){0};
-    return true;
+    cursor->value = (struct bytes){0};
+    return rc == MDB_NOTFOUND ||
+           check_sum(cursor->txn, cursor->table, key, value, &cursor->value, err);
 }
 
 bool store_cursor_open(struct store_txn *txn, enum store_table table, const void *key,
                        size_t key_len, struct store_cursor *out, struct error *err) {
-    struct store_cursor cursor = {.txn = txn, .table = table};
     MDB_cursor *handle;
+    *out = (struct store_cursor){.txn = txn, .table = table};
     int rc = mdb_cursor_open(txn->txn, txn->store->tables[table], &handle);
     if (rc != 0)
         return failed_in(txn, rc, table, "open a cursor", err);
-    cursor.handle = handle;
-    if (!cursor_move(&cursor, val_of(key, key_len), key_len ? MDB_SET_RANGE : MDB_FIRST, err)) {
-        mdb_cursor_close(handle);
-        return false;
-    }
-    *out = cursor;
-    return true;
+    out->handle = handle;
+    return cursor_move(out, val_of(key, key_len), key_len ? MDB_SET_RANGE : MDB_FIRST, err);
 }
 
 bool store_cursor_next(struct store_cursor *cursor, struct error *err) {
@@ -271,6 +368,7 @@ bool store_cursor_refresh(struct store_cursor *cursor, struct error *err) {
 }
 
 bool store_cursor_delete(struct store_cursor *cursor, struct error *err) {
+    settle(cursor->txn);
     int rc = mdb_cursor_del(cursor->handle, 0);
     if (rc != 0)
         return failed_in(cursor->txn, rc, cursor->table, "delete", err);

@@ -5,6 +5,9 @@
  * once. Both locks vanish with the process that holds them.
  * Durability: a commit is fsynced (no NOSYNC, NOMETASYNC, WRITEMAP), so what store_txn_commit
  * acknowledged survives a power cut, and a commit that failed leaves the file as it was.
+ * Checksums: every value but those of `postings` (which bring their own) is written with four bytes
+ * of XXH3 over table, key and value behind it, and read only when they are right: ERROR_CORRUPT,
+ * with table and key. Callers see neither; what they get is what was put.
  * Keys of ours are big-endian, so that LMDB's byte order is number order; values little-endian.
  * Lifetime: bytes handed out are borrowed from the mapped file. In a read transaction they live to
  *           its end; in a write transaction only to its next change.
@@ -87,7 +90,8 @@ bool store_get(struct store_txn *txn, enum store_table table, const void *key, s
 bool store_put(struct store_txn *txn, enum store_table table, const void *key, size_t key_len,
                const void *value, size_t value_len, struct error *err);
 /* As store_put for a key behind all others of the table, which packs its pages full and needs no
- * search; room for value_len bytes is handed out, to be filled before the next change. */
+ * search; room for value_len bytes is handed out, to be filled before the next call with this
+ * transaction or a cursor of it. */
 bool store_append(struct store_txn *txn, enum store_table table, const void *key, size_t key_len,
                   size_t value_len, void **value_out, struct error *err);
 /* found_out may be NULL. */
@@ -106,7 +110,9 @@ bool store_delete_u32(struct store_txn *txn, enum store_table table, uint32_t ke
 
 /* ---- cursors ---- */
 
-/* At an entry, or past the end (key.data NULL). Close before the transaction ends. */
+/* At an entry, or past the end (key.data NULL). Close before the transaction ends, and after an
+ * error too. A value with a wrong checksum is ERROR_CORRUPT, and the cursor stands there all the
+ * same (key.data is its key): whoever can do without it may go on. */
 struct store_cursor {
     void *handle; /* MDB_cursor */
     struct store_txn *txn;

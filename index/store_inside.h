@@ -8,11 +8,13 @@
 #include <sys/types.h>
 
 #include "index/store.h"
+#include "index/value_sum.h"
 
 struct store {
     char *folder;
     MDB_env *env;
     MDB_dbi tables[TABLES_N];
+    value_sum_kind *sum_of;
     int writer_lock; /* file descriptor; -1 when reading only */
     dev_t device;    /* with inode: who has this folder open in this process */
     ino_t inode;

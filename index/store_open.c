@@ -242,6 +242,7 @@ static bool try_open(const char *folder, enum store_mode mode, struct store **ou
                      struct error *err) {
     struct store *store = mem_zalloc(1, sizeof *store);
     store->folder = mem_strdup(folder);
+    store->sum_of = value_sum_choose();
     store->writer_lock = -1;
     bool ok = (mode == STORE_READ || take_writer_lock(store, err)) && register_store(store, err);
     bool opened = ok && open_data(store, mode, err);
@@ -280,6 +281,7 @@ bool store_check_pages(const char *folder, uint64_t *pages_n_out, struct error *
     struct store_txn *txn;
     struct store *store = mem_zalloc(1, sizeof *store);
     store->folder = mem_strdup(folder);
+    store->sum_of = value_sum_choose();
     store->writer_lock = -1;
     bool ok = join_path(folder, "data.mdb", path, err) && register_store(store, err) &&
               open_data(store, STORE_READ, err) && store_begin_read(store, &txn, err);
