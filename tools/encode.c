@@ -6,7 +6,7 @@
 #include "engine/base/pool.h"
 #include "engine/encoder.h"
 #include "engine/model.h"
-#include "engine/tokenizer/tokenizer.h"
+#include "query/encoding_print.h"
 #include "tools/commands.h"
 #include "tools/lines.h"
 
@@ -33,44 +33,6 @@ struct output {
     const struct tokenizer *tokenizer; /* not NULL: terms by their tokens' texts */
     unsigned modes;
 };
-
-/* {"<token id>": weight}, {"<token text>": weight}, or {"<word>": count} where the model has no
- * sparse head. Two tokens may have one text ("die" and "\u2581die"): the later one stays, as with
- * FlagEmbedding's convert_id_to_token. */
-static struct json *lexical_json(const struct lexical *lexical, const struct output *output) {
-    struct json *json = json_new_object();
-    struct buf text = {0};
-    for (size_t i = 0; i < lexical->n; i++) {
-        const struct lexical_term *term = &lexical->terms[i];
-        buf_clear(&text);
-        if (term->word)
-            buf_text(&text, term->word);
-        else if (output->tokenizer)
-            tokenizer_decode_token(output->tokenizer, term->id, &text);
-        else
-            buf_format(&text, "%u", term->id);
-        json_add_number(json, text.data, (double)term->weight);
-    }
-    buf_done(&text);
-    return json;
-}
-
-static void add_encoding(struct json *row, const struct encoding *encoding,
-                         const struct output *output) {
-    const struct model_info *info = output->info;
-    if (output->modes & ENCODE_DENSE)
-        json_add_floats(row, "dense", encoding->dense, info->dense_dim);
-    if (output->modes & ENCODE_LEXICAL)
-        json_add(row, "sparse", lexical_json(&encoding->lexical, output));
-    if (output->modes & ENCODE_MULTI) {
-        struct json *multi = json_new_array();
-        for (size_t i = 0; i < encoding->multi_n; i++)
-            json_push(multi,
-                      json_new_floats(encoding->multi + i * info->multi_dim, info->multi_dim));
-        json_add(row, "multi", multi);
-    }
-    json_add_number(row, "tokens", encoding->tokens_n);
-}
 
 struct batch {
     struct input_line lines[BATCH_LINES];
@@ -110,15 +72,17 @@ static bool batch_read(struct batch *batch, int *status) {
 static void batch_print(const struct batch *batch, const struct encoding *encodings,
                         const struct output *output, struct buf *out) {
     for (size_t i = 0; i < batch->n; i++) {
-        struct json *row = json_new_object();
         const struct json *id = json_get(batch->lines[i].json, "id");
-        if (id)
-            json_add(row, "id", json_copy_of(id));
-        add_encoding(row, &encodings[i], output);
         buf_clear(out);
-        json_print(row, out);
+        buf_text(out, "{");
+        if (id) {
+            buf_text(out, "\"id\":");
+            json_print(id, out);
+            buf_text(out, ",");
+        }
+        encoding_print(&encodings[i], output->info, output->modes, output->tokenizer, out);
+        buf_text(out, "}");
         puts(out->data);
-        json_release(row);
     }
 }
 

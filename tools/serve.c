@@ -3,10 +3,14 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "engine/base/file.h"
+#include "engine/base/mem.h"
 #include "engine/base/pool.h"
 #include "engine/model.h"
+#include "query/encode_service.h"
+#include "query/encoders.h"
 #include "query/server/server.h"
 #include "query/service.h"
 #include "tools/commands.h"
@@ -31,46 +35,80 @@ static void print_address(void *context, struct server *server, const char *addr
     fflush(stdout);
 }
 
-bool serve_run(const struct serve_settings *settings, struct error *err) {
-    struct server_options server_options;
-    struct service *service = NULL;
-    struct serve_writer *writer = NULL;
-    server_options_default(&server_options);
-    server_options.listen = settings->listen ? settings->listen : LISTEN_DEFAULT;
-    server_options.workers_n = settings->threads ? settings->threads : pool_cores_n();
-    server_options.listening = print_address;
-    server_options.context = (void *)(uintptr_t)settings;
-    server_options.handle_signals = true;
-    bool ok =
-        file_make_folder(settings->data, err) && serve_writer_open(settings->model, &writer, err);
+/* Everything that answers requests. */
+struct parts {
+    struct serve_writer *writer;
+    struct service *service;
+    struct encoders *encoders;
+    struct encode_service *encode_service;
+    struct server_route *routes; /* [routes_n] of all services */
+    size_t routes_n;
+};
+
+static void add_routes(struct parts *parts, const struct server_route *routes, size_t n) {
+    parts->routes = mem_realloc(parts->routes, parts->routes_n + n, sizeof *routes);
+    memcpy(parts->routes + parts->routes_n, routes, n * sizeof *routes);
+    parts->routes_n += n;
+}
+
+static bool parts_open(struct parts *parts, const struct serve_settings *settings, size_t workers_n,
+                       struct error *err) {
     struct service_options options = {
         .data = settings->data,
         .model = settings->model,
-        .workers_n = server_options.workers_n,
-        .writer = {writer, serve_writer_create, serve_writer_put},
+        .workers_n = workers_n,
         .examples = settings->examples,
     };
-    ok = ok && service_open(&options, &service, err);
-    if (ok) {
-        size_t routes_n;
-        const struct server_route *routes = service_routes(service, &routes_n);
-        ok = server_run(&server_options, routes, routes_n, err);
-    }
-    serve_writer_close(writer); /* its ingests borrow the service's indexes */
-    service_close(service);
+    size_t n;
+    if (!file_make_folder(settings->data, err) ||
+        !serve_writer_open(settings->model, &parts->writer, err) ||
+        !encoders_open(settings->model, settings->reranker, workers_n, &parts->encoders, err))
+        return false;
+    options.writer = (struct service_writer){parts->writer, serve_writer_create, serve_writer_put};
+    if (!service_open(&options, &parts->service, err))
+        return false;
+    const struct server_route *routes = service_routes(parts->service, &n);
+    add_routes(parts, routes, n);
+    parts->encode_service = encode_service_open(parts->encoders);
+    routes = encode_service_routes(parts->encode_service, &n);
+    add_routes(parts, routes, n);
+    return true;
+}
+
+static void parts_close(struct parts *parts) {
+    free(parts->routes);
+    encode_service_close(parts->encode_service);
+    encoders_close(parts->encoders);
+    serve_writer_close(parts->writer); /* its ingests borrow the service's indexes */
+    service_close(parts->service);
+}
+
+bool serve_run(const struct serve_settings *settings, struct error *err) {
+    struct server_options options;
+    struct parts parts = {0};
+    server_options_default(&options);
+    options.listen = settings->listen ? settings->listen : LISTEN_DEFAULT;
+    options.workers_n = settings->threads ? settings->threads : pool_cores_n();
+    options.listening = print_address;
+    options.context = (void *)(uintptr_t)settings;
+    bool ok = parts_open(&parts, settings, options.workers_n, err) &&
+              server_run(&options, parts.routes, parts.routes_n, err);
+    parts_close(&parts);
     return ok;
 }
 
 static int run(int argc, char **argv) {
     char data[1024];
     struct serve_settings settings = {.data = data};
-    struct model_options model_options = {0};
+    struct model_options model_options = {0}, reranker_options = {0};
     const char *precision = NULL;
     const struct option table[] = {
         {"data", OPTION_TEXT, &settings.data, "DIR",
          "folder of collections (default: ~/.tercet/data)", 0, 0, 0},
         {"listen", OPTION_TEXT, &settings.listen, "HOST:PORT", "default: " LISTEN_DEFAULT, 0, 0, 0},
         {"model", OPTION_TEXT, &model_options.name, "M", "folder or name of a model", 0, 0, 'm'},
+        {"reranker", OPTION_TEXT, &reranker_options.name, "M",
+         "folder or name of a cross-encoder, for the rerank routes", 0, 0, 0},
         {"precision", OPTION_TEXT, &precision, "P",
          "auto (default: the fastest), int8, bf16 or f32", 0, 0, 0},
         {"threads", OPTION_NUMBER, &settings.threads, "N", "query workers (default: one a core)", 1,
@@ -78,7 +116,7 @@ static int run(int argc, char **argv) {
         {0},
     };
     struct error err;
-    struct model *model = NULL;
+    struct model *model = NULL, *reranker = NULL;
     size_t words_n;
     serve_default_data(data, sizeof data);
     int status = options_parse(&command_serve, table, argc, argv, &words_n);
@@ -89,9 +127,13 @@ static int run(int argc, char **argv) {
                              argv[0]);
     if (precision && !model_precision_parse(precision, &model_options.precision, &err))
         return options_wrong(&command_serve, "%s", err.message);
-    bool ok = model_open(&model_options, &model, &err);
+    reranker_options.precision = model_options.precision;
+    bool ok = model_open(&model_options, &model, &err) &&
+              (!reranker_options.name || model_open(&reranker_options, &reranker, &err));
     settings.model = model;
+    settings.reranker = reranker;
     ok = ok && serve_run(&settings, &err);
+    model_close(reranker);
     model_close(model);
     return ok ? EXIT_DONE : command_failed(&err);
 }

@@ -15,6 +15,7 @@ struct serve_settings {
     const char *data;   /* folder of collections; made when missing */
     const char *listen; /* "127.0.0.1:8080" */
     const struct model *model;
+    const struct model *reranker; /* a cross-encoder for the rerank routes; or NULL */
     uint32_t threads;            /* query workers; 0: one a core */
     const char *const *examples; /* searches to try, NULL-terminated; or NULL */
 };

@@ -44,7 +44,7 @@ packages_wanted() {
     if offers_package libllhttp-dev; then echo 'HTTP parsing|libllhttp-dev'; fi
     if ! system_faiss_wanted; then echo 'to build FAISS|cmake dpkg-dev'; fi
     # The sanitizers come with gcc.
-    if [[ $command == test ]]; then echo 'the tests|clang curl python3'; fi
+    if [[ $command == test ]]; then echo 'the tests|clang curl python3 python3-venv'; fi
 }
 
 has_package() { [[ $(dpkg-query -W -f='${Status}' "$1" 2>/dev/null) == 'install ok installed' ]]; }
@@ -321,7 +321,26 @@ count_results() {
     passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
 }
 
+# The clients of other servers that tests/clients.py tries on ours. They come from PyPI and are for
+# the tests alone: without them that test is skipped.
+test_clients=(openai langchain-openai huggingface_hub cohere
+    llama-index-embeddings-text-embeddings-inference)
+
+provide_clients() {
+    [[ ! -e $cache/clients/whole ]] || return 0
+    say 'installing clients for the tests (from PyPI, into the cache)'
+    if python3 -m venv --clear "$cache/clients" >"$cache/log/clients.log" 2>&1 &&
+        "$cache/clients/bin/pip" install --quiet "${test_clients[@]}" >>"$cache/log/clients.log" 2>&1
+    then
+        touch "$cache/clients/whole"
+    else
+        say "they can't be had (see $cache/log/clients.log): the test of them is skipped"
+        rm -rf "$cache/clients"
+    fi
+}
+
 run_tests() {
+    provide_clients
     test_run 'gcc' build --buildtype=release
     CC=clang test_run 'clang' build-clang '--buildtype=release -Dwerror=true' --suite fast
     test_run 'address and undefined sanitizers' build-asan \

@@ -95,7 +95,7 @@ void server_response_error(struct server_response *response, int status, const c
     json_release(root);
 }
 
-void server_response_failure(struct server_response *response, const struct error *err) {
+const char *server_error_code(enum error_code code, int *status_out) {
     static const struct {
         int status;
         const char *code;
@@ -110,9 +110,15 @@ void server_response_failure(struct server_response *response, const struct erro
         [ERROR_BUSY] = {503, "busy"},
         [ERROR_STOPPED] = {503, "stopped"},
     };
-    size_t code = (size_t)err->code < sizeof answers / sizeof *answers ? err->code : ERROR_NONE;
-    server_response_error(response, answers[code].status, answers[code].code, NULL, "%s",
-                          err->message);
+    size_t known = (size_t)code < sizeof answers / sizeof *answers ? code : ERROR_NONE;
+    *status_out = answers[known].status;
+    return answers[known].code;
+}
+
+void server_response_failure(struct server_response *response, const struct error *err) {
+    int status;
+    const char *code = server_error_code(err->code, &status);
+    server_response_error(response, status, code, NULL, "%s", err->message);
     if (err->code == ERROR_BUSY)
         server_response_header(response, "Retry-After", RESPONSE_RETRY_AFTER_S);
 }

@@ -126,6 +126,9 @@ void server_response_error(struct server_response *response, int status, const c
  * with Retry-After, STOPPED 503, the rest 500. */
 void server_response_failure(struct server_response *response, const struct error *err);
 
+/* What it makes of an error: the word for programs, and the status. */
+const char *server_error_code(enum error_code code, int *status_out);
+
 /* `worker` is the calling thread's number within the route's lane: it indexes state that the
  * lane's threads do not share. A handler must not keep anything of the request. */
 typedef void server_handler(void *context, size_t worker, const struct server_request *request,
