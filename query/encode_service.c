@@ -54,29 +54,74 @@ static bool call_read(struct encode_call *call) {
 
 static bool call_encode(struct encode_call *call) {
     struct error err;
-    if (call->modes == 0)
+    if (call->modes == 0 || call->encodings)
         return true;
-    call->encodings = ARENA_NEW(call->arena, struct encoding, call->n);
+    struct encoding *encodings = ARENA_NEW(call->arena, struct encoding, call->n);
+    call->encodings = encodings;
     return encoders_encode(call->encoders, call->worker, call->side, call->modes, call->texts,
-                           call->n, call->request->cancelled, call->arena, call->encodings, &err) ||
+                           call->n, call->request->cancelled, call->arena, encodings, &err) ||
            encode_fail(call, NULL, &err);
+}
+
+/* In the request's arena, its body read; a refusal may stand in it. */
+static struct encode_call *call_make(const struct bound_route *bound, size_t worker,
+                                     const struct server_request *request) {
+    struct encode_call *call = ARENA_ZERO(request->arena, struct encode_call, 1);
+    call->route = bound->route;
+    call->encoders = bound->encoders;
+    call->request = request;
+    call->arena = request->arena;
+    call->worker = worker;
+    call_read(call);
+    return call;
 }
 
 static void handle(void *context, size_t worker, const struct server_request *request,
                    struct server_response *response) {
-    const struct bound_route *bound = context;
-    struct encode_call call = {
-        .route = bound->route,
-        .encoders = bound->encoders,
-        .request = request,
-        .response = response,
-        .arena = request->arena,
-        .worker = worker,
-    };
-    if (call_read(&call) && call_encode(&call))
-        call.route->write(&call);
-    if (call.refusal.status)
-        encode_write_refusal(&call);
+    struct encode_call *call =
+        request->prepared ? request->prepared : call_make(context, worker, request);
+    call->response = response;
+    if (!call->refusal.status && call_encode(call))
+        call->route->write(call);
+    if (call->refusal.status)
+        encode_write_refusal(call);
+}
+
+/* ---- requests together ---- */
+
+/* Those of the calls that are encoded the same way as the first that waits, and it. */
+static void encode_alike(struct encode_call **calls, size_t n) {
+    struct encoders_part parts[SERVER_TOGETHER_MAX];
+    struct encode_call *alike[SERVER_TOGETHER_MAX], *first = NULL;
+    size_t parts_n = 0;
+    struct error err;
+    for (size_t i = 0; i < n; i++) {
+        struct encode_call *call = calls[i];
+        if (!call || (first && (call->side != first->side || call->modes != first->modes)))
+            continue;
+        first = first ? first : call;
+        struct encoding *out = ARENA_NEW(call->arena, struct encoding, call->n);
+        parts[parts_n] = (struct encoders_part){call->texts, call->n, call->arena, out};
+        alike[parts_n++] = call;
+        calls[i] = NULL;
+    }
+    bool ok = parts_n > 1 && encoders_encode_together(first->encoders, first->worker, first->side,
+                                                      first->modes, parts, parts_n, &err);
+    for (size_t i = 0; ok && i < parts_n; i++) /* else each is encoded alone, and says why not */
+        alike[i]->encodings = parts[i].out;
+}
+
+static void prepare(void *context, size_t worker, struct server_request *const *requests,
+                    size_t n) {
+    struct encode_call *calls[SERVER_TOGETHER_MAX];
+    for (size_t i = 0; i < n; i++) {
+        struct encode_call *call = call_make(context, worker, requests[i]);
+        requests[i]->prepared = call;
+        calls[i] = call->refusal.status || call->modes == 0 ? NULL : call;
+    }
+    for (size_t i = 0; i < n; i++)
+        if (calls[i])
+            encode_alike(calls, n);
 }
 
 /* ---- life ---- */
@@ -104,4 +149,8 @@ const struct server_route *encode_service_routes(const struct encode_service *se
                                                  size_t *n_out) {
     *n_out = ROUTES_N;
     return service->routes;
+}
+
+struct server_together encode_service_together(void) {
+    return (struct server_together){handle, prepare};
 }

@@ -23,4 +23,7 @@ void encode_service_close(struct encode_service *service);
 const struct server_route *encode_service_routes(const struct encode_service *service,
                                                  size_t *n_out);
 
+/* For server_options: texts of requests that wait at the same time are encoded together. */
+struct server_together encode_service_together(void);
+
 #endif

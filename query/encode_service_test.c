@@ -271,6 +271,49 @@ static void stops_when_nobody_waits(void) {
     CHECK_EQUAL(post("/embed", "{\"inputs\":[\"a\",\"b\",\"c\",\"d\",\"e\"]}").status, 200);
 }
 
+/* Prepared together, each has the answer that it has alone, to the bit; a wrong one has its own. */
+static void encodes_together(void) {
+    static const char *const bodies[] = {
+        "{\"input\":[\"the sea\",\"salt\"]}",
+        "{\"input\":\"moon\",\"task\":\"retrieval.query\"}",
+        "{\"input\":9}",
+        "{\"input\":\"a violin is played with a bow\"}",
+        "{\"input\":\"disk pages\",\"task\":\"retrieval.query\",\"encoding_format\":\"base64\"}",
+    };
+    enum { N = sizeof bodies / sizeof *bodies };
+    struct server_together together = encode_service_together();
+    struct arena arenas[N] = {0};
+    struct server_request requests[N], *pointers[N];
+    size_t n, route = 0;
+    const struct server_route *routes = encode_service_routes(service, &n);
+    while (strcmp(routes[route].pattern, "/v1/embeddings") != 0)
+        route++;
+    CHECK(routes[route].handler == together.handler);
+    for (size_t i = 0; i < N; i++) {
+        requests[i] = (struct server_request){.body = bodies[i],
+                                              .body_len = strlen(bodies[i]),
+                                              .arena = &arenas[i],
+                                              .cancelled = &cancelled};
+        pointers[i] = &requests[i];
+    }
+    together.prepare(routes[route].context, 0, pointers, N);
+    for (size_t i = 0; i < N; i++) {
+        struct server_response one = {.status = 200, .arena = &arenas[i]};
+        struct server_response other = {.status = 200, .arena = &arenas[i]};
+        struct server_request alone = requests[i];
+        alone.prepared = NULL;
+        CHECK(requests[i].prepared);
+        together.handler(routes[route].context, 0, &requests[i], &one);
+        together.handler(routes[route].context, 0, &alone, &other);
+        CHECK_EQUAL(one.status, i == 2 ? 400 : 200);
+        CHECK_EQUAL(one.status, other.status);
+        CHECK_TEXT(one.body.data, other.body.data);
+        buf_done(&one.body);
+        buf_done(&other.body);
+        arena_done(&arenas[i]);
+    }
+}
+
 int main(void) {
     const struct model_options options = {0};
     struct model *model;
@@ -290,6 +333,7 @@ int main(void) {
     refuses_by_name();
     keeps_its_limits();
     stops_when_nobody_waits();
+    encodes_together();
     CHECK(encoders_tokens_n(encoders) > 100);
     encode_service_close(service);
     encoders_close(encoders);

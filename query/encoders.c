@@ -20,6 +20,7 @@ enum {
 struct sessions {
     struct encoder *encoders[ENCODERS_SIDES_N];
     struct reranker *reranker;
+    struct arena scratch; /* what was encoded together, until each has its own */
 };
 
 struct encoders {
@@ -59,6 +60,7 @@ static void sessions_close(struct sessions *sessions) {
     for (int side = 0; side < ENCODERS_SIDES_N; side++)
         encoder_close(sessions->encoders[side]);
     reranker_close(sessions->reranker);
+    arena_done(&sessions->scratch);
 }
 
 bool encoders_open(const struct model *model, const struct model *reranker, size_t workers_n,
@@ -153,13 +155,12 @@ static size_t part_of(size_t left) {
     return left < PART_TEXTS_MAX ? left : PART_TEXTS_MAX;
 }
 
-bool encoders_encode(struct encoders *encoders, size_t worker, enum encoders_side side,
-                     unsigned modes, const struct encoder_text *texts, size_t n,
-                     const atomic_bool *cancelled, struct arena *arena, struct encoding *out,
-                     struct error *err) {
+static bool encode_in(struct encoders *encoders, struct sessions *sessions, enum encoders_side side,
+                      unsigned modes, const struct encoder_text *texts, size_t n,
+                      const atomic_bool *cancelled, struct arena *arena, struct encoding *out,
+                      struct error *err) {
     if (encoders_instruction(encoders, side)[0] == '\0')
         side = ENCODERS_BARE;
-    struct sessions *sessions = sessions_enter(encoders, worker, n);
     struct encoder **encoder = &sessions->encoders[side];
     bool ok = *encoder || open_encoder(encoders, pool_of(encoders, sessions), side, encoder, err);
     uint64_t tokens_n = 0;
@@ -170,8 +171,69 @@ bool encoders_encode(struct encoders *encoders, size_t worker, enum encoders_sid
         for (size_t i = 0; ok && i < part; i++)
             tokens_n += out[done + i].tokens_n;
     }
-    sessions_leave(encoders, sessions);
     atomic_fetch_add_explicit(&encoders->tokens_n, tokens_n, memory_order_relaxed);
+    return ok;
+}
+
+bool encoders_encode(struct encoders *encoders, size_t worker, enum encoders_side side,
+                     unsigned modes, const struct encoder_text *texts, size_t n,
+                     const atomic_bool *cancelled, struct arena *arena, struct encoding *out,
+                     struct error *err) {
+    struct sessions *sessions = sessions_enter(encoders, worker, n);
+    bool ok = encode_in(encoders, sessions, side, modes, texts, n, cancelled, arena, out, err);
+    sessions_leave(encoders, sessions);
+    return ok;
+}
+
+static void *copy_of(const void *data, size_t n, size_t size, struct arena *arena) {
+    void *copy = arena_alloc(arena, n, size);
+    if (n)
+        memcpy(copy, data, n * size);
+    return copy;
+}
+
+static struct encoding encoding_copy(const struct encoders *encoders,
+                                     const struct encoding *encoding, struct arena *arena) {
+    const struct model_info *info = model_info(encoders->model);
+    struct encoding copy = *encoding;
+    size_t multi_n = encoding->multi_n;
+    if (encoding->dense)
+        copy.dense = copy_of(encoding->dense, info->dense_dim, sizeof *copy.dense, arena);
+    if (encoding->multi)
+        copy.multi = copy_of(encoding->multi, multi_n * info->multi_dim, sizeof *copy.multi, arena);
+    if (encoding->multi_ranges)
+        copy.multi_ranges =
+            copy_of(encoding->multi_ranges, multi_n, sizeof *copy.multi_ranges, arena);
+    struct lexical *lexical = &copy.lexical;
+    lexical->terms = copy_of(lexical->terms, lexical->n, sizeof *lexical->terms, arena);
+    for (size_t i = 0; i < lexical->n; i++) {
+        struct lexical_term *term = &lexical->terms[i];
+        if (term->word)
+            term->word = arena_text(arena, term->word, term->word_len);
+    }
+    return copy;
+}
+
+bool encoders_encode_together(struct encoders *encoders, size_t worker, enum encoders_side side,
+                              unsigned modes, const struct encoders_part *parts, size_t n,
+                              struct error *err) {
+    struct sessions *sessions = &encoders->workers[worker];
+    struct arena *scratch = &sessions->scratch;
+    size_t texts_n = 0, at = 0;
+    for (size_t i = 0; i < n; i++)
+        texts_n += parts[i].n;
+    struct encoder_text *texts = ARENA_NEW(scratch, struct encoder_text, texts_n);
+    struct encoding *encodings = ARENA_NEW(scratch, struct encoding, texts_n);
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < parts[i].n; j++)
+            texts[at++] = parts[i].texts[j];
+    bool ok =
+        encode_in(encoders, sessions, side, modes, texts, texts_n, NULL, scratch, encodings, err);
+    at = 0;
+    for (size_t i = 0; ok && i < n; i++)
+        for (size_t j = 0; j < parts[i].n; j++)
+            parts[i].out[j] = encoding_copy(encoders, &encodings[at++], parts[i].arena);
+    arena_reset(scratch);
     return ok;
 }
 

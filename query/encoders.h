@@ -38,6 +38,20 @@ bool encoders_encode(struct encoders *encoders, size_t worker, enum encoders_sid
                      const atomic_bool *cancelled, struct arena *arena, struct encoding *out,
                      struct error *err);
 
+/* The texts of one request among several. */
+struct encoders_part {
+    const struct encoder_text *texts;
+    size_t n;
+    struct arena *arena;
+    struct encoding *out; /* [n], in the arena; everything else with them */
+};
+
+/* As encoders_encode for all parts at once, on the worker's own thread. On failure none has
+ * anything: try each alone. */
+bool encoders_encode_together(struct encoders *encoders, size_t worker, enum encoders_side side,
+                              unsigned modes, const struct encoders_part *parts, size_t n,
+                              struct error *err);
+
 /* scores_out: [n] raw logits. */
 bool encoders_rerank(struct encoders *encoders, size_t worker, const struct reranker_pair *pairs,
                      size_t n, const atomic_bool *cancelled, float *scores_out, struct error *err);

@@ -91,6 +91,9 @@ bool serve_run(const struct serve_settings *settings, struct error *err) {
     options.workers_n = settings->threads ? settings->threads : pool_cores_n();
     options.listening = print_address;
     options.context = (void *)(uintptr_t)settings;
+    const struct server_together together[] = {encode_service_together()};
+    options.together = together;
+    options.together_n = sizeof together / sizeof *together;
     bool ok = parts_open(&parts, settings, options.workers_n, err) &&
               server_run(&options, parts.routes, parts.routes_n, err);
     parts_close(&parts);

@@ -97,12 +97,58 @@ void exchange_read_head(struct exchange *exchange) {
 
 void exchange_run(struct exchange *exchange, size_t worker) {
     const struct server_route *route = exchange->match.route;
-    exchange->started_ms = clock_now_ms();
-    /* A write was sent whole, so it is carried out even when its sender does not wait. */
-    bool in_vain = route->lane == SERVER_LANE_WORKERS && atomic_load(&exchange->cancelled);
+    if (exchange->started_ms == 0) /* else it was prepared with others */
+        exchange->started_ms = clock_now_ms();
+    /* A write was sent whole, so it is carried out even when its sender does not wait; what was
+     * prepared is for its handler to release. */
+    bool in_vain = route->lane == SERVER_LANE_WORKERS && !exchange->request.prepared &&
+                   atomic_load(&exchange->cancelled);
     if (!in_vain)
         route->handler(route->context, worker, &exchange->request, &exchange->response);
     exchange->ended_ms = clock_now_ms();
+}
+
+static const struct server_together *together_of(const struct exchange *exchange) {
+    const struct server_options *options = &exchange->server->options;
+    const struct server_route *route = exchange->match.route;
+    for (size_t i = 0; i < options->together_n && route->lane == SERVER_LANE_WORKERS; i++)
+        if (options->together[i].handler == route->handler)
+            return &options->together[i];
+    return NULL;
+}
+
+static bool may_be_together(const struct exchange *exchange) {
+    return together_of(exchange) && exchange->request.body_len <= SERVER_TOGETHER_BYTES_MAX &&
+           !atomic_load(&exchange->cancelled);
+}
+
+static bool is_alike(const struct lane_job *first, const struct lane_job *other) {
+    const struct exchange *a = (const struct exchange *)first;
+    const struct exchange *b = (const struct exchange *)other;
+    return a->match.route == b->match.route && may_be_together(b);
+}
+
+size_t exchange_gather(struct exchange *first, size_t worker, struct exchange **out) {
+    const struct server_route *route = first->match.route;
+    struct lane_job *jobs[SERVER_TOGETHER_MAX];
+    struct server_request *requests[SERVER_TOGETHER_MAX];
+    size_t n = 1;
+    out[0] = first;
+    if (!may_be_together(first))
+        return n;
+    n += lane_take_alike(first->server->lanes[route->lane], &first->job, is_alike,
+                         SERVER_TOGETHER_MAX - 1, jobs);
+    if (n == 1)
+        return n;
+    double now_ms = clock_now_ms();
+    for (size_t i = 0; i < n; i++) {
+        if (i)
+            out[i] = (struct exchange *)jobs[i - 1];
+        out[i]->started_ms = now_ms;
+        requests[i] = &out[i]->request;
+    }
+    together_of(first)->prepare(route->context, worker, requests, n);
+    return n;
 }
 
 bool exchange_count_body(struct exchange *exchange) {

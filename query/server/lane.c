@@ -92,6 +92,41 @@ bool lane_push(struct lane *lane, struct lane_job *job) {
     return room;
 }
 
+/* Looked at for likeness; the lock is held meanwhile. */
+enum { LOOKED_AT_MAX = 64 };
+
+size_t lane_take_alike(struct lane *lane, const struct lane_job *first, lane_alike *alike,
+                       size_t max, struct lane_job **jobs_out) {
+    size_t n = 0;
+    pthread_mutex_lock(&lane->lock);
+    /* Of the waiting ones and `first`, rounded up, less `first` itself. */
+    size_t share = (lane->waiting_n + lane->threads_n) / lane->threads_n - 1;
+    if (share < max)
+        max = share;
+    struct lane_job **at = &lane->first;
+    for (size_t looked = 0; *at && n < max && looked < LOOKED_AT_MAX; looked++) {
+        struct lane_job *job = *at;
+        if (!alike(first, job)) {
+            at = &job->next;
+            continue;
+        }
+        *at = job->next;
+        if (!*at)
+            lane->last = at;
+        lane->waiting_n--;
+        jobs_out[n++] = job;
+    }
+    pthread_mutex_unlock(&lane->lock);
+    return n;
+}
+
+size_t lane_waiting_n(struct lane *lane) {
+    pthread_mutex_lock(&lane->lock);
+    size_t n = lane->waiting_n;
+    pthread_mutex_unlock(&lane->lock);
+    return n;
+}
+
 struct lane_job *lane_drop(struct lane *lane) {
     pthread_mutex_lock(&lane->lock);
     struct lane_job *jobs = lane->first;

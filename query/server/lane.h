@@ -27,6 +27,17 @@ struct lane *lane_open(size_t threads_n, size_t waiting_max, lane_run *run, void
 /* False, and the job untouched, when no thread is free and waiting_max jobs wait already. */
 bool lane_push(struct lane *lane, struct lane_job *job);
 
+/* For a thread that runs `first`: takes waiting jobs that are like it out of the queue, oldest
+ * first, so that they are done together. No more than max, nor than this thread's share of what
+ * waits: a job that another thread is free for is left to it. Others keep their places.
+ * jobs_out: [max]; returns how many. */
+typedef bool lane_alike(const struct lane_job *first, const struct lane_job *other);
+size_t lane_take_alike(struct lane *lane, const struct lane_job *first, lane_alike *alike,
+                       size_t max, struct lane_job **jobs_out);
+
+/* Jobs that wait now: a gauge. */
+size_t lane_waiting_n(struct lane *lane);
+
 /* Takes back all jobs that still wait, as a list; running ones go on. */
 struct lane_job *lane_drop(struct lane *lane);
 

@@ -137,16 +137,23 @@ static void allow_files(size_t wanted) {
 
 /* On a lane's thread. The wake-up is sent under the lock: once the loop has taken the list, no
  * thread is still about to touch the handle, and the loop may close it. */
-static void run_job(void *context, size_t worker, struct lane_job *job) {
-    struct server *server = context;
-    struct exchange *exchange = (struct exchange *)job;
-    exchange_run(exchange, worker);
+static void hand_back(struct server *server, struct exchange *exchange) {
     pthread_mutex_lock(&server->done_lock);
     exchange->next = server->done;
     server->done = exchange;
     if (!exchange->next)
         uv_async_send(&server->done_async);
     pthread_mutex_unlock(&server->done_lock);
+}
+
+static void run_job(void *context, size_t worker, struct lane_job *job) {
+    struct server *server = context;
+    struct exchange *together[SERVER_TOGETHER_MAX];
+    size_t n = exchange_gather((struct exchange *)job, worker, together);
+    for (size_t i = 0; i < n; i++) {
+        exchange_run(together[i], worker);
+        hand_back(server, together[i]);
+    }
 }
 
 static void on_done(uv_async_t *async) {

@@ -125,6 +125,9 @@ void exchange_give_back(struct exchange *exchange);
 void exchange_read_head(struct exchange *exchange);
 /* Calls the handler; on the lane's thread or, for SERVER_LANE_LOOP, on the loop's. */
 void exchange_run(struct exchange *exchange, size_t worker);
+/* Takes what may be prepared together with `first` out of its lane and prepares it.
+ * out: [SERVER_TOGETHER_MAX], `first` in front; each is to be run then. Returns how many. */
+size_t exchange_gather(struct exchange *first, size_t worker, struct exchange **out);
 /* Counts what came of the body; false when all bodies together are too much. */
 bool exchange_count_body(struct exchange *exchange);
 void exchange_log(const struct exchange *exchange);

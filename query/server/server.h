@@ -14,8 +14,9 @@
  * there (a bad one is refused before its body is read), and with the whole body in memory puts it
  * in its lane's queue; a full queue answers 503 with Retry-After at once. A thread of the lane
  * calls the handler; the answer goes back to the loop thread, which writes it. So a slow client
- * costs a connection, never a worker. A connection has one request in work at a time; pipelined
- * ones wait in the socket and are answered in order.
+ * costs a connection, never a worker. Requests of one route that wait at the same time may be
+ * prepared together (server_together); none is ever made to wait for others. A connection has one
+ * request in work at a time; pipelined ones wait in the socket and are answered in order.
  *
  * What the server does by itself: keep-alive, chunked and sized bodies, Expect: 100-continue, HEAD
  * through the GET route, 404, 405 with Allow, 400, 408, 413, 414, 417, 431, 503, 505. Every error
@@ -79,6 +80,7 @@ struct server_request {
     const char *peer;             /* "127.0.0.1:50412" */
     struct arena *arena;          /* this request's own; reset when the answer is written */
     const atomic_bool *cancelled; /* see server_request_cancelled */
+    void *prepared;               /* what a server_together left, in the arena; or NULL */
 };
 
 /* "" or the value of a {name} of the route's pattern; asserts that the pattern has it. */
@@ -145,6 +147,20 @@ struct server_route {
     enum server_lane lane;
 };
 
+/* For handlers whose work is cheaper in company: when several requests of one route wait, the
+ * worker that comes to them takes its share, at most SERVER_TOGETHER_MAX, and calls `prepare` once
+ * with the route's context, then the handler for each. What it finds out goes to request->prepared;
+ * what lies in an arena must lie in that request's own, for each is answered and reset as soon as
+ * its handler returns. The handler of a request with something prepared is always called.
+ * A request alone comes without. Bodies over SERVER_TOGETHER_BYTES_MAX go alone: they would make
+ * the small ones wait. */
+struct server_together {
+    server_handler *handler;
+    void (*prepare)(void *context, size_t worker, struct server_request *const *requests, size_t n);
+};
+
+enum { SERVER_TOGETHER_MAX = 16, SERVER_TOGETHER_BYTES_MAX = 16 * 1024 };
+
 /* One line of an access log. Pointers live until the callback returns. */
 struct server_access {
     const char *peer, *method, *target; /* target as sent; "" when the head was unreadable */
@@ -174,6 +190,9 @@ struct server_options {
     uint32_t body_ms;  /* from there to the end of its body (408) */
     uint32_t write_ms; /* without the client taking a byte of its answer: closed */
     uint32_t stop_ms;  /* a graceful stop may take this long */
+
+    const struct server_together *together; /* [together_n] borrowed; workers' handlers only */
+    size_t together_n;
 
     bool handle_signals; /* SIGTERM and SIGINT stop; false leaves them alone */
 

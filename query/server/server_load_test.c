@@ -60,6 +60,53 @@ static void tells_handlers_that_nobody_waits(void) {
     CHECK_EQUAL(test.gate.entered, 1);
 }
 
+/* What waits is prepared together, at most a thread's share, each answered for itself; what is
+ * large, gone, or of another route is not. */
+static void prepares_waiting_requests_together(void) {
+    enum { N = 9 };
+    static struct test_server test;
+    test_server_init(&test);
+    test.options.workers_n = 1;
+    test_server_start(&test);
+    struct client blocking = client_open(&test), other = client_open(&test);
+    struct client large = client_open(&test), gone = client_open(&test), clients[N];
+    CHECK_TEXT(client_ask(&other, "POST /count/c HTTP/1.1\r\nHost: x\r\n\r\n").body, "c of 1");
+    CHECK(client_send(&blocking, GET_GATE));
+    test_gate_await(&test.gate, 1);
+    CHECK(client_send(&gone, "POST /count/g HTTP/1.1\r\nHost: x\r\n\r\n"));
+    for (int i = 0; i < N; i++) {
+        char text[96];
+        snprintf(text, sizeof text, "POST /count/%d HTTP/1.1\r\nHost: x\r\n\r\n", i);
+        clients[i] = client_open(&test);
+        CHECK(client_send(&clients[i], text));
+        usleep(5000);
+        if (i == 3) { /* in between */
+            static char body[SERVER_TOGETHER_BYTES_MAX + 2];
+            memset(body, 'x', sizeof body - 1);
+            CHECK(client_send(&large, "POST /count/l HTTP/1.1\r\nHost: x\r\n"
+                                      "Content-Length: 16385\r\n\r\n"));
+            CHECK(client_send(&large, body));
+            CHECK(client_send(&other, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n"
+                                      "\r\na"));
+        }
+    }
+    client_reset(&gone);
+    usleep(50000);
+    test_gate_open(&test.gate);
+    for (int i = 0; i < N; i++) {
+        char expected[16];
+        snprintf(expected, sizeof expected, "%d of %d", i, N);
+        CHECK_TEXT(client_read(&clients[i], false).body, expected);
+        client_close(&clients[i]);
+    }
+    CHECK_TEXT(client_read(&large, false).body, "l of 1");
+    CHECK_TEXT(client_read(&other, false).body, "/echo||1|a");
+    client_close(&large);
+    client_close(&other);
+    client_close(&blocking);
+    test_server_stop(&test);
+}
+
 static void limits_bodies_together(void) {
     static struct test_server test;
     test_server_init(&test);
@@ -251,6 +298,7 @@ static void stops_under_fire(void) {
 int main(void) {
     answers_503_when_a_queue_is_full();
     tells_handlers_that_nobody_waits();
+    prepares_waiting_requests_together();
     limits_bodies_together();
     serves_many_connections();
     stops_gracefully();

@@ -100,6 +100,21 @@ static void test_wait(void *context, size_t worker, const struct server_request 
     buf_format(&response->body, "through");
 }
 
+/* Answers how many were prepared together with it. */
+static void test_count(void *context, size_t worker, const struct server_request *request,
+                       struct server_response *response) {
+    (void)context, (void)worker;
+    buf_format(&response->body, "%s of %s", server_param(request, "c"),
+               request->prepared ? (const char *)request->prepared : "1");
+}
+
+static void test_prepare(void *context, size_t worker, struct server_request *const *requests,
+                         size_t n) {
+    (void)context, (void)worker;
+    for (size_t i = 0; i < n; i++)
+        requests[i]->prepared = arena_format(requests[i]->arena, "%zu", n);
+}
+
 static void test_listening(void *context, struct server *server, const char *address) {
     struct test_server *test = context;
     pthread_mutex_lock(&test->lock);
@@ -126,6 +141,7 @@ static void *test_server_main(void *argument) {
         {SERVER_POST, "/echo/{c}", test_echo, gate, SERVER_LANE_WORKERS},
         {SERVER_GET, "/fail/{c}", test_fail, NULL, SERVER_LANE_WORKERS},
         {SERVER_GET, "/big", test_big, NULL, SERVER_LANE_WORKERS},
+        {SERVER_POST, "/count/{c}", test_count, NULL, SERVER_LANE_WORKERS},
         {SERVER_GET, "/gate", test_wait, gate, SERVER_LANE_WORKERS},
         {SERVER_POST, "/write/gate", test_wait, gate, SERVER_LANE_WRITER},
     };
@@ -144,7 +160,10 @@ static void test_server_init(struct test_server *test) {
     memset(test, 0, sizeof *test);
     server_options_default(&test->options);
     test->options.listen = "127.0.0.1:0";
+    static const struct server_together together = {test_count, test_prepare};
     test->options.workers_n = 2;
+    test->options.together = &together;
+    test->options.together_n = 1;
     test->options.handle_signals = false;
     test->options.listening = test_listening;
     test->options.access = test_access;
