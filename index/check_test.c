@@ -214,7 +214,7 @@ static void flipped_bits_do_not_kill(void) {
     fixture_remove(folder);
 }
 
-/* Each bit of the kind of a page that is in use: LMDB believes those that are never written, too. */
+/* Each bit of the kind of a page in use: LMDB believes those that are never written, too. */
 static void kinds_of_pages_are_checked(void) {
     enum { PAGE = 4096, KIND_AT = 10, BITS = 16, STEP = 7 };
     char folder[64], path[96];
