@@ -160,6 +160,18 @@ static bool unpack_beginning(const void *frame, size_t frame_len, char *plain, s
     return ok;
 }
 
+bool document_key(struct store_txn *txn, uint32_t docid, struct bytes *out, struct error *err) {
+    struct bytes value;
+    struct document_sizes sizes;
+    if (!store_get_u32(txn, TABLE_DOCUMENTS, docid, &value, err))
+        return false;
+    if (!value.data || !read_sizes(value, &sizes))
+        return store_corrupt(txn, TABLE_DOCUMENTS, err, "docid %u: no record of %zu bytes", docid,
+                             value.len);
+    *out = (struct bytes){.data = (const char *)value.data + AT_KEY, .len = sizes.key};
+    return true;
+}
+
 bool document_fields(struct store_txn *txn, uint32_t docid, struct buf *out, struct error *err) {
     struct bytes value;
     struct document_sizes sizes;

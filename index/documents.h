@@ -22,6 +22,9 @@ void documents_writer_free(struct documents_writer *writer);
 bool documents_append(struct documents_writer *writer, struct store_txn *txn, uint32_t docid,
                       const struct record *record, struct error *err);
 
+/* The key of a document's record, borrowed from the transaction. */
+bool document_key(struct store_txn *txn, uint32_t docid, struct bytes *out, struct error *err);
+
 /* The fields of a document's record, into *out; nothing when it has none. */
 bool document_fields(struct store_txn *txn, uint32_t docid, struct buf *out, struct error *err);
 

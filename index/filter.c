@@ -247,8 +247,11 @@ static bool parse_list(struct parser *parser, const struct json *json, enum filt
                        unsigned depth, struct filter **out, struct error *err) {
     struct filter *filter = make(parser, kind), *child = NULL;
     char place[24];
-    if (json_kind_of(json) != JSON_KIND_ARRAY || json_count(json) == 0)
-        return wrong(parser, err, "must be a list of one or more filters", json);
+    if (json_kind_of(json) != JSON_KIND_ARRAY)
+        return wrong(parser, err, "must be a list of filters", json);
+    if (json_count(json) == 0)
+        return error_set(err, ERROR_INVALID,
+                         "%s: the list is empty; it must hold one filter or more", parser->path);
     for (size_t i = 0; i < json_count(json); i++) {
         snprintf(place, sizeof place, "%zu", i);
         size_t before = path_push(parser, place);
@@ -301,6 +304,15 @@ bool filter_parse(const struct json *json, struct arena *arena, struct filter **
                   struct error *err) {
     struct parser parser = {.arena = arena, .path = "filter", .path_len = strlen("filter")};
     return parse_object(&parser, json, 1, out, err);
+}
+
+bool filter_passes_all(const struct filter *filter) {
+    if (filter->kind != FILTER_ALL)
+        return false;
+    for (const struct filter *child = filter->children; child; child = child->next)
+        if (!filter_passes_all(child))
+            return false;
+    return true;
 }
 
 /* ---- running ---- */
@@ -407,4 +419,19 @@ bool filter_run(const struct filter *filter, struct snapshot *snapshot, struct a
     set_and(&found, &live);
     *out = found;
     return true;
+}
+
+bool filter_count(const struct filter *filter, struct index *index, uint64_t *out,
+                  struct error *err) {
+    struct snapshot *snapshot;
+    struct arena arena = {0};
+    struct docid_set set;
+    if (!snapshot_open(index, &snapshot, err))
+        return false;
+    bool ok = filter_run(filter, snapshot, &arena, &set, err);
+    if (ok)
+        *out = docid_set_count(&set);
+    arena_done(&arena);
+    snapshot_close(snapshot);
+    return ok;
 }

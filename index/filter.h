@@ -25,8 +25,16 @@ struct filter;
 bool filter_parse(const struct json *json, struct arena *arena, struct filter **out,
                   struct error *err);
 
+/* It names no condition, as {} or {"$and":[{}]} do: every document passes. What deletes by filter
+ * asks, so that nobody empties an index by leaving a condition out. */
+bool filter_passes_all(const struct filter *filter);
+
 /* The live documents that pass. */
 bool filter_run(const struct filter *filter, struct snapshot *snapshot, struct arena *arena,
                 struct docid_set *out, struct error *err);
+
+/* How many that are in the newest commit. */
+bool filter_count(const struct filter *filter, struct index *index, uint64_t *out,
+                  struct error *err);
 
 #endif

@@ -440,7 +440,8 @@ static void mistakes_are_named(void) {
         {"{\"a\":{\"$in\":[[3]]}}", "filter.a.$in: must be a string"},
         {"{\"a\":{\"$not\":3}}", "filter.a.$not: must be an object"},
         {"{\"a\":{\"$exists\":1}}", "filter.a.$exists: must be true or false"},
-        {"{\"$or\":[]}", "filter.$or: must be a list of one or more"},
+        {"{\"$or\":[]}", "filter.$or: the list is empty"},
+        {"{\"$and\":{}}", "filter.$and: must be a list of filters, found an object"},
         {"{\"$or\":[{\"a\":1},{\"b\":{\"$x\":1}}]}", "filter.$or.1.b.$x: no operator"},
         {"{\"$nor\":[]}", "filter.$nor: must be a field's name"},
     };

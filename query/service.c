@@ -9,6 +9,7 @@
 #include "engine/base/file.h"
 #include "engine/base/mem.h"
 #include "engine/model.h"
+#include "index/filter.h"
 #include "query/answer.h"
 #include "query/request.h"
 #include "query/search.h"
@@ -307,6 +308,95 @@ static void handle_put_documents(void *context, size_t worker, const struct serv
         server_response_failure(response, &err);
 }
 
+static void handle_delete_document(void *context, size_t worker,
+                                   const struct server_request *request,
+                                   struct server_response *response) {
+    struct service *service = context;
+    const struct service_writer *writer = &service->options.writer;
+    struct error err;
+    const char *key = server_param(request, "id");
+    bool found = false;
+    (void)worker;
+    struct collection *collection = collection_of(service, request, response);
+    if (!collection)
+        return;
+    if (!writer->remove(writer->context, collection->index, key, strlen(key), &found, &err)) {
+        server_response_failure(response, &err);
+    } else if (!found) {
+        server_response_error(response, 404, "not_found", NULL, "there is no document \"%s\"", key);
+    } else {
+        struct json *answer = json_new_object();
+        json_add_number(answer, "deleted", 1);
+        respond(response, answer);
+    }
+}
+
+/* {"filter":{..}}, or {"all":true}: an empty filter alone is more likely a mistake. On failure
+ * NULL, with the member at fault. */
+static struct filter *read_delete(const struct json *body, struct arena *arena,
+                                  const char **field_out, struct error *err) {
+    const struct json *json = json_get(body, "filter");
+    struct filter *filter = NULL;
+    bool all = false, ok = true;
+    *field_out = NULL;
+    if (json_kind_of(body) != JSON_KIND_OBJECT)
+        ok = error_set(err, ERROR_INVALID, "send {\"filter\":{..}}, or {\"all\":true}");
+    for (void *at = ok ? json_first(body) : NULL; ok && at; at = json_next(body, at)) {
+        *field_out = json_member_key(at);
+        if (strcmp(*field_out, "filter") != 0 && strcmp(*field_out, "all") != 0)
+            ok = error_set(err, ERROR_INVALID,
+                           "unknown field \"%.64s\": a deletion knows filter "
+                           "and all",
+                           *field_out);
+    }
+    if (ok) {
+        *field_out = "all";
+        ok = json_read_bool(body, "all", &all, err);
+    }
+    if (!ok)
+        return NULL;
+    *field_out = "filter";
+    struct json *empty = json_new_object();
+    ok = filter_parse(json || !all ? json : empty, arena, &filter, err);
+    json_release(empty);
+    if (ok && filter_passes_all(filter) && !all)
+        ok = error_set(err, ERROR_INVALID,
+                       "filter: it names no condition, so every document passes; send "
+                       "{\"all\":true} to delete them all");
+    else if (ok && all && !filter_passes_all(filter))
+        ok = error_set(err, ERROR_INVALID, "filter: either a filter or \"all\", not both");
+    return ok ? filter : NULL;
+}
+
+static void handle_delete_documents(void *context, size_t worker,
+                                    const struct server_request *request,
+                                    struct server_response *response) {
+    struct service *service = context;
+    const struct service_writer *writer = &service->options.writer;
+    struct error err;
+    const char *field = NULL;
+    uint64_t removed_n = 0;
+    (void)worker;
+    struct collection *collection = collection_of(service, request, response);
+    if (!collection)
+        return;
+    struct json *body = json_parse(request->body, request->body_len, &err);
+    struct filter *filter = body ? read_delete(body, request->arena, &field, &err) : NULL;
+    if (!filter) {
+        server_response_error(response, 400, "bad_request", field, "%s", err.message);
+    } else if (writer->remove_passing(writer->context, collection->index, filter, &removed_n,
+                                      &err)) {
+        struct json *answer = json_new_object();
+        json_add_number(answer, "deleted", (double)removed_n);
+        respond(response, answer);
+    } else {
+        if (removed_n > 0)
+            error_wrap(&err, "%llu are deleted, then: ", (unsigned long long)removed_n);
+        server_response_failure(response, &err);
+    }
+    json_release(body);
+}
+
 /* ---- life ---- */
 
 static void routes_make(struct service *service) {
@@ -320,8 +410,12 @@ static void routes_make(struct service *service) {
         {SERVER_POST, "/v1/collections/{c}/search", handle_search, service, SERVER_LANE_WORKERS},
         {SERVER_POST, "/v1/collections/{c}/documents", handle_put_documents, service,
          SERVER_LANE_WRITER},
+        {SERVER_POST, "/v1/collections/{c}/documents/delete", handle_delete_documents, service,
+         SERVER_LANE_WRITER},
         {SERVER_GET, "/v1/collections/{c}/documents/{id:text}", handle_get_document, service,
          SERVER_LANE_WORKERS},
+        {SERVER_DELETE, "/v1/collections/{c}/documents/{id:text}", handle_delete_document, service,
+         SERVER_LANE_WRITER},
     };
     service->routes = mem_alloc(1, sizeof routes);
     memcpy(service->routes, routes, sizeof routes);

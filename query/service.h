@@ -12,10 +12,11 @@
 #include "index/index.h"
 #include "query/server/server.h"
 
+struct filter;
 struct model;
 struct service;
 
-/* What writes. Both are called on the writer lane only, one at a time. */
+/* What writes. All are called on the writer lane only, one at a time. */
 struct service_writer {
     void *context;
     /* Makes an empty collection in that folder, for documents encoded with the service's model. */
@@ -24,6 +25,12 @@ struct service_writer {
      * *answer_out: {"stored":n,"unchanged":n,"failed":n,"rows":[..]}; the caller releases it. */
     bool (*put)(void *context, struct index *index, const struct model *model, const char *body,
                 size_t body_len, struct arena *arena, struct json **answer_out, struct error *err);
+    /* Deletes one document; *found_out: it was there. */
+    bool (*remove)(void *context, struct index *index, const char *key, size_t key_len,
+                   bool *found_out, struct error *err);
+    /* Deletes every document that passes. *removed_n_out: how many are gone, on failure too. */
+    bool (*remove_passing)(void *context, struct index *index, const struct filter *filter,
+                           uint64_t *removed_n_out, struct error *err);
 };
 
 struct service_options {

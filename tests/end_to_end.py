@@ -188,9 +188,33 @@ def check_documents(server):
     check("tides" not in [hit["id"] for hit in hits], "and not by its old one")
     status, answer = server.request("GET", "/v1/collections/facts/documents/lighthouse")
     check(status == 200 and answer["title"] == "Lighthouses", "a document by its id")
+    check_deletes(server)
     status, answer = server.request("POST", "/v1/collections/fresh/documents",
                                     [{"id": "a", "text": "an array makes a collection"}])
     check(status == 200 and answer["stored"] == 1, "a collection is made by its first documents")
+
+
+def check_deletes(server):
+    rows = [{"id": f"gone/{i}", "text": f"number {i}", "fields": {"batch": "gone", "i": i}}
+            for i in range(6)]
+    documents = "/v1/collections/facts/documents"
+    check(server.request("POST", documents, rows)[1]["stored"] == 6, "six documents to delete")
+    check(server.request("DELETE", documents + "/gone%2F5") == (200, {"deleted": 1}), "one by id")
+    check(server.request("DELETE", documents + "/gone%2F5")[0] == 404, "which is gone then")
+    check(server.request("GET", documents + "/gone%2F5")[0] == 404, "and not found")
+    for body, field in (({"filter": {}}, "filter"), ("{}", "filter"), ({"filer": {"i": 1}}, "filer"),
+                        ({"filter": {"i": {"$is": 1}}}, "filter"), ({"all": 1}, "all"),
+                        ({"all": True, "filter": {"i": 1}}, "filter")):
+        status, answer = server.request("POST", documents + "/delete", body)
+        check(status == 400 and answer["error"]["field"] == field, f"{body} deletes nothing: 400")
+    for condition, n in (({"batch": "gone", "i": {"$gte": 2}}, 3), ({"batch": "gone"}, 2),
+                         ({"batch": "gone"}, 0)):
+        answer = server.request("POST", documents + "/delete", {"filter": condition})
+        check(answer == (200, {"deleted": n}), f"{n} that pass {condition} are deleted")
+    check(server.request("POST", documents, rows[:1])[1]["stored"] == 1, "one is stored again")
+    check(server.request("DELETE", documents + "/gone%2F0")[0] == 200, "and deleted again")
+    check(server.request("POST", "/v1/collections/nothing/documents/delete",
+                         {"filter": {"a": 1}})[0] == 404, "no such collection: 404")
 
 
 def main():

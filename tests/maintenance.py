@@ -56,6 +56,32 @@ def check_delete(index):
     tercet("delete", index + "-none", "tides", status=1)
 
 
+def check_delete_by_filter(index):
+    before = json.loads(tercet("info", index, "--json").stdout)["documents"]
+    music = '{"topic":"music"}'
+    counted = json.loads(tercet("delete", index, "--filter", music, "--dry-run", "--json").stdout)
+    check(counted["would_delete"] > 0, "a dry run counts")
+    check(json.loads(tercet("info", index, "--json").stdout)["documents"] == before,
+          "and deletes nothing")
+    gone = json.loads(tercet("delete", index, "--filter", music, "--json").stdout)
+    check(gone == {"deleted": counted["would_delete"]}, "as many are deleted")
+    check("violin" not in [key for one in answers(index) for key, _ in one], "and not found")
+    check(json.loads(tercet("info", index, "--json").stdout)["documents"] ==
+          before - gone["deleted"], "nor counted")
+    check("deleted 0" in tercet("delete", index, "--filter", music).stdout, "none is left")
+    refused = tercet("delete", index, "--filter", "{}", status=2)
+    check("--all" in refused.stderr, "an empty filter asks for --all")
+    refused = tercet("delete", index, "--filter", '{"year":{"$is":1}}', status=2)
+    check("filter.year.$is" in refused.stderr, "a mistake is named with its place")
+    tercet("delete", index, "tides", "--filter", music, status=2)
+    tercet("delete", index, "tides", "--dry-run", status=2)
+    tercet("delete", index, "--all")
+    check(json.loads(tercet("info", index, "--json").stdout)["documents"] == 0, "--all is all")
+    check("sound" in tercet("check", index).stdout, "and it is sound")
+    tercet("ingest", index, FACTS)
+    tercet("delete", index, "tides")
+
+
 def check_check(index):
     report = json.loads(tercet("check", index, "--json").stdout)
     documents = json.loads(tercet("info", index, "--json").stdout)["documents"]
@@ -155,6 +181,7 @@ def main():
         index = os.path.join(folder, "facts")
         tercet("ingest", index, FACTS)
         check_delete(index)
+        check_delete_by_filter(index)
         check_check(index)
         check_compact(index)
         check_snapshot(index, folder)

@@ -64,7 +64,7 @@ static bool parts_open(struct parts *parts, const struct serve_settings *setting
         !serve_writer_open(settings->model, &parts->writer, err) ||
         !encoders_open(settings->model, settings->reranker, workers_n, &parts->encoders, err))
         return false;
-    options.writer = (struct service_writer){parts->writer, serve_writer_create, serve_writer_put};
+    options.writer = serve_writer_service(parts->writer);
     if (!service_open(&options, &parts->service, err))
         return false;
     const struct server_route *routes = service_routes(parts->service, &n);

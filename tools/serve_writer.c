@@ -6,6 +6,7 @@
 #include "engine/base/mem.h"
 #include "engine/base/pool.h"
 #include "engine/model.h"
+#include "index/remove.h"
 #include "ingest/pipeline.h"
 #include "ingest/settings.h"
 
@@ -44,7 +45,7 @@ void serve_writer_close(struct serve_writer *writer) {
     free(writer);
 }
 
-bool serve_writer_create(void *context, const char *folder, struct index **out, struct error *err) {
+static bool create(void *context, const char *folder, struct index **out, struct error *err) {
     struct serve_writer *writer = context;
     const struct ingest_choices choices = {0};
     return ingest_open_index(folder, model_info(writer->model), &choices, out, err);
@@ -61,6 +62,16 @@ static struct ingest *ingest_of(struct serve_writer *writer, struct index *index
     writer->open = mem_realloc(writer->open, writer->open_n + 1, sizeof *writer->open);
     writer->open[writer->open_n++] = (struct open_ingest){index, ingest};
     return ingest;
+}
+
+/* An index has one writer at a time, and the ingest keeps it open: to delete, it makes room. */
+static void close_ingest_of(struct serve_writer *writer, const struct index *index) {
+    for (size_t i = 0; i < writer->open_n; i++)
+        if (writer->open[i].index == index) {
+            ingest_close(writer->open[i].ingest);
+            writer->open[i] = writer->open[--writer->open_n];
+            return;
+        }
 }
 
 /* ---- a body's rows ---- */
@@ -160,9 +171,9 @@ static struct json *answer_make(struct body *body, const struct ingest_verdict *
     return answer;
 }
 
-bool serve_writer_put(void *context, struct index *index, const struct model *model,
-                      const char *text, size_t text_len, struct arena *arena,
-                      struct json **answer_out, struct error *err) {
+static bool put_documents(void *context, struct index *index, const struct model *model,
+                          const char *text, size_t text_len, struct arena *arena,
+                          struct json **answer_out, struct error *err) {
     struct serve_writer *writer = context;
     struct body body = {.arena = arena, .verdicts = json_new_array()};
     (void)model;
@@ -179,4 +190,23 @@ bool serve_writer_put(void *context, struct index *index, const struct model *mo
     free(body.rows);
     free(body.slots);
     return ok;
+}
+
+/* ---- remove ---- */
+
+static bool remove_one(void *context, struct index *index, const char *key, size_t key_len,
+                       bool *found_out, struct error *err) {
+    const struct index_key one = {key, key_len};
+    close_ingest_of(context, index);
+    return index_remove(index, &one, 1, found_out, err);
+}
+
+static bool remove_passing(void *context, struct index *index, const struct filter *filter,
+                           uint64_t *removed_n_out, struct error *err) {
+    close_ingest_of(context, index);
+    return index_remove_passing(index, filter, removed_n_out, err);
+}
+
+struct service_writer serve_writer_service(struct serve_writer *writer) {
+    return (struct service_writer){writer, create, put_documents, remove_one, remove_passing};
 }

@@ -10,10 +10,7 @@ struct serve_writer;
 bool serve_writer_open(const struct model *model, struct serve_writer **out, struct error *err);
 void serve_writer_close(struct serve_writer *writer);
 
-/* As service_writer asks; context is the serve_writer. */
-bool serve_writer_create(void *context, const char *folder, struct index **out, struct error *err);
-bool serve_writer_put(void *context, struct index *index, const struct model *model,
-                      const char *body, size_t body_len, struct arena *arena,
-                      struct json **answer_out, struct error *err);
+/* What the service calls. */
+struct service_writer serve_writer_service(struct serve_writer *writer);
 
 #endif
