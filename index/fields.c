@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
 #include "engine/base/mem.h"
 #include "index/inside.h"
@@ -12,156 +11,23 @@ enum {
     CONTAINER_BYTES = DOCID_CHUNK / 8,
     KEY_BYTES_MAX =
         FIELD_NAME_BYTES_MAX + 2 + FIELD_KEYWORD_BYTES_MAX + 1 + CHUNK_KEY_BYTES, /* NUL, kind */
+    ORDERED_BYTES = 8, /* of numbers and dates */
 };
 
-/* ---- values whose bytes are in order ---- */
+/* Numbers and dates are entered by so many of their first bytes, and whole. Of a number, 2 bytes
+ * are its sign, exponent and 4 bits of what follows: 16 spans to a power of two; 3 bytes are 4,096,
+ * 4 bytes a million. Of a date: 8.9 years, 12.7 days, 71 minutes. So the ends of a range walk some
+ * hundred entries, whether values are spread wide or all lie close together. */
+static const uint8_t span_bytes[] = {2, 3, 4, ORDERED_BYTES};
+enum { LEVELS_N = sizeof span_bytes / sizeof *span_bytes };
 
-static void put_be64(uint8_t *at, uint64_t value) {
-    put_be32(at, (uint32_t)(value >> 32));
-    put_be32(at + 4, (uint32_t)value);
+static bool is_ordered(enum field_kind kind) {
+    return kind == FIELD_NUMBER || kind == FIELD_DATE;
 }
 
-/* IEEE doubles are in order as sign and magnitude: turn the negative ones round, and put the others
- * above them. */
-static void encode_number(double number, struct field_value *out) {
-    uint64_t bits;
-    number += 0.0; /* -0 is 0 */
-    memcpy(&bits, &number, sizeof bits);
-    bits = bits >> 63 ? ~bits : bits | UINT64_C(1) << 63;
-    out->kind = FIELD_NUMBER;
-    out->len = 8;
-    put_be64(out->bytes, bits);
-}
-
-/* Reads n digits and moves on; -1 when there are others. */
-static int digits(const char **at, int n) {
-    int value = 0;
-    for (int i = 0; i < n; i++) {
-        char c = (*at)[i];
-        if (c < '0' || c > '9')
-            return -1;
-        value = 10 * value + (c - '0');
-    }
-    *at += n;
-    return value;
-}
-
-static bool take(const char **at, char c) {
-    bool there = **at == c;
-    *at += there;
-    return there;
-}
-
-/* Days from 0000-03-01 (proleptic Gregorian): years begin in March, so that a leap day is last. */
-static int64_t days_of(int year, int month, int day) {
-    int64_t y = year - (month < 3), months = (month + 9) % 12;
-    return 365 * y + (y >= 0 ? y / 4 - y / 100 + y / 400 : -1) + (153 * months + 2) / 5 + day - 1;
-}
-
-static bool read_day(const char **at, int64_t *days_out) {
-    static const int lengths[12] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    int year = digits(at, 4);
-    if (year < 0 || !take(at, '-'))
-        return false;
-    int month = digits(at, 2);
-    if (month < 1 || month > 12 || !take(at, '-'))
-        return false;
-    int day = digits(at, 2);
-    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-    if (day < 1 || day > lengths[month - 1] || (month == 2 && day == 29 && !leap))
-        return false;
-    *days_out = days_of(year, month, day);
-    return true;
-}
-
-/* HH:MM into minutes. */
-static bool read_clock(const char **at, int64_t *minutes_out) {
-    int hours = digits(at, 2);
-    if (hours < 0 || hours > 23 || !take(at, ':'))
-        return false;
-    int minutes = digits(at, 2);
-    *minutes_out = 60 * hours + minutes;
-    return minutes >= 0 && minutes <= 59;
-}
-
-static bool read_seconds(const char **at, int64_t *micros_out) {
-    int seconds = digits(at, 2);
-    *micros_out = (int64_t)seconds * 1000000;
-    if (seconds < 0 || seconds > 59)
-        return false;
-    if (!take(at, '.'))
-        return true;
-    int64_t unit = 100000;
-    if (**at < '0' || **at > '9')
-        return false;
-    for (; **at >= '0' && **at <= '9'; (*at)++, unit /= 10) /* beyond six digits: cut */
-        *micros_out += unit * (**at - '0');
-    return true;
-}
-
-/* Microseconds of the instant; false: not a date. */
-static bool read_date(const char *text, size_t len, int64_t *out) {
-    const char *at = text;
-    int64_t days, minutes = 0, micros = 0, zone = 0;
-    if (!read_day(&at, &days))
-        return false;
-    if (*at == 'T' || *at == ' ') {
-        at++;
-        if (!read_clock(&at, &minutes) || (take(&at, ':') && !read_seconds(&at, &micros)))
-            return false;
-        char sign = *at;
-        if ((sign == '+' || sign == '-')) {
-            at++;
-            if (!read_clock(&at, &zone))
-                return false;
-            minutes -= sign == '+' ? zone : -zone;
-        } else {
-            take(&at, 'Z');
-        }
-    }
-    *out = (days * 1440 + minutes) * 60000000 + micros;
-    return at == text + len;
-}
-
-static void encode_text(const char *text, size_t len, struct field_value *out) {
-    int64_t instant;
-    if (read_date(text, len, &instant)) {
-        out->kind = FIELD_DATE;
-        out->len = 8;
-        put_be64(out->bytes, (uint64_t)instant ^ UINT64_C(1) << 63);
-    } else if (len <= FIELD_KEYWORD_BYTES_MAX && !memchr(text, '\0', len)) {
-        out->kind = FIELD_KEYWORD;
-        out->len = len + 1;
-        memcpy(out->bytes, text, len);
-        out->bytes[len] = '\0'; /* no value is the beginning of another */
-    } else {
-        XXH128_hash_t hash = XXH3_128bits(text, len);
-        out->kind = FIELD_LONG;
-        out->len = 16;
-        put_be64(out->bytes, hash.high64);
-        put_be64(out->bytes + 8, hash.low64);
-    }
-}
-
-bool field_value_of(const struct json *json, struct field_value *out) {
-    switch (json_kind_of(json)) {
-    case JSON_KIND_BOOL:
-        out->kind = FIELD_BOOL;
-        out->len = 1;
-        out->bytes[0] = json_bool_of(json);
-        return true;
-    case JSON_KIND_NUMBER: encode_number(json_number_of(json), out); return true;
-    case JSON_KIND_STRING: {
-        size_t len;
-        const char *text = json_string_of(json, &len);
-        encode_text(text, len, out);
-        return true;
-    }
-    case JSON_KIND_NULL:
-    case JSON_KIND_ARRAY:
-    case JSON_KIND_OBJECT: break;
-    }
-    return false;
+/* The byte of a key that says what its value is. bytes_n: how many of an ordered value. */
+static uint8_t kind_byte(enum field_kind kind, size_t bytes_n) {
+    return (uint8_t)(kind | (is_ordered(kind) && bytes_n < ORDERED_BYTES ? bytes_n << 4 : 0));
 }
 
 /* ---- a batch ---- */
@@ -190,11 +56,11 @@ size_t fields_batch_bytes(const struct fields_batch *batch) {
 }
 
 /* field, NUL, kind */
-static size_t make_prefix(const char *field, size_t field_len, enum field_kind kind,
+static size_t make_prefix(const char *field, size_t field_len, uint8_t kind,
                           uint8_t key[KEY_BYTES_MAX]) {
     memcpy(key, field, field_len);
     key[field_len] = '\0';
-    key[field_len + 1] = (uint8_t)kind;
+    key[field_len + 1] = kind;
     return field_len + 2;
 }
 
@@ -207,15 +73,12 @@ struct noting {
     size_t name_len;
 };
 
-static bool note_value(struct noting *noting, const struct field_value *value, struct error *err) {
+static void note_entry(struct noting *noting, uint8_t kind, const uint8_t *bytes, size_t bytes_n) {
     struct fields_batch *batch = noting->batch;
     uint8_t key[KEY_BYTES_MAX];
-    size_t len = make_prefix(noting->name, noting->name_len, value->kind, key);
-    if (noting->values_n == FIELD_VALUES_MAX)
-        return error_set(err, ERROR_LIMIT, "fields: more than %d values", FIELD_VALUES_MAX);
-    noting->values_n++;
-    memcpy(key + len, value->bytes, value->len);
-    len += value->len;
+    size_t len = make_prefix(noting->name, noting->name_len, kind, key);
+    memcpy(key + len, bytes, bytes_n);
+    len += bytes_n;
     key[len++] = (uint8_t)(noting->docid >> 24);
     key[len++] = (uint8_t)(noting->docid >> 16);
     if (batch->n == batch->cap) {
@@ -227,13 +90,23 @@ static bool note_value(struct noting *noting, const struct field_value *value, s
                                                      .docid = noting->docid,
                                                      .gone = noting->gone};
     buf_append(&batch->keys, key, len);
+}
+
+static bool note_value(struct noting *noting, const struct field_value *value, struct error *err) {
+    if (noting->values_n == FIELD_VALUES_MAX)
+        return error_set(err, ERROR_LIMIT, "fields: more than %d values", FIELD_VALUES_MAX);
+    noting->values_n++;
+    note_entry(noting, FIELD_EXISTS, NULL, 0);
+    if (!is_ordered(value->kind))
+        note_entry(noting, (uint8_t)value->kind, value->bytes, value->len);
+    for (size_t i = 0; i < LEVELS_N && is_ordered(value->kind); i++)
+        note_entry(noting, kind_byte(value->kind, span_bytes[i]), value->bytes, span_bytes[i]);
     return true;
 }
 
 static bool note_object(struct noting *noting, const struct json *object, struct error *err);
 
 static bool note(struct noting *noting, const struct json *json, struct error *err) {
-    static const struct field_value exists = {.kind = FIELD_EXISTS};
     struct field_value value;
     if (json_kind_of(json) == JSON_KIND_OBJECT)
         return note_object(noting, json, err);
@@ -243,8 +116,7 @@ static bool note(struct noting *noting, const struct json *json, struct error *e
                 return false;
         return true;
     }
-    return !field_value_of(json, &value) ||
-           (note_value(noting, &value, err) && note_value(noting, &exists, err));
+    return !field_value_of(json, &value) || note_value(noting, &value, err);
 }
 
 static bool note_object(struct noting *noting, const struct json *object, struct error *err) {
@@ -374,46 +246,85 @@ bool fields_write(struct store_txn *txn, struct fields_batch *batch, struct erro
 
 /* ---- reading ---- */
 
-/* The bytes of a key's value against a bound's. */
-static int against(struct bytes value, const struct field_value *bound) {
-    return compare_keys(value.data, value.len, bound->bytes, bound->len);
-}
+/* A walk over the entries of one field. */
+struct walk {
+    struct snapshot *snapshot;
+    const char *field;
+    size_t field_len;
+    enum field_kind kind;
+    struct docid_set *set;
+};
 
-static bool collect_entry(struct snapshot *snapshot, const char *field, size_t field_len,
-                          struct bytes key, struct bytes value, struct docid_set *set,
+static bool collect_entry(const struct walk *walk, struct bytes key, struct bytes value,
                           struct error *err) {
+    struct docid_set *set = walk->set;
     const uint8_t *chunk_at = (const uint8_t *)key.data + key.len - CHUNK_KEY_BYTES;
     size_t first = ((size_t)chunk_at[0] << 8 | chunk_at[1]) * DOCID_CHUNK_WORDS;
     if (first < set->words_n && read_container(value, set->words + first))
         return true;
-    return store_corrupt(snapshot->txn, TABLE_FIELDS, err,
+    return store_corrupt(walk->snapshot->txn, TABLE_FIELDS, err,
                          "field \"%.*s\", docids from %zu on: a container of %zu bytes",
-                         (int)field_len, field, first * 64, value.len);
+                         (int)walk->field_len, walk->field, first * 64, value.len);
+}
+
+/* Every entry of that kind between two values, both included. */
+static bool collect(const struct walk *walk, uint8_t kind, const uint8_t *low, size_t low_len,
+                    const uint8_t *high, size_t high_len, struct error *err) {
+    uint8_t begin[KEY_BYTES_MAX];
+    struct store_cursor cursor = {0};
+    size_t prefix_len = make_prefix(walk->field, walk->field_len, kind, begin);
+    memcpy(begin + prefix_len, low, low_len);
+    bool ok = store_cursor_open(walk->snapshot->txn, TABLE_FIELDS, begin, prefix_len + low_len,
+                                &cursor, err);
+    while (ok && cursor.key.data && cursor.key.len >= prefix_len + CHUNK_KEY_BYTES &&
+           memcmp(cursor.key.data, begin, prefix_len) == 0 &&
+           compare_keys((const uint8_t *)cursor.key.data + prefix_len,
+                        cursor.key.len - prefix_len - CHUNK_KEY_BYTES, high, high_len) <= 0)
+        ok = collect_entry(walk, cursor.key, cursor.value, err) && store_cursor_next(&cursor, err);
+    store_cursor_close(&cursor);
+    return ok;
+}
+
+/* Numbers or dates from low to high, as the numbers that their bytes are: spans of this level that
+ * lie whole between them, and what is left at both ends from the levels below. */
+static bool collect_span(const struct walk *walk, size_t level, uint64_t low, uint64_t high,
+                         struct error *err) {
+    size_t bytes_n = span_bytes[level];
+    unsigned shift = 64 - 8 * (unsigned)bytes_n;
+    uint64_t rest = shift ? (UINT64_C(1) << shift) - 1 : 0;
+    uint64_t first = (low >> shift) + ((low & rest) != 0);
+    uint64_t last = (high >> shift) - ((high & rest) != rest); /* wraps when it is the first */
+    uint8_t first_bytes[8], last_bytes[8];
+    bool none = first > last || (high < rest && shift);
+    if (none)
+        return collect_span(walk, level + 1, low, high, err);
+    put_be64(first_bytes, first << shift);
+    put_be64(last_bytes, last << shift);
+    uint64_t begin = first << shift, end = (last << shift) | rest;
+    return collect(walk, kind_byte(walk->kind, bytes_n), first_bytes, bytes_n, last_bytes, bytes_n,
+                   err) &&
+           (low == begin || collect_span(walk, level + 1, low, begin - 1, err)) &&
+           (high == end || collect_span(walk, level + 1, end + 1, high, err));
+}
+
+static bool collect_range(const struct walk *walk, const struct field_range *range,
+                          struct error *err) {
+    uint64_t low = range->low ? get_be64(range->low->bytes) : 0;
+    uint64_t high = range->high ? get_be64(range->high->bytes) : UINT64_MAX;
+    if ((range->low_open && low == UINT64_MAX) || (range->high_open && high == 0))
+        return true;
+    low += range->low_open;
+    high -= range->high_open;
+    return low > high || collect_span(walk, 0, low, high, err);
 }
 
 bool fields_collect(struct snapshot *snapshot, const char *field, size_t field_len,
                     const struct field_range *range, struct docid_set *set, struct error *err) {
-    uint8_t begin[KEY_BYTES_MAX];
-    struct store_cursor cursor;
+    const struct walk walk = {snapshot, field, field_len, range->kind, set};
     if (field_len > FIELD_NAME_BYTES_MAX)
         return true; /* no document has such a field */
-    size_t prefix_len = make_prefix(field, field_len, range->kind, begin), len = prefix_len;
-    if (range->low) {
-        memcpy(begin + len, range->low->bytes, range->low->len);
-        len += range->low->len;
-    }
-    bool ok = store_cursor_open(snapshot->txn, TABLE_FIELDS, begin, len, &cursor, err);
-    while (ok && cursor.key.data && cursor.key.len >= prefix_len + CHUNK_KEY_BYTES &&
-           memcmp(cursor.key.data, begin, prefix_len) == 0) {
-        struct bytes value = {.data = (const uint8_t *)cursor.key.data + prefix_len,
-                              .len = cursor.key.len - prefix_len - CHUNK_KEY_BYTES};
-        int above = range->high ? against(value, range->high) : -1;
-        if (above > 0 || (above == 0 && range->high_open))
-            break;
-        if (!range->low_open || !range->low || against(value, range->low) != 0)
-            ok = collect_entry(snapshot, field, field_len, cursor.key, cursor.value, set, err);
-        ok = ok && store_cursor_next(&cursor, err);
-    }
-    store_cursor_close(&cursor);
-    return ok;
+    if (is_ordered(range->kind))
+        return collect_range(&walk, range, err);
+    return collect(&walk, (uint8_t)range->kind, range->low->bytes, range->low->len,
+                   range->high->bytes, range->high->len, err);
 }

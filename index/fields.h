@@ -1,17 +1,17 @@
 /* fields.h - which documents have which value in which field: the table `fields`.
  *
- * A document's fields are a JSON object. Every value in it is entered under its field's name:
- *   bool, number    as they are
- *   date            a string that reads as one: 2024-02-29, 2024-02-29T12:30, ...:15.25, each with
- *                   Z, +01:00 or nothing (then UTC) behind the time; kept to the microsecond
- *   keyword         any other string, compared byte for byte
+ * A document's fields are a JSON object. Every value in it (field_value.h) is entered under its
+ * field's name:
  *   array           each of its elements, under the array's name
  *   object          each of its members, under "name.member"
  *   null            not at all: it is as if the field were not there
- * A field with any value is entered once more as existing.
+ * A field with any value is entered once more as existing. Numbers and dates are entered under
+ * their first 2, 3 and 4 bytes as well, all that begin so together: a range takes whole spans of
+ * its middle and single values at its ends only, however many values there are.
  *
  * Key:   field, NUL, kind (1 byte), value in a form whose byte order is its order, chunk (u16,
  *        big-endian): the documents are those of the docids [65536 chunk, 65536 (chunk + 1)).
+ *        Of a span: kind + 16 x bytes, the first bytes of its values.
  * Value: one roaring container of them (Chambi, Lemire, Kaser & Godin 2016): fewer than 4,096
  *        ascending u16, or 65,536 bits. Any bytes that pass the length check are safe to read.
  * So a commit rewrites at most 8 KiB for each value it touches, however large the index is.
@@ -25,36 +25,15 @@
 
 #include "engine/base/buf.h"
 #include "engine/base/error.h"
-#include "engine/base/json.h"
 #include "index/docid_set.h"
+#include "index/field_value.h"
 #include "index/index.h"
 #include "index/store.h"
 
-/* On disk: never renumbered. */
-enum field_kind {
-    FIELD_EXISTS = 1,
-    FIELD_BOOL = 2,
-    FIELD_NUMBER = 3,
-    FIELD_DATE = 4,
-    FIELD_KEYWORD = 5,
-    FIELD_LONG = 6, /* a keyword that no key has room for, by its XXH3-128 */
-};
-
 enum {
     FIELD_NAME_BYTES_MAX = 128, /* with the names it is nested in; key: 387 of LMDB's 511 bytes */
-    FIELD_KEYWORD_BYTES_MAX = 254, /* longer ones, and those that hold a NUL, are FIELD_LONG */
-    FIELD_VALUES_MAX = 4096,       /* of one document: bounds what it may cost to delete it */
+    FIELD_VALUES_MAX = 4096,    /* of one document: bounds what it may cost to delete it */
 };
-
-/* A value as it stands in a key. */
-struct field_value {
-    enum field_kind kind;
-    size_t len;
-    uint8_t bytes[FIELD_KEYWORD_BYTES_MAX + 1]; /* a keyword's end with a NUL */
-};
-
-/* False: null, an array or an object, which are no values. */
-bool field_value_of(const struct json *json, struct field_value *out);
 
 /* ---- writing ---- */
 
@@ -83,11 +62,12 @@ bool fields_write(struct store_txn *txn, struct fields_batch *batch, struct erro
 
 /* ---- reading ---- */
 
-/* Values of one kind between two bounds; NULL: no bound there. */
+/* Values of one kind between two bounds. Of numbers and dates a bound may be NULL: none there. Of
+ * the other kinds, which have no order, both are the one value. */
 struct field_range {
     enum field_kind kind;
     const struct field_value *low, *high;
-    bool low_open, high_open; /* the bound itself is left out */
+    bool low_open, high_open; /* the bound itself is left out (numbers and dates) */
 };
 
 /* Adds the documents with a value of the field in the range. */

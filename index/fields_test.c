@@ -1,6 +1,9 @@
 /* The table of fields: how values are read, kept, struck out and refused. */
 #include "index/fields.h"
 
+#include <float.h>
+#include <math.h>
+
 #include "engine/base/mem.h"
 #include "index/filter.h"
 #include "index/fixture.h"
@@ -157,6 +160,78 @@ static void containers_of_both_kinds(void) {
     fix_close(fix);
 }
 
+/* ---- ranges against comparing every number ---- */
+
+/* Of every size and sign; or close together around a large one, as ids and times are. */
+static double draw_number(unsigned long long *seed, bool close) {
+    if (close)
+        return 1e9 + (double)(check_random(seed) % 4000);
+    double sign = check_random(seed) % 2 ? 1 : -1;
+    switch (check_random(seed) % 4) {
+    case 0: return sign * (double)(check_random(seed) % 1000);
+    case 1:
+        return sign * ldexp(1 + (double)check_random_float(seed), (int)(check_random(seed) % 600));
+    case 2: return sign * ldexp(1, -(int)(check_random(seed) % 1074));
+    default: return check_random(seed) % 2 ? sign * DBL_MAX : 0;
+    }
+}
+
+static void check_range(struct fix *fix, struct snapshot *snapshot, const double *numbers, size_t n,
+                        double low, double high, unsigned dice) {
+    static const char *const lows[] = {"$gt", "$gte"}, *const highs[] = {"$lt", "$lte"};
+    bool open_low = !(dice & 1), open_high = !(dice & 2), no_low = dice % 7 == 0,
+         no_high = dice % 5 == 0;
+    char text[128];
+    size_t wrong = 0;
+    if (no_low && no_high)
+        no_low = false;
+    int len = snprintf(text, sizeof text, "{\"a\":{");
+    if (!no_low)
+        len +=
+            snprintf(text + len, sizeof text - (size_t)len, "\"%s\":%.17g", lows[!open_low], low);
+    if (!no_high)
+        len += snprintf(text + len, sizeof text - (size_t)len, "%s\"%s\":%.17g", no_low ? "" : ",",
+                        highs[!open_high], high);
+    snprintf(text + len, sizeof text - (size_t)len, "}}");
+    struct docid_set set = allowed_by(fix, snapshot, text);
+    for (uint32_t i = 0; i < n; i++) {
+        bool above = no_low || numbers[i] > low || (!open_low && numbers[i] >= low);
+        bool below = no_high || numbers[i] < high || (!open_high && numbers[i] <= high);
+        wrong += docid_set_has(&set, i) != (above && below);
+    }
+    CHECK_EQUAL(wrong, 0);
+    if (wrong)
+        fprintf(stderr, "%s: %zu wrong\n", text, wrong);
+}
+
+static void ranges_of_every_size(bool close) {
+    enum { N = 3000, RANGES = 400 };
+    struct error err;
+    struct snapshot *snapshot;
+    unsigned long long seed = 31;
+    double *numbers = mem_alloc(N, sizeof *numbers);
+    struct fix *fix = fix_open();
+    for (uint32_t i = 0; i < N; i++) {
+        char fields[64];
+        numbers[i] = draw_number(&seed, close);
+        snprintf(fields, sizeof fields, "{\"a\":%.17g}", numbers[i]);
+        put(fix, i, fields);
+    }
+    CHECK_OK(writer_commit(fix->writer, &err), err);
+    CHECK_OK(snapshot_open(fix->index, &snapshot, &err), err);
+    for (unsigned i = 0; i < RANGES; i++) {
+        /* A bound is a number that is there, or any. */
+        double low = i % 2 ? numbers[check_random(&seed) % N] : draw_number(&seed, close);
+        double high = i % 3 ? numbers[check_random(&seed) % N] : draw_number(&seed, close);
+        check_range(fix, snapshot, numbers, N, low < high || i % 10 == 0 ? low : high,
+                    low < high ? high : low, (unsigned)check_random(&seed) % 1000);
+        arena_reset(&fix->arena);
+    }
+    snapshot_close(snapshot);
+    free(numbers);
+    fix_close(fix);
+}
+
 /* A field that nobody has any more leaves nothing in the table. */
 static void nothing_is_left_behind(void) {
     struct error err;
@@ -254,6 +329,8 @@ int main(void) {
     values_are_what_they_read_as();
     long_keywords();
     containers_of_both_kinds();
+    ranges_of_every_size(false);
+    ranges_of_every_size(true);
     nothing_is_left_behind();
     unfit_fields();
     damage_is_found();
