@@ -328,3 +328,60 @@ bool fields_collect(struct snapshot *snapshot, const char *field, size_t field_l
     return collect(&walk, (uint8_t)range->kind, range->low->bytes, range->low->len,
                    range->high->bytes, range->high->len, err);
 }
+
+bool fields_each(struct snapshot *snapshot, const char *field, size_t field_len,
+                 bool (*visit)(void *context, const struct fields_entry *entry, struct error *err),
+                 void *context, struct error *err) {
+    uint8_t begin[KEY_BYTES_MAX];
+    struct store_cursor cursor;
+    if (field_len > FIELD_NAME_BYTES_MAX)
+        return true; /* no document has such a field */
+    size_t name_len = make_prefix(field, field_len, FIELD_EXISTS, begin) - 1; /* with its NUL */
+    if (!store_cursor_open(snapshot->txn, TABLE_FIELDS, begin, name_len, &cursor, err))
+        return false;
+    bool ok = true;
+    while (ok && cursor.key.len > name_len + CHUNK_KEY_BYTES &&
+           memcmp(cursor.key.data, begin, name_len) == 0) {
+        const uint8_t *at = (const uint8_t *)cursor.key.data + name_len;
+        const uint8_t *chunk_at = (const uint8_t *)cursor.key.data + cursor.key.len - 2;
+        struct fields_entry entry = {.kind = *at,
+                                     .value = at + 1,
+                                     .value_len = (size_t)(chunk_at - at) - 1,
+                                     .chunk = (uint32_t)chunk_at[0] << 8 | chunk_at[1],
+                                     .container = cursor.value};
+        if (entry.kind > FIELD_LONG) /* spans */
+            break;
+        ok = visit(context, &entry, err) && store_cursor_next(&cursor, err);
+    }
+    store_cursor_close(&cursor);
+    return ok;
+}
+
+bool fields_entry_count(const struct fields_entry *entry, const struct docid_set *set,
+                        uint32_t *n_out, uint32_t *first_out) {
+    size_t first_word = (size_t)entry->chunk * DOCID_CHUNK_WORDS;
+    uint32_t n = 0, first = UINT32_MAX;
+    struct bytes from = entry->container;
+    const uint8_t *at = from.data;
+    if (from.len == 0 || from.len > CONTAINER_BYTES || from.len % 2 != 0 ||
+        (set && first_word >= set->words_n))
+        return false;
+    if (from.len == CONTAINER_BYTES) {
+        for (size_t i = 0; i < DOCID_CHUNK_WORDS; i++) {
+            uint64_t word = get_u64(at + 8 * i) & (set ? set->words[first_word + i] : UINT64_MAX);
+            if (word && first == UINT32_MAX)
+                first = (uint32_t)(64 * i) + (uint32_t)__builtin_ctzll(word);
+            n += (uint32_t)__builtin_popcountll(word);
+        }
+    } else {
+        for (size_t i = 0; i < from.len; i += 2) {
+            uint32_t offset = get_u16(at + i);
+            bool in = !set || (set->words[first_word + offset / 64] >> (offset % 64) & 1);
+            first = in && offset < first ? offset : first;
+            n += in;
+        }
+    }
+    *n_out = n;
+    *first_out = entry->chunk * DOCID_CHUNK + first;
+    return true;
+}

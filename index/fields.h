@@ -74,4 +74,23 @@ struct field_range {
 bool fields_collect(struct snapshot *snapshot, const char *field, size_t field_len,
                     const struct field_range *range, struct docid_set *set, struct error *err);
 
+/* An entry of the table, borrowed from it. */
+struct fields_entry {
+    uint8_t kind; /* of enum field_kind */
+    const uint8_t *value;
+    size_t value_len;
+    uint32_t chunk;
+    struct bytes container;
+};
+
+/* Every entry of a field but the spans, by kind, value and chunk; until visit fails. */
+bool fields_each(struct snapshot *snapshot, const char *field, size_t field_len,
+                 bool (*visit)(void *context, const struct fields_entry *entry, struct error *err),
+                 void *context, struct error *err);
+
+/* How many docids of the entry are in the set (NULL: all of them), and the first of those. False:
+ * it holds no container, or docids that the set has no room for. */
+bool fields_entry_count(const struct fields_entry *entry, const struct docid_set *set,
+                        uint32_t *n_out, uint32_t *first_out);
+
 #endif

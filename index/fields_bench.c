@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "engine/base/mem.h"
+#include "index/facets.h"
 #include "index/filter.h"
 #include "index/fixture.h"
 
@@ -87,6 +88,35 @@ static void run_filter(struct snapshot *snapshot, const char *text) {
     arena_done(&arena);
 }
 
+/* Over all documents, or those that a filter allows. */
+static void run_facet(struct snapshot *snapshot, const char *field, const char *filter_text) {
+    struct error err;
+    struct arena arena = {0};
+    struct filter *filter;
+    struct docid_set set;
+    struct facet facet = {0};
+    double times[RUNS];
+    struct json *json = json_parse(filter_text, strlen(filter_text), &err);
+    CHECK_OK(json && filter_parse(json, &arena, &filter, &err) &&
+                 filter_run(filter, snapshot, &arena, &set, &err),
+             err);
+    for (int i = 0; i < RUNS; i++) {
+        struct arena own = {0};
+        double began = cpu_ms();
+        CHECK_OK(facet_count(snapshot, field, strlen(field), FACET_LIMIT_DEFAULT,
+                             json_count(json) ? &set : NULL, &own, &facet, &err),
+                 err);
+        times[i] = cpu_ms() - began;
+        arena_done(&own);
+    }
+    printf("{\"bench\":\"fields\",\"case\":\"facet %s\",\"filter\":%s,\"documents\":%llu,"
+           "\"values\":%llu,\"p50_ms\":%.3f}\n",
+           field, filter_text, (unsigned long long)facet.documents_n,
+           (unsigned long long)facet.distinct_n, median(times));
+    json_release(json);
+    arena_done(&arena);
+}
+
 int main(int argc, char **argv) {
     static const char *const filters[] = {
         "{\"n\":{\"$gte\":0}}",
@@ -100,6 +130,7 @@ int main(int argc, char **argv) {
         "{\"lang\":\"l3\"}",
         "{\"lang\":{\"$exists\":true}}",
     };
+    static const char *const facets[] = {"lang", "word", "n"};
     uint32_t n = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : DOCUMENTS;
     struct error err;
     struct index *index;
@@ -112,6 +143,10 @@ int main(int argc, char **argv) {
     CHECK_OK(snapshot_open(index, &snapshot, &err), err);
     for (size_t i = 0; i < sizeof filters / sizeof *filters; i++)
         run_filter(snapshot, filters[i]);
+    for (size_t i = 0; i < sizeof facets / sizeof *facets; i++) {
+        run_facet(snapshot, facets[i], "{}");
+        run_facet(snapshot, facets[i], "{\"n\":{\"$lt\":50000}}");
+    }
     snapshot_close(snapshot);
     index_close(index);
     fixture_remove(folder);

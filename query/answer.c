@@ -62,7 +62,27 @@ static struct json *hit_json(const struct search_hit *hit, unsigned modes) {
     return json;
 }
 
-static struct json *timing_json(const struct search_timing *timing) {
+/* {"lang":{"values":[{"value":"en","count":3},..],"distinct":2,"documents":3}} */
+static struct json *facets_json(const struct search_result *result) {
+    struct json *all = json_new_object();
+    for (size_t i = 0; i < result->facets_n; i++) {
+        const struct facet *facet = &result->facets[i];
+        struct json *one = json_new_object(), *values = json_new_array();
+        for (size_t j = 0; j < facet->values_n; j++) {
+            struct json *value = json_new_object();
+            json_add(value, "value", facet_value_json(&facet->values[j]));
+            json_add_number(value, "count", (double)facet->values[j].documents_n);
+            json_push(values, value);
+        }
+        json_add(one, "values", values);
+        json_add_number(one, "distinct", (double)facet->distinct_n);
+        json_add_number(one, "documents", (double)facet->documents_n);
+        json_add(all, result->facet_fields[i].field, one);
+    }
+    return all;
+}
+
+static struct json *timing_json(const struct search_timing *timing, bool facets) {
     struct json *json = json_new_object();
     json_add_number(json, "total", timing->total_ms);
     json_add_number(json, "encode", timing->encode_ms);
@@ -70,6 +90,8 @@ static struct json *timing_json(const struct search_timing *timing) {
     json_add_number(json, "score", timing->score_ms);
     json_add_number(json, "fuse", timing->fuse_ms);
     json_add_number(json, "fetch", timing->fetch_ms);
+    if (facets)
+        json_add_number(json, "facets", timing->facets_ms);
     return json;
 }
 
@@ -91,6 +113,8 @@ struct json *answer_json(const struct search_result *result) {
     json_add(answer, "modes", modes);
     json_add_string(answer, "fusion", fuse_method_name(plan->method));
     json_add(answer, "weights", weights);
-    json_add(answer, "took_ms", timing_json(&result->timing));
+    if (result->facets_n > 0)
+        json_add(answer, "facets", facets_json(result));
+    json_add(answer, "took_ms", timing_json(&result->timing, result->facets_n > 0));
     return answer;
 }

@@ -12,8 +12,9 @@ static const double weight_max = 1e6;
 
 static bool known_fields_only(const struct json *json, char field_out[REQUEST_FIELD_MAX],
                               struct error *err) {
-    static const char *const known[] = {"query",      "k",       "modes", "weights", "fusion",
-                                        "candidates", "explain", "exact", "filter"};
+    static const char *const known[] = {"query",  "k",          "modes",      "weights",
+                                        "fusion", "candidates", "explain",    "exact",
+                                        "filter", "facets",     "facet_limit"};
     for (void *at = json_first(json); at; at = json_next(json, at)) {
         const char *key = json_member_key(at);
         size_t i = 0, n = sizeof known / sizeof *known;
@@ -24,7 +25,7 @@ static bool known_fields_only(const struct json *json, char field_out[REQUEST_FI
         snprintf(field_out, REQUEST_FIELD_MAX, "%s", key);
         return error_set(err, ERROR_INVALID,
                          "unknown field \"%.64s\": a search knows query, k, modes, weights, "
-                         "fusion, candidates, explain, exact and filter",
+                         "fusion, candidates, explain, exact, filter, facets and facet_limit",
                          key);
     }
     return true;
@@ -137,15 +138,65 @@ static bool read_filter(const struct json *json, struct search_request *request,
     return ok;
 }
 
+bool request_facet_add(struct search_request *request, const char *field, size_t len,
+                       struct error *err) {
+    for (size_t i = 0; i < request->facets_n; i++)
+        if (request->facets[i].field_len == len &&
+            memcmp(request->facets[i].field, field, len) == 0)
+            return error_set(err, ERROR_INVALID, "facets: \"%.*s\" is named twice", (int)len,
+                             field);
+    if (request->facets_n == SEARCH_FACETS_MAX)
+        return error_set(err, ERROR_LIMIT, "facets: more than %d fields", SEARCH_FACETS_MAX);
+    request->facets[request->facets_n++] = (struct search_facet){field, len};
+    return true;
+}
+
+static bool read_facets(const struct json *json, struct search_request *request,
+                        struct error *err) {
+    const struct json *facets = json_get(json, "facets");
+    if (json_kind_of(facets) == JSON_KIND_NULL)
+        return true;
+    if (json_kind_of(facets) != JSON_KIND_ARRAY)
+        return error_set(err, ERROR_INVALID,
+                         "\"facets\" must be a list of fields' names, such as [\"lang\"], found %s",
+                         json_kind_name(json_kind_of(facets)));
+    for (size_t i = 0; i < json_count(facets); i++) {
+        const struct json *field = json_at(facets, i);
+        size_t len;
+        if (json_kind_of(field) != JSON_KIND_STRING)
+            return error_set(err, ERROR_INVALID,
+                             "\"facets\" must hold fields' names (\"facet_limit\" is beside it), "
+                             "found %s",
+                             json_kind_name(json_kind_of(field)));
+        const char *name = json_string_of(field, &len);
+        if (!request_facet_add(request, name, len, err))
+            return false;
+    }
+    return true;
+}
+
+static bool read_facet_limit(const struct json *json, struct search_request *request,
+                             struct error *err) {
+    return json_read_u32(json, "facet_limit", 1, FACET_LIMIT_MAX, &request->facet_limit, err);
+}
+
 bool request_from_json(const struct json *json, struct search_request *out,
                        char field_out[REQUEST_FIELD_MAX], struct error *err) {
     static const struct {
         const char *field;
         bool (*read)(const struct json *, struct search_request *, struct error *);
     } readers[] = {
-        {"query", read_query},     {"k", read_k},           {"modes", read_modes},
-        {"weights", read_weights}, {"fusion", read_fusion}, {"candidates", read_candidates},
-        {"explain", read_explain}, {"exact", read_exact},   {"filter", read_filter},
+        {"query", read_query},
+        {"k", read_k},
+        {"modes", read_modes},
+        {"weights", read_weights},
+        {"fusion", read_fusion},
+        {"candidates", read_candidates},
+        {"explain", read_explain},
+        {"exact", read_exact},
+        {"filter", read_filter},
+        {"facets", read_facets},
+        {"facet_limit", read_facet_limit},
     };
     struct search_request request = {0};
     field_out[0] = '\0';

@@ -1,7 +1,7 @@
 /* request.h - a search request as JSON, checked field by field.
  *
  * {"query","k","modes":["dense",..],"weights":{"dense":.6,..} or [d,s,m],"fusion","candidates",
- *  "explain","exact","filter"}. A field that is unknown is an error, so that a misspelt one is not
+ *  "explain","exact","filter","facets":["lang",..],"facet_limit"}. A field that is unknown is an error, so that a misspelt one is not
  * ignored. */
 #ifndef TERCET_REQUEST_H
 #define TERCET_REQUEST_H
@@ -16,6 +16,10 @@ enum { REQUEST_FIELD_MAX = 32 };
  * the whole request). */
 bool request_from_json(const struct json *json, struct search_request *out,
                        char field_out[REQUEST_FIELD_MAX], struct error *err);
+
+/* One more field to count (borrowed). ERROR_INVALID when it is named already. */
+bool request_facet_add(struct search_request *request, const char *field, size_t len,
+                       struct error *err);
 
 /* The weights as a list "d,s,m". */
 bool request_weights_parse(const char *list, float weights_out[FUSE_MODES_N], struct error *err);

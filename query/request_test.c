@@ -13,6 +13,8 @@ static bool read(const char *text, struct search_request *out, char field[REQUES
 }
 
 static void reads_every_field(void) {
+    static const char facets[] =
+        "{\"query\":\"\",\"facets\":[\"lang\",\"author.name\"],\"facet_limit\":5}";
     struct search_request request;
     struct error err;
     char field[REQUEST_FIELD_MAX];
@@ -31,6 +33,13 @@ static void reads_every_field(void) {
     CHECK_NEAR(request.weights[FUSE_MULTI], 2.5, 0);
     CHECK_EQUAL(request.k, 0);
     CHECK(!request.fusion_given);
+    CHECK_EQUAL(request.facets_n, 0);
+    struct json *json = json_parse(facets, strlen(facets), &err); /* names are borrowed */
+    CHECK_OK(request_from_json(json, &request, field, &err), err);
+    CHECK_EQUAL(request.facets_n, 2);
+    CHECK_TEXT(request.facets[1].field, "author.name");
+    CHECK_EQUAL(request.facet_limit, 5);
+    json_release(json);
 }
 
 static void names_the_field_at_fault(void) {
@@ -55,6 +64,14 @@ static void names_the_field_at_fault(void) {
         {"{\"query\":\"a\",\"explain\":1}", "explain"},
         {"{\"query\":\"a\",\"querry\":\"b\"}", "querry"},
         {"{\"query\":\"a\",\"filter\":[]}", "filter"},
+        {"{\"query\":\"a\",\"facets\":\"lang\"}", "facets"},
+        {"{\"query\":\"a\",\"facets\":[{\"field\":\"lang\"}]}", "facets"},
+        {"{\"query\":\"a\",\"facets\":[\"lang\",\"lang\"]}", "facets"},
+        {"{\"query\":\"a\",\"facet_limit\":0}", "facet_limit"},
+        {"{\"query\":\"a\",\"facet_limit\":1001}", "facet_limit"},
+        {"{\"query\":\"a\",\"facets\":[\"1\",\"2\",\"3\",\"4\",\"5\",\"6\",\"7\",\"8\",\"9\","
+         "\"10\",\"11\",\"12\",\"13\",\"14\",\"15\",\"16\",\"17\"]}",
+         "facets"},
         {"{\"query\":\"a\",\"filter\":{\"year\":{\"$gt\":true}}}", "filter"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {

@@ -176,6 +176,25 @@ static bool fetch(struct searcher *searcher, struct snapshot *snapshot,
     return true;
 }
 
+static bool count_facets(struct snapshot *snapshot, const struct search_request *request,
+                         const struct docid_set *allowed, struct arena *arena,
+                         struct search_result *result, struct error *err) {
+    size_t n = request->facets_n;
+    size_t limit = request->facet_limit ? request->facet_limit : FACET_LIMIT_DEFAULT;
+    struct facet *facets = ARENA_ZERO(arena, struct facet, n);
+    struct search_facet *fields = ARENA_ZERO(arena, struct search_facet, n);
+    for (size_t i = 0; i < n; i++) {
+        fields[i] = request->facets[i];
+        if (!facet_count(snapshot, fields[i].field, fields[i].field_len, limit, allowed, arena,
+                         &facets[i], err))
+            return false;
+    }
+    result->facets = facets;
+    result->facet_fields = fields;
+    result->facets_n = n;
+    return true;
+}
+
 /* Notes the time since *mark and moves the mark. */
 static double lap_ms(double *mark) {
     double now = clock_now_ms(), lap = now - *mark;
@@ -217,6 +236,9 @@ static bool run_in_snapshot(struct searcher *searcher, struct snapshot *snapshot
     if (!fetch(searcher, snapshot, request, &query, candidates, n < k ? n : k, arena, result, err))
         return false;
     timing->fetch_ms = lap_ms(&mark);
+    if (!count_facets(snapshot, request, filter ? &allowed : NULL, arena, result, err))
+        return false;
+    timing->facets_ms = lap_ms(&mark);
     timing->total_ms = mark - began;
     return true;
 }

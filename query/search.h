@@ -15,6 +15,7 @@
 
 #include "engine/base/arena.h"
 #include "engine/base/error.h"
+#include "index/facets.h"
 #include "index/index.h"
 #include "query/fuse.h"
 
@@ -27,6 +28,7 @@ enum {
     SEARCH_CANDIDATES_DEFAULT = 200, /* by each retrieving mode; measured: more gains nothing */
     SEARCH_CANDIDATES_MAX = 10000,
     SEARCH_QUERY_BYTES_MAX = 1 << 20, /* far more than any encoder reads; bounds the tokenizer */
+    SEARCH_FACETS_MAX = 16,           /* fields to count: a walk over a table for each */
 };
 
 struct search_request {
@@ -38,6 +40,13 @@ struct search_request {
     enum fuse_method fusion;
     float weights[FUSE_MODES_N];
     const struct json *filter; /* filter.h's language, borrowed; NULL: every document */
+    /* Fields whose values are counted over what the filter allows; [facets_n], each once. */
+    struct search_facet {
+        const char *field;
+        size_t field_len;
+    } facets[SEARCH_FACETS_MAX];
+    size_t facets_n;
+    uint32_t facet_limit; /* values of each; 0: FACET_LIMIT_DEFAULT */
     bool explain;
     bool exact; /* score every dense row instead of asking the approximate index */
 };
@@ -68,12 +77,15 @@ struct search_hit {
 };
 
 struct search_timing {
-    double encode_ms, retrieve_ms, score_ms, fuse_ms, fetch_ms, total_ms;
+    double encode_ms, retrieve_ms, score_ms, fuse_ms, fetch_ms, facets_ms, total_ms;
 };
 
 struct search_result {
     struct search_hit *hits; /* best first */
     size_t hits_n, candidates_n;
+    struct facet *facets;              /* [facets_n] in the request's order */
+    struct search_facet *facet_fields; /* [facets_n] */
+    size_t facets_n;
     struct fuse_plan plan; /* what was done, chosen or asked for */
     struct search_timing timing;
 };

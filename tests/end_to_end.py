@@ -142,6 +142,22 @@ def check_command_line(index):
         check(answer["hits"][0]["id"] == "btree" and
               all(hit["fields"]["topic"] in ("computing", "music") for hit in answer["hits"]),
               f"{modes}: only what the filter allows")
+    with open(FACTS) as facts:
+        topics = [json.loads(line)["fields"]["topic"] for line in facts]
+    counts = search_cli(index, "x", "--facets", "topic,nothing", "-k", "1")["facets"]
+    check(counts["topic"]["documents"] == len(topics) and
+          counts["topic"]["distinct"] == len(set(topics)) and
+          {v["value"]: v["count"] for v in counts["topic"]["values"]}.items() <=
+          {topic: topics.count(topic) for topic in topics}.items(), "topics are counted")
+    found = [v["count"] for v in counts["topic"]["values"]]
+    check(len(found) == min(10, len(set(topics))) and found == sorted(found, reverse=True),
+          "most frequent first")
+    check(counts["nothing"] == {"values": [], "distinct": 0, "documents": 0}, "of no field: none")
+    counts = search_cli(index, "x", "--facets", "topic", "--facet-limit", "1",
+                        "--filter", '{"topic":{"$in":["computing","music"]}}')["facets"]["topic"]
+    check(counts["distinct"] == 2 and len(counts["values"]) == 1, "over what the filter allows")
+    check("topic: " in tercet("search", index, "x", "--facets", "topic").stdout, "and as text")
+    tercet("search", index, "x", "--facets", "topic,topic", status=2)
     wrong = tercet("search", index, "x", "--filter", '{"topic":{"$is":"sea"}}', status=1)
     check("filter.topic.$is" in wrong.stderr, "a filter's mistake is named with its place")
     check(tercet("search", index, "x", "--modes", "colbert", status=2).stderr != "", "wrong usage")
@@ -158,6 +174,12 @@ def check_errors(server):
                                     {"query": "x", "filter": {"year": {"$gte": "soon"}}})
     check(status == 400 and answer["error"]["field"] == "filter" and
           "filter.year.$gte" in answer["error"]["message"], "a filter's mistake over HTTP")
+    status, answer = server.request("POST", "/v1/collections/facts/search",
+                                    {"query": "x", "facets": ["topic"], "facet_limit": 2})
+    check(status == 200 and len(answer["facets"]["topic"]["values"]) == 2, "facets over HTTP")
+    status, answer = server.request("POST", "/v1/collections/facts/search",
+                                    {"query": "x", "facets": "topic"})
+    check(status == 400 and answer["error"]["field"] == "facets", "and their mistakes")
     status, answer = server.request("POST", "/v1/collections/nothing/search", {"query": "x"})
     check(status == 404 and answer["error"]["code"] == "not_found", "no such collection: 404")
     status, answer = server.request("POST", "/v1/collections/facts/search", "{")

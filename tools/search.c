@@ -1,9 +1,12 @@
 /* tercet search - one question to one index, from the command line. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/mem.h"
 #include "engine/model.h"
 #include "query/answer.h"
+#include "query/request.h"
 #include "query/search.h"
 #include "tools/commands.h"
 #include "tools/search_options.h"
@@ -11,7 +14,7 @@
 struct search_settings {
     struct search_request request;
     struct model_options model;
-    const char *index, *filter;
+    const char *index, *filter, *facets;
     bool json;
 };
 
@@ -55,6 +58,23 @@ static void print_explanation(const struct search_hit *hit, unsigned modes) {
                i + 1 == why->matches_n ? "\n" : "");
 }
 
+static void print_facets(const struct search_result *result) {
+    struct buf value = {0};
+    for (size_t i = 0; i < result->facets_n; i++) {
+        const struct facet *facet = &result->facets[i];
+        printf("%s: %llu values in %llu documents\n", result->facet_fields[i].field,
+               (unsigned long long)facet->distinct_n, (unsigned long long)facet->documents_n);
+        for (size_t j = 0; j < facet->values_n; j++) {
+            struct json *json = facet_value_json(&facet->values[j]);
+            buf_clear(&value);
+            json_print(json, &value);
+            json_release(json);
+            printf("%10llu  %s\n", (unsigned long long)facet->values[j].documents_n, value.data);
+        }
+    }
+    buf_done(&value);
+}
+
 static void print_result(const struct search_result *result, bool explain) {
     for (size_t i = 0; i < result->hits_n; i++) {
         const struct search_hit *hit = &result->hits[i];
@@ -68,6 +88,7 @@ static void print_result(const struct search_result *result, bool explain) {
     }
     if (result->hits_n == 0)
         puts("nothing found");
+    print_facets(result);
     printf("%zu of %zu candidates in %.1f ms (encode %.1f, retrieve %.1f, score %.1f, fuse %.1f, "
            "fetch %.1f), fused by %s\n",
            result->hits_n, result->candidates_n, result->timing.total_ms, result->timing.encode_ms,
@@ -111,6 +132,19 @@ static int search(const struct search_settings *settings) {
     return ok ? EXIT_DONE : EXIT_FAILED;
 }
 
+/* lang,year: cut at the commas, in place. */
+static bool read_facets(char *list, struct search_request *request, struct error *err) {
+    for (char *field = list; field;) {
+        char *comma = strchr(field, ',');
+        if (comma)
+            *comma = '\0';
+        if (!request_facet_add(request, field, strlen(field), err))
+            return false;
+        field = comma ? comma + 1 : NULL;
+    }
+    return true;
+}
+
 static int run(int argc, char **argv) {
     struct search_settings settings = {0};
     struct search_options words = {0};
@@ -122,6 +156,10 @@ static int run(int argc, char **argv) {
         SEARCH_OPTION_ROWS(words, settings.request),
         {"filter", OPTION_TEXT, &settings.filter, "JSON",
          "only documents whose fields pass: {\"year\":{\"$gte\":2020}}", 0, 0, 0},
+        {"facets", OPTION_TEXT, &settings.facets, "LIST",
+         "count the values of these fields: lang,year", 0, 0, 0},
+        {"facet-limit", OPTION_NUMBER, &settings.request.facet_limit, "N",
+         "values to show of each (default: 10)", 1, FACET_LIMIT_MAX, 0},
         {"explain", OPTION_FLAG, &settings.request.explain, NULL,
          "show the terms and tokens behind each score", 0, 0, 0},
         {"json", OPTION_FLAG, &settings.json, NULL, "one JSON object", 0, 0, 0},
@@ -144,7 +182,11 @@ static int run(int argc, char **argv) {
     if (settings.filter && !(filter = json_parse(settings.filter, strlen(settings.filter), &err)))
         return options_wrong(&command_search, "filter: %s", err.message);
     settings.request.filter = filter;
-    status = search(&settings);
+    char *facets = settings.facets ? mem_strdup(settings.facets) : NULL;
+    status = read_facets(facets, &settings.request, &err)
+                 ? search(&settings)
+                 : options_wrong(&command_search, "%s", err.message);
+    free(facets);
     json_release(filter);
     return status;
 }
