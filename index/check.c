@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "engine/base/file.h"
+#include "index/check_fields.h"
 #include "index/check_postings.h"
 #include "index/dense.h"
 #include "index/documents.h"
@@ -108,6 +109,7 @@ static bool check_document(struct check *check, struct bytes key, struct bytes v
     else if (entry.content_hash != document.content_hash)
         check_problem(check, "table keys: \"%.100s\": another content hash than docid %u has",
                       document.key, docid);
+    check_fields_add(check, docid, &document);
     check->totals.documents_n++;
     return true;
 }
@@ -176,16 +178,22 @@ static bool check_term(struct check *check, struct bytes key, struct bytes value
     return true;
 }
 
-static bool no_entry(struct check *check, struct bytes key, struct bytes value, struct error *err) {
-    (void)key, (void)value, (void)err;
-    check_problem(check, "a table that this index has no use for holds something");
+/* Ids are given one after the other and words are never taken out. */
+static bool check_terms(struct check *check, struct error *err) {
+    uint64_t words_n, ids_n = check->snapshot->state.term_next;
+    roaring_bitmap_clear(check->claimed);
+    if (!check_each(check, TABLE_TERMS, check_term, err) ||
+        !store_entries_n(check->snapshot->txn, TABLE_TERMS, &words_n, err))
+        return false;
+    if (words_n != ids_n)
+        check_problem(check, "table terms: %llu words, but %llu ids were given out",
+                      (unsigned long long)words_n, (unsigned long long)ids_n);
     return true;
 }
 
-/* The checksum is all there is to look at. */
-static bool check_field(struct check *check, struct bytes key, struct bytes value,
-                        struct error *err) {
-    (void)check, (void)key, (void)value, (void)err;
+static bool no_entry(struct check *check, struct bytes key, struct bytes value, struct error *err) {
+    (void)key, (void)value, (void)err;
+    check_problem(check, "a table that this index has no use for holds something");
     return true;
 }
 
@@ -234,6 +242,9 @@ static bool check_generation(struct check *check, struct error *err) {
     struct buf path = {0};
     struct file_map map;
     check->told_n = 0;
+    if (named.covered_end > check->snapshot->state.docid_next)
+        check_problem(check, "table meta: generation %llu covers docids that were never given out",
+                      (unsigned long long)named.number);
     if (named.number == 0 || !check->index->dense)
         return true;
     buf_format(&path, "%s/dense/%llu.faiss", check->index->folder,
@@ -256,10 +267,9 @@ static bool check_generation(struct check *check, struct error *err) {
 
 static bool check_tables(struct check *check, struct error *err) {
     const struct index_settings *settings = &check->index->settings;
-    bool ok = check_rows(check, TABLE_DOCUMENTS, true, check_document, err) &&
-              check_each(check, TABLE_KEYS, check_key, err);
-    roaring_bitmap_clear(check->claimed);
-    return ok && check_each(check, TABLE_TERMS, check_term, err) &&
+    return check_rows(check, TABLE_DOCUMENTS, true, check_document, err) &&
+           check_fields_compare(check, err) && check_each(check, TABLE_KEYS, check_key, err) &&
+           check_terms(check, err) &&
            check_rows(check, TABLE_MULTI, settings->multi_dim > 0, check_multi, err) &&
            check_rows(check, TABLE_SPARSE, settings->lexical != INDEX_LEXICAL_NONE,
                       check_sparse_row, err) &&
@@ -267,13 +277,15 @@ static bool check_tables(struct check *check, struct error *err) {
            check_rows(check, TABLE_FREQUENCIES, settings->lexical == INDEX_LEXICAL_BM25,
                       check_frequency, err) &&
            check_rows(check, TABLE_DENSE, settings->dense_dim > 0, check_dense, err) &&
-           check_each(check, TABLE_FIELDS, check_field, err) && check_generation(check, err);
+           check_generation(check, err);
 }
 
 static bool check_opened(struct check *check, struct error *err) {
     check->rows = roaring_bitmap_create();
     check->claimed = roaring_bitmap_create();
+    check_fields_begin(check);
     bool ok = check_tables(check, err);
+    check_fields_done(check);
     roaring_bitmap_free(check->rows);
     roaring_bitmap_free(check->claimed);
     arena_done(&check->arena);

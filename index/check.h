@@ -5,12 +5,12 @@
  *   meta       format, settings, state; nothing in use is beyond what the state has given out
  *   segments   checksums; ranges, counts, sums of lengths; the living by tombstones and by rows
  *   documents  sizes, zstd checksums; each is alive, and its key leads back to it
+ *   fields     keys and containers; for every document exactly the entries that its fields ask for
  *   keys       each leads to a document, no two to one
  *   dense, sparse, multi   rows of living documents only, of the right width, of possible numbers;
  *              no document without those it must have
  *   postings   each block's bytes, order and bounds; of every living document its sparse row
- *   fields     checksums only
- *   terms, frequencies     ids given once; counts that are those of the postings
+ *   terms, frequencies     every id given once; counts that are those of the postings
  *   dense/N.faiss   checksums; it holds the generation that is named, with every row it
  *              must have */
 #ifndef TERCET_INDEX_CHECK_H

@@ -282,7 +282,7 @@ bool check_frequency(struct check *check, struct bytes key, struct bytes value, 
         if (posting_list_open(bytes, &list))
             n += live_postings(&list, &segments->items[i]);
     }
-    if (n != get_u32(value.data))
+    if (n != get_u32(value.data) || n == 0)
         check_problem(check, "table frequencies: term %u: says %u documents, %u hold it", term,
                       get_u32(value.data), n);
     return true;

@@ -13,9 +13,10 @@ struct check {
     unsigned told_n; /* of the part under way */
     struct index *index;
     struct snapshot *snapshot;
-    struct arena arena;        /* of one document */
-    roaring_bitmap_t *rows;    /* docids with a row in the table under way */
-    roaring_bitmap_t *claimed; /* docids or ids that somebody has named already */
+    struct arena arena;          /* of one document */
+    roaring_bitmap_t *rows;      /* docids with a row in the table under way */
+    roaring_bitmap_t *claimed;   /* docids or ids that somebody has named already */
+    struct check_fields *fields; /* check_fields.h */
 };
 
 void check_problem(struct check *check, const char *format, ...)

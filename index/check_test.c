@@ -51,18 +51,19 @@ static void make(char folder[64], enum index_lexical lexical) {
     index_close(index);
 }
 
-static char last_problem[ERROR_MESSAGE_MAX];
+static char problems[1 << 16]; /* all that were told, a line each */
 
 static void remember(void *context, const char *what) {
+    size_t len = strlen(problems);
     (void)context;
-    snprintf(last_problem, sizeof last_problem, "%s", what);
+    snprintf(problems + len, sizeof problems - len, "%s\n", what);
 }
 
 static uint64_t problems_of(const char *folder) {
     struct error err;
     struct check_totals totals = {0};
     struct check_listener listener = {NULL, remember};
-    last_problem[0] = '\0';
+    problems[0] = '\0';
     CHECK_OK(index_check(folder, &listener, &totals, &err), err);
     return totals.problems_n;
 }
@@ -74,7 +75,7 @@ static void sound_is_sound(enum index_lexical lexical) {
     struct check_listener listener = {0};
     make(folder, lexical);
     CHECK_EQUAL(problems_of(folder), 0);
-    CHECK_TEXT(last_problem, "");
+    CHECK_TEXT(problems, "");
     CHECK_OK(index_check(folder, &listener, &totals, &err), err);
     CHECK(totals.documents_n > 100 && totals.pages_n > 10);
     CHECK((totals.postings_n > 0) == (lexical != INDEX_LEXICAL_NONE));
@@ -119,11 +120,11 @@ static void damage_is_told(enum store_table table, unsigned skip, size_t at, enu
     char folder[64];
     make(folder, INDEX_LEXICAL_BM25);
     damage_value(folder, table, skip, at, damage);
-    bool told = problems_of(folder) > 0 && strstr(last_problem, where);
+    bool told = problems_of(folder) > 0 && strstr(problems, where);
     CHECK(told);
     if (!told)
         fprintf(stderr, "table %s, damage %d: told \"%s\"\n", store_table_name(table), (int)damage,
-                last_problem);
+                problems);
     fixture_remove(folder);
 }
 
@@ -154,8 +155,67 @@ static void every_table_is_checked(void) {
         damage_is_told(TABLE_POSTINGS, 7, at, FLIP, "");
     damage_is_told(TABLE_POSTINGS, 7, 0, CUT, "");
     damage_is_told(TABLE_POSTINGS, 7, 0, LOSE, "");
+    damage_is_told(TABLE_FIELDS, 0, 0, FLIP, "table fields: the entries of docid");
+    damage_is_told(TABLE_FIELDS, 7, 0, FLIP, "fields");
+    damage_is_told(TABLE_FIELDS, 7, 0, CUT, "fields");
+    damage_is_told(TABLE_FIELDS, 7, 0, LOSE, "fields: the entries of docid");
+    damage_is_told(TABLE_TERMS, 4, 0, LOSE, "table terms: 59 words, but 60");
     damage_is_told(TABLE_SEGMENTS, 0, 8, FLIP, "segments");
     damage_is_told(TABLE_SEGMENTS, 0, 0, LOSE, "");
+}
+
+/* An entry of the table that no document asks for. */
+static void extra_is_told(const void *key, size_t key_len, const void *value, size_t value_len,
+                          const char *what) {
+    char folder[64];
+    struct error err;
+    struct store *store;
+    struct store_txn *txn;
+    make(folder, INDEX_LEXICAL_BM25);
+    CHECK_OK(store_open(folder, STORE_WRITE, &store, &err), err);
+    CHECK_OK(store_begin_write(store, &txn, &err), err);
+    CHECK_OK(store_put(txn, TABLE_FIELDS, key, key_len, value, value_len, &err), err);
+    CHECK_OK(store_commit(txn, &err), err);
+    store_close(store);
+    CHECK(problems_of(folder) > 0);
+    CHECK(strstr(problems, what));
+    if (!strstr(problems, what))
+        fprintf(stderr, "told \"%s\", not \"%s\"\n", problems, what);
+    fixture_remove(folder);
+}
+
+/* One that was put again since. */
+static uint32_t a_dead_docid(void) {
+    char folder[64];
+    struct error err;
+    struct index *index;
+    struct snapshot *snapshot;
+    uint32_t docid = 0;
+    make(folder, INDEX_LEXICAL_BM25);
+    CHECK_OK(index_open(folder, INDEX_READ, &index, &err), err);
+    CHECK_OK(snapshot_open(index, &snapshot, &err), err);
+    while (docid < snapshot_docid_end(snapshot) && snapshot_is_live(snapshot, docid))
+        docid++;
+    CHECK(docid < snapshot_docid_end(snapshot));
+    snapshot_close(snapshot);
+    index_close(index);
+    fixture_remove(folder);
+    return docid;
+}
+
+static void extra_entries_are_told(void) {
+    static const uint8_t document[] = {0xff, 0}, zeros[2000] = {0};
+    const uint16_t dead = (uint16_t)a_dead_docid();
+    extra_is_told("n\0\2\1\0\0", 6, document, 2, "the entries of docid 255 are not");
+    extra_is_told("z\0\5word\0\0\0", 10, document, 2, "the entries of docid 255 are not");
+    extra_is_told("z\0\5word\0\0\0", 10, &dead, 2, "which is no living document");
+    extra_is_told("z\0\5word\0\0\7", 10, document, 2, "lists docid 459007");
+    extra_is_told("z\0\5wo\0rd\0\0\0", 11, document, 2, "names no field and value");
+    extra_is_told("z\0\7word\0\0\0", 10, document, 2, "names no field and value");
+    extra_is_told("z\0\3word\0\0\0", 10, document, 2, "names no field and value");
+    extra_is_told("zzz", 3, document, 2, "names no field and value");
+    extra_is_told("z\0\5word\0\0\0", 10, zeros, 4, "not a container");
+    extra_is_told("z\0\5word\0\0\0", 10, zeros, 3, "not a container");
 }
 
 static void generation_is_checked(void) {
@@ -166,7 +226,7 @@ static void generation_is_checked(void) {
     CHECK(stat(path, &info) == 0);
     CHECK(truncate(path, info.st_size - 1) == 0);
     CHECK_EQUAL(problems_of(folder), 1);
-    CHECK(strstr(last_problem, "1.faiss"));
+    CHECK(strstr(problems, "1.faiss"));
     CHECK(unlink(path) == 0);
     CHECK_EQUAL(problems_of(folder), 1);
     fixture_remove(folder);
@@ -195,6 +255,7 @@ static void flipped_bits_do_not_kill(void) {
         struct check_totals totals = {0};
         struct check_listener listener = {NULL, remember};
         CHECK(pwrite(fd, &byte, 1, (off_t)at) == 1);
+        problems[0] = '\0';
         bool ok = index_check(folder, &listener, &totals, &err);
         told_n += !ok || totals.problems_n > 0;
         CHECK(pwrite(fd, &file.data[at], 1, (off_t)at) == 1);
@@ -246,6 +307,7 @@ int main(void) {
     sound_is_sound(INDEX_LEXICAL_LEARNED);
     sound_is_sound(INDEX_LEXICAL_NONE);
     every_table_is_checked();
+    extra_entries_are_told();
     generation_is_checked();
     flipped_bits_do_not_kill();
     kinds_of_pages_are_checked();

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "engine/base/mem.h"
 #include "index/inside.h"
@@ -226,11 +227,15 @@ static bool write_key(struct store_txn *txn, const struct field_change *changes,
     return write_container(txn, changes->key, changes->key_len, words, err);
 }
 
-bool fields_write(struct store_txn *txn, struct fields_batch *batch, struct error *err) {
+static void sort_batch(struct fields_batch *batch) {
     for (size_t i = 0; i < batch->n; i++)
         batch->items[i].key = (const uint8_t *)batch->keys.data + batch->items[i].key_at;
     if (batch->n > 1)
         qsort(batch->items, batch->n, sizeof *batch->items, by_key);
+}
+
+bool fields_write(struct store_txn *txn, struct fields_batch *batch, struct error *err) {
+    sort_batch(batch);
     for (size_t i = 0, end; i < batch->n; i = end) {
         const struct field_change *first = &batch->items[i];
         for (end = i + 1; end < batch->n; end++)
@@ -242,6 +247,55 @@ bool fields_write(struct store_txn *txn, struct fields_batch *batch, struct erro
     }
     fields_clear(batch);
     return true;
+}
+
+/* ---- comparing ---- */
+
+uint64_t fields_key_hash(const uint8_t *key, size_t key_len) {
+    return XXH3_64bits(key, key_len);
+}
+
+/* All changes are of one document here, so equal keys are one entry. */
+bool fields_sum(const char *json, size_t len, uint64_t *out, struct error *err) {
+    struct fields_batch batch = {0};
+    uint64_t sum = 0;
+    if (!fields_note(&batch, 0, json, len, false, err))
+        return false;
+    sort_batch(&batch);
+    for (size_t i = 0; i < batch.n; i++) {
+        const struct field_change *change = &batch.items[i], *before = change - 1;
+        if (i == 0 || compare_keys(before->key, before->key_len, change->key, change->key_len) != 0)
+            sum += fields_key_hash(change->key, change->key_len - CHUNK_KEY_BYTES);
+    }
+    fields_done(&batch);
+    *out = sum;
+    return true;
+}
+
+static bool is_value(uint8_t kind, const uint8_t *value, size_t len) {
+    for (size_t i = 0; i + 1 < LEVELS_N; i++)
+        if (kind == kind_byte(FIELD_NUMBER, span_bytes[i]) ||
+            kind == kind_byte(FIELD_DATE, span_bytes[i]))
+            return len == span_bytes[i];
+    switch ((enum field_kind)kind) {
+    case FIELD_EXISTS: return len == 0;
+    case FIELD_BOOL: return len == 1 && value[0] <= 1;
+    case FIELD_NUMBER:
+    case FIELD_DATE: return len == ORDERED_BYTES;
+    case FIELD_KEYWORD:
+        return len > 0 && len <= FIELD_KEYWORD_BYTES_MAX + 1 &&
+               memchr(value, '\0', len) == value + len - 1;
+    case FIELD_LONG: return len == 16;
+    }
+    return false;
+}
+
+bool fields_key_valid(const uint8_t *key, size_t key_len) {
+    const uint8_t *end = memchr(key, '\0', key_len);
+    if (!end || end - key > FIELD_NAME_BYTES_MAX)
+        return false;
+    size_t rest = key_len - (size_t)(end + 1 - key);
+    return rest >= 1 + CHUNK_KEY_BYTES && is_value(end[1], end + 2, rest - 1 - CHUNK_KEY_BYTES);
 }
 
 /* ---- reading ---- */

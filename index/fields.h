@@ -60,6 +60,18 @@ size_t fields_batch_bytes(const struct fields_batch *batch);
 /* Writes all that was noted and clears the batch. */
 bool fields_write(struct store_txn *txn, struct fields_batch *batch, struct error *err);
 
+/* ---- comparing (check.h) ---- */
+
+/* What a document is entered under, as one number: the sum of fields_key_hash over its entries,
+ * each once. 0 for a document without fields. */
+bool fields_sum(const char *json, size_t len, uint64_t *out, struct error *err);
+
+/* Of a key without its chunk. */
+uint64_t fields_key_hash(const uint8_t *key, size_t key_len);
+
+/* Whether a key of the table is one: a name, a kind, a value of that kind, a chunk. */
+bool fields_key_valid(const uint8_t *key, size_t key_len);
+
 /* ---- reading ---- */
 
 /* Values of one kind between two bounds. Of numbers and dates a bound may be NULL: none there. Of
