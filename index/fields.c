@@ -387,13 +387,11 @@ bool fields_each(struct snapshot *snapshot, const char *field, size_t field_len,
                  bool (*visit)(void *context, const struct fields_entry *entry, struct error *err),
                  void *context, struct error *err) {
     uint8_t begin[KEY_BYTES_MAX];
-    struct store_cursor cursor;
+    struct store_cursor cursor = {0};
     if (field_len > FIELD_NAME_BYTES_MAX)
         return true; /* no document has such a field */
     size_t name_len = make_prefix(field, field_len, FIELD_EXISTS, begin) - 1; /* with its NUL */
-    if (!store_cursor_open(snapshot->txn, TABLE_FIELDS, begin, name_len, &cursor, err))
-        return false;
-    bool ok = true;
+    bool ok = store_cursor_open(snapshot->txn, TABLE_FIELDS, begin, name_len, &cursor, err);
     while (ok && cursor.key.len > name_len + CHUNK_KEY_BYTES &&
            memcmp(cursor.key.data, begin, name_len) == 0) {
         const uint8_t *at = (const uint8_t *)cursor.key.data + name_len;
