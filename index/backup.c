@@ -1,10 +1,8 @@
 #include "index/backup.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -101,31 +99,6 @@ bool backup_copy_into(struct index *index, const char *folder, struct error *err
     return ok;
 }
 
-/* The writer's lock of an index that may be too damaged to be opened; *out -1: no such index. */
-static bool lock_old(const char *folder, int *out, struct error *err) {
-    struct buf path = {0};
-    bool ok = true;
-    int fd = -1;
-    buf_format(&path, "%s/writer.lock", folder);
-    if (file_exists(folder)) {
-        fd = open(path.data, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-        if (fd < 0)
-            ok = error_set_errno(err, "%s", path.data);
-        else if (flock(fd, LOCK_EX | LOCK_NB) != 0)
-            ok = errno == EWOULDBLOCK
-                     ? error_set(err, ERROR_BUSY,
-                                 "%s: another process is writing to this index; stop it first",
-                                 folder)
-                     : error_set_errno(err, "%s", path.data);
-    }
-    buf_done(&path);
-    if (!ok && fd >= 0)
-        close(fd);
-    else
-        *out = fd;
-    return ok;
-}
-
 static bool make_copy(const char *from, const char *making, struct backup_totals *out,
                       struct error *err) {
     struct index *index;
@@ -144,7 +117,8 @@ bool backup_copy(const char *from, const char *to, bool replace, struct backup_t
     struct folder folder = {.lock = -1};
     struct backup_totals totals;
     int old_lock = -1;
-    bool ok = folder_begin(to, replace, &folder, err) && lock_old(folder.target, &old_lock, err) &&
+    bool ok = folder_begin(to, replace, &folder, err) &&
+              folder_lock_target(&folder, &old_lock, err) &&
               make_copy(from, folder.making, &totals, err) && folder_place(&folder, err);
     folder_end(&folder);
     if (old_lock >= 0)

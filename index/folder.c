@@ -152,6 +152,40 @@ bool folder_begin(const char *target, bool replace, struct folder *out, struct e
     return ok;
 }
 
+/* ---- locks ---- */
+
+bool folder_lock_target(const struct folder *folder, int *fd_out, struct error *err) {
+    char path[PATH_MAX];
+    *fd_out = -1;
+    if (!file_exists(folder->target))
+        return true;
+    if (!join(path, folder->target, "writer.lock", err))
+        return false;
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return error_set_errno(err, "%s", path);
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+        *fd_out = fd;
+        return true;
+    }
+    if (errno != EWOULDBLOCK)
+        error_set_errno(err, "%s", path);
+    else
+        error_set(err, ERROR_BUSY, "%s: another process is writing to this index; stop it first",
+                  folder->target);
+    close(fd);
+    return false;
+}
+
+void folder_release(struct folder *folder) {
+    close(folder->lock);
+    folder->lock = -1;
+}
+
+bool folder_retake(struct folder *folder, struct error *err) {
+    return lock_making(folder, err);
+}
+
 /* ---- place, end ---- */
 
 static bool sync_made(const struct folder *folder, struct error *err) {
@@ -175,8 +209,10 @@ bool folder_place(struct folder *folder, struct error *err) {
 void folder_end(struct folder *folder) {
     if (folder->making[0] == '\0')
         return;
-    remove_ours(folder->making, false);
-    close(folder->lock);
+    if (folder->lock >= 0) {
+        remove_ours(folder->making, false);
+        close(folder->lock);
+    }
     *folder = (struct folder){.lock = -1};
 }
 

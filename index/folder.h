@@ -23,11 +23,22 @@ struct folder {
  * ERROR_INVALID otherwise. ERROR_BUSY when somebody else makes the same at this moment. */
 bool folder_begin(const char *target, bool replace, struct folder *out, struct error *err);
 
+/* The writer.lock of the index at the target, which may be too damaged to be opened; *fd_out is to
+ * be closed, -1: there is none. ERROR_BUSY: somebody writes to it. */
+bool folder_lock_target(const struct folder *folder, int *fd_out, struct error *err);
+
+/* For a making that is itself an index open for writing: gives its lock to that, and takes it back
+ * afterwards. ERROR_BUSY: somebody else began to make the same in between; nothing is lost by it
+ * but the making, so whatever was made is to be verified behind it. */
+void folder_release(struct folder *folder);
+bool folder_retake(struct folder *folder, struct error *err);
+
 /* fsyncs what was made, puts it at the target and removes what stood there. The caller holds the
  * old one's writer.lock, if there is an old one. */
 bool folder_place(struct folder *folder, struct error *err);
 
-/* Ends it; what was made and not placed is removed. A zeroed one is fine. */
+/* Ends it; what was made and not placed is removed. A zeroed one is fine. One that was released
+ * and not retaken leaves its files, hidden, for the next making to clear. */
 void folder_end(struct folder *folder);
 
 /* Copies a file and fsyncs the copy. */

@@ -110,7 +110,11 @@ bool forward_append(struct store_txn *txn, const struct index_settings *settings
             memcpy(at + SPARSE_HEADER_BYTES + 4 * n, record->sparse.weights, 4 * n);
         }
     }
-    if (settings->multi_dim > 0 && record->multi_n > 0) {
+    if (settings->multi_dim > 0 && record->multi_codes) {
+        if (!append_u32_key(txn, TABLE_MULTI, docid, record->multi_codes_len, &out, err))
+            return false;
+        memcpy(out, record->multi_codes, record->multi_codes_len);
+    } else if (settings->multi_dim > 0 && record->multi_n > 0) {
         size_t len = multi_codes_bytes(settings->multi_dim, record->multi_n);
         if (!append_u32_key(txn, TABLE_MULTI, docid, len, &out, err))
             return false;

@@ -163,11 +163,9 @@ static bool read_format(struct store_txn *txn, struct error *err) {
     return true;
 }
 
-static bool read_meta(struct store_txn *txn, struct index_settings *out, struct error *err) {
+static bool read_settings(struct store_txn *txn, struct index_settings *out, struct error *err) {
     struct bytes value;
-    struct index_state state;
-    if (!read_format(txn, err) || !index_state_read(txn, &state, err) ||
-        !meta_get(txn, "settings", &value, err))
+    if (!meta_get(txn, "settings", &value, err))
         return false;
     if (!value.data)
         return store_corrupt(txn, TABLE_META, err, "no \"settings\"");
@@ -176,6 +174,16 @@ static bool read_meta(struct store_txn *txn, struct index_settings *out, struct 
         return error_wrap(err, "table meta: \"settings\": ");
     }
     return true;
+}
+
+static bool read_meta(struct store_txn *txn, struct index_settings *out, struct error *err) {
+    struct index_state state;
+    return read_format(txn, err) && index_state_read(txn, &state, err) &&
+           read_settings(txn, out, err);
+}
+
+bool index_settings_read(struct store_txn *txn, struct index_settings *out, struct error *err) {
+    return (read_format(txn, err) || err->code == ERROR_CORRUPT) && read_settings(txn, out, err);
 }
 
 static bool write_meta(struct store *store, const struct index_settings *settings,

@@ -49,6 +49,9 @@ struct snapshot {
 bool index_state_read(struct store_txn *txn, struct index_state *out, struct error *err);
 bool index_state_write(struct store_txn *txn, const struct index_state *state, struct error *err);
 
+/* The settings though the rest of table meta be damaged; ERROR_UNSUPPORTED for another format. */
+bool index_settings_read(struct store_txn *txn, struct index_settings *out, struct error *err);
+
 /* For tests: postings are written out when there are so many, not only when memory asks for it. */
 void writer_limit_postings(struct writer *writer, size_t postings_n);
 

@@ -15,6 +15,7 @@
 #include "index/forward.h"
 #include "index/inside.h"
 #include "index/merge.h"
+#include "index/multivector.h"
 
 enum {
     /* Postings held in memory, 16 bytes each: 64 MiB, some 30,000 documents. */
@@ -196,6 +197,13 @@ static bool check_record(const struct index_settings *settings, const struct rec
     if (record->multi_n > MULTI_VECTORS_MAX)
         return error_set(err, ERROR_LIMIT, "%u token vectors; at most %d", record->multi_n,
                          MULTI_VECTORS_MAX);
+    struct multi_codes codes;
+    if (settings->multi_dim > 0 && record->multi_codes &&
+        !multi_codes_open(record->multi_codes, record->multi_codes_len, settings->multi_dim, &codes,
+                          err)) {
+        err->code = ERROR_INVALID;
+        return false;
+    }
     return (settings->dense_dim == 0 ||
             check_vector(record->dense, settings->dense_dim, f16_max, "dense vector", err)) &&
            (settings->multi_dim == 0 ||

@@ -34,6 +34,8 @@ struct record {
     float sparse_length;         /* BM25's document length in words, 0 .. 2^24 */
     const float *multi;          /* [multi_n, multi_dim], rows of length 1 */
     uint32_t multi_n;
+    const void *multi_codes; /* instead of multi, or NULL: as another index keeps them */
+    size_t multi_codes_len;
 };
 
 /* The index must be open with INDEX_WRITE and outlive the writer; one writer at a time. */

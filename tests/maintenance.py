@@ -104,6 +104,37 @@ def check_check(index):
     tercet("check", index + "-none", status=1)
 
 
+def flip(path, after, offset):
+    """Flips a bit of every copy of what follows some bytes."""
+    with open(path, "rb") as file:
+        whole = bytearray(file.read())
+    at = whole.find(after)
+    check(at > 0, f"{after} is in the file")
+    while at >= 0:
+        whole[at + len(after) + offset] ^= 4
+        at = whole.find(after, at + 1)
+    with open(path, "wb") as file:
+        file.write(whole)
+
+
+def check_repair(index, folder):
+    copy = os.path.join(folder, "damaged")
+    tercet("snapshot", index, copy)
+    before = answers(copy)
+    check("sound" in tercet("check", copy, "--repair").stdout, "what is sound needs no repair")
+    flip(os.path.join(copy, "data.mdb"), b"btree", 0)  # its key's value, and its record
+    found = json.loads(tercet("check", copy, "--json", status=1).stdout)
+    check(not found["sound"] and found["problems_n"] > 0, "damage is told")
+    done = json.loads(tercet("check", copy, "--repair", "--json", status=1).stdout)
+    check(done["sound"] and done["documents_lost"] == 1 and len(done["lost"]) == 1 and
+          "checksum" in done["lost"][0], f"what is lost is named: {done['lost']}")
+    check("sound" in tercet("check", copy).stdout, "and it is sound")
+    check([key for key, _ in answers(copy)[0]] ==
+          [key for key, _ in before[0] if key != "btree"], "the others are found")
+    tercet("ingest", copy, FACTS)
+    check("btree" in [key for key, _ in answers(copy)[2]], "and the lost one can come back")
+
+
 def check_compact(index):
     before = answers(index)
     for _ in range(3):  # something to reclaim
@@ -183,6 +214,7 @@ def main():
         check_delete(index)
         check_delete_by_filter(index)
         check_check(index)
+        check_repair(index, folder)
         check_compact(index)
         check_snapshot(index, folder)
         check_export(index, folder)
