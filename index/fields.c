@@ -97,7 +97,7 @@ static bool note_value(struct noting *noting, const struct field_value *value, s
     if (noting->values_n == FIELD_VALUES_MAX)
         return error_set(err, ERROR_LIMIT, "fields: more than %d values", FIELD_VALUES_MAX);
     noting->values_n++;
-    note_entry(noting, FIELD_EXISTS, NULL, 0);
+    note_entry(noting, FIELD_EXISTS, (const uint8_t *)"", 0);
     if (!is_ordered(value->kind))
         note_entry(noting, (uint8_t)value->kind, value->bytes, value->len);
     for (size_t i = 0; i < LEVELS_N && is_ordered(value->kind); i++)

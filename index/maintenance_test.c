@@ -1,6 +1,6 @@
-/* compact and snapshot, killed at every call that reaches the disk, with the power cut, and with a
- * disk that is full: the index stays whole and the same, the copy's place has the old or the new
- * one, whole. TERCET_SEED=n runs the same again. */
+/* compact, repair and snapshot, killed at every call that reaches the disk, with the power cut, and
+ * with a disk that is full: the index stays whole and the same, the copy's place has the old or the
+ * new one, whole. TERCET_SEED=n runs the same again. */
 #include <errno.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -11,6 +11,7 @@
 #include "index/fault.h"
 #include "index/fixture.h"
 #include "index/model.h"
+#include "index/repair.h"
 #include "index/writer.h"
 
 enum { BATCHES = 30, COINS = 2, FAILURES_MAX = 5 };
@@ -28,6 +29,11 @@ typedef bool (*work_function)(const struct run *run, struct error *err);
 static bool compact(const struct run *run, struct error *err) {
     struct compact_totals totals;
     return index_compact(run->folder, &totals, err);
+}
+
+static bool repair(const struct run *run, struct error *err) {
+    struct repair_totals totals;
+    return index_repair(run->folder, &(struct repair_listener){0}, &totals, err);
 }
 
 static bool copy(const struct run *run, struct error *err) {
@@ -113,7 +119,10 @@ static bool work_once(struct run *run, work_function work, struct fault fault) {
     look_at_index(run);
     look_at_copy(run, &now, batch, work == copy && status == 0);
     if (check_failed > failed_before)
-        fprintf(stderr, "%s: fault %d at call %llu\n", work == copy ? "copy" : "compact",
+        fprintf(stderr, "%s: fault %d at call %llu\n",
+                work == copy     ? "copy"
+                : work == repair ? "repair"
+                                 : "compact",
                 (int)fault.kind, (unsigned long long)fault.at);
     return killed || refused;
 }
@@ -145,6 +154,7 @@ int main(void) {
     run.copied = run.model;
     run.copied_batch = run.batch;
     every_call(&run, compact);
+    every_call(&run, repair);
     every_call(&run, copy);
     printf("%u killed, %u told of a full disk\n", run.kills_n, run.errors_n);
     CHECK(run.kills_n > 0 && run.errors_n > 0);

@@ -6,10 +6,14 @@
 #include "engine/base/mem.h"
 #include "engine/base/vec.h"
 #include "index/dense.h"
+#include "index/facets.h"
+#include "index/filter.h"
 #include "index/fixture.h"
 #include "index/forward.h"
 #include "index/inside.h"
+#include "index/model_filter.h"
 #include "index/multivector.h"
+#include "index/remove.h"
 
 enum {
     QUERY_TERMS = 10,
@@ -40,6 +44,8 @@ static void make_record(const struct model *model, uint32_t key, struct fixture_
     fixture_record(&version, model->lexical, MODEL_VOCABULARY, key, out);
     if (key == 0)
         out->hash = model->versions[0];
+    _Static_assert(sizeof out->fields >= MODEL_FIELDS_MAX, "they fit");
+    model_fields_print(key, out->hash, out->fields);
 }
 
 /* Some texts lie in pages of their own: LMDB treats those in another way. */
@@ -157,6 +163,37 @@ bool model_batch(struct model *model, struct writer *writer, unsigned long long 
     return ok;
 }
 
+bool model_delete_passing(struct model *model, struct index *index, unsigned long long *seed,
+                          struct error *err) {
+    struct model_filter drawn;
+    char text[MODEL_FILTER_TEXT_MAX];
+    struct arena arena = {0};
+    struct filter *filter;
+    uint64_t want = 0, found = 0;
+    model_filter_draw(seed, &drawn);
+    drawn.join = MODEL_AND; /* few at a time */
+    for (uint32_t key = 0; key < MODEL_KEYS; key++) {
+        struct fixture_record record;
+        if (!model->versions[key])
+            continue;
+        make_record(model, key, &record);
+        if (!model_filter_passes(&drawn, key, record.hash))
+            continue;
+        model->versions[key] = 0;
+        want++;
+    }
+    model_filter_print(&drawn, text);
+    struct json *json = json_parse(text, strlen(text), err);
+    bool ok =
+        json && filter_parse(json, &arena, &filter, err) &&
+        index_remove_passing(index, filter, &found, err) &&
+        (found == want || error_set(err, ERROR_INVALID, "%s: %llu deleted, %llu expected", text,
+                                    (unsigned long long)found, (unsigned long long)want));
+    json_release(json);
+    arena_done(&arena);
+    return ok;
+}
+
 uint32_t model_batch_of(struct snapshot *snapshot) {
     uint64_t number = 0;
     return document_hash(snapshot, "doc-0", 5, &number) ? (uint32_t)number : 0;
@@ -249,6 +286,7 @@ struct oracle {
     const struct model *model;
     struct fixture_record *all; /* [MODEL_KEYS] */
     double scores[MODEL_KEYS];  /* of the query at hand */
+    bool allowed[MODEL_KEYS];   /* by the filter at hand */
 };
 
 static double weight_in(const struct fixture_record *record, uint32_t id) {
@@ -302,7 +340,7 @@ static bool list_agrees(struct snapshot *snapshot, const struct oracle *oracle, 
     struct scored best[MODEL_KEYS];
     size_t candidates_n = 0;
     for (uint32_t i = 0; i < MODEL_KEYS; i++)
-        if (oracle->all[i].key[0] && (!sparse || oracle->scores[i] > 0))
+        if (oracle->allowed[i] && (!sparse || oracle->scores[i] > 0))
             best[candidates_n++] = (struct scored){(float)oracle->scores[i], i};
     scored_sort(best, candidates_n);
     size_t want_n = k < candidates_n ? k : candidates_n;
@@ -323,7 +361,8 @@ static bool list_agrees(struct snapshot *snapshot, const struct oracle *oracle, 
 }
 
 static bool sparse_agrees(struct snapshot *snapshot, struct oracle *oracle,
-                          unsigned long long *seed, struct arena *arena, struct error *err) {
+                          const struct docid_set *allowed, unsigned long long *seed,
+                          struct arena *arena, struct error *err) {
     uint32_t ids[QUERY_TERMS];
     float weights[QUERY_TERMS], exact;
     struct sparse_vector query = {ids, weights,
@@ -333,7 +372,7 @@ static bool sparse_agrees(struct snapshot *snapshot, struct oracle *oracle,
     for (size_t i = 0; i < query.n; i++)
         weights[i] = 1.01f + check_random_float(seed);
     score_sparse(oracle, &query);
-    if (!sparse_search(snapshot, &query, k, NULL, arena, &list, err) ||
+    if (!sparse_search(snapshot, &query, k, allowed, arena, &list, err) ||
         !list_agrees(snapshot, oracle, "sparse", true, k, list, arena, err))
         return false;
     for (size_t i = 0; i < list.n; i++)
@@ -345,12 +384,13 @@ static bool sparse_agrees(struct snapshot *snapshot, struct oracle *oracle,
     return true;
 }
 
-static bool dense_agrees(struct snapshot *snapshot, struct oracle *oracle, const float *query,
-                         size_t k, struct arena *arena, struct error *err) {
+static bool dense_agrees(struct snapshot *snapshot, struct oracle *oracle,
+                         const struct docid_set *allowed, const float *query, size_t k,
+                         struct arena *arena, struct error *err) {
     score_dense(oracle, query);
     for (int exact = 0; exact < 2; exact++) {
         struct scored_list list;
-        if (!dense_search(snapshot, query, k, exact, NULL, arena, &list, err) ||
+        if (!dense_search(snapshot, query, k, exact, allowed, arena, &list, err) ||
             !list_agrees(snapshot, oracle, exact ? "dense, exact" : "dense", false, k, list, arena,
                          err))
             return false;
@@ -379,6 +419,67 @@ static bool multi_agrees(struct snapshot *snapshot, const struct oracle *oracle,
                                       key, (double)found, (double)want);
 }
 
+/* ---- filters and facets ---- */
+
+/* filter NULL: every document. *set_out is then not touched. */
+static bool allow(struct snapshot *snapshot, struct oracle *oracle,
+                  const struct model_filter *drawn, struct arena *arena, struct docid_set *set_out,
+                  struct error *err) {
+    char text[MODEL_FILTER_TEXT_MAX];
+    struct filter *filter;
+    size_t n = 0;
+    for (uint32_t i = 0; i < MODEL_KEYS; i++) {
+        oracle->allowed[i] =
+            oracle->all[i].key[0] && (!drawn || model_filter_passes(drawn, i, oracle->all[i].hash));
+        n += oracle->allowed[i];
+    }
+    if (!drawn)
+        return true;
+    model_filter_print(drawn, text);
+    struct json *json = json_parse(text, strlen(text), err);
+    bool ok = json && filter_parse(json, arena, &filter, err) &&
+              filter_run(filter, snapshot, arena, set_out, err);
+    json_release(json);
+    return ok && (docid_set_count(set_out) == n ||
+                  error_set(err, ERROR_INVALID, "%s: %zu documents pass, %zu expected", text,
+                            docid_set_count(set_out), n));
+}
+
+/* The words of "c" are as often there as the model has them. */
+static bool facet_agrees(struct snapshot *snapshot, const struct oracle *oracle,
+                         const struct docid_set *allowed, struct arena *arena, struct error *err) {
+    size_t counts[MODEL_WORDS] = {0}, distinct_n = 0;
+    struct facet facet;
+    for (uint32_t i = 0; i < MODEL_KEYS; i++)
+        if (oracle->allowed[i] && model_fields_word(oracle->all[i].hash) >= 0)
+            counts[model_fields_word(oracle->all[i].hash)]++;
+    for (size_t i = 0; i < MODEL_WORDS; i++)
+        distinct_n += counts[i] > 0;
+    if (!facet_count(snapshot, "c", 1, MODEL_WORDS, allowed, arena, &facet, err))
+        return false;
+    bool ok = facet.distinct_n == distinct_n && facet.values_n == distinct_n;
+    for (size_t i = 0; ok && i < facet.values_n; i++) {
+        struct json *value = facet_value_json(&facet.values[i]);
+        for (int word = 0; word < MODEL_WORDS; word++)
+            if (strcmp(json_string_of(value, NULL), model_word(word)) == 0)
+                ok = facet.values[i].documents_n == counts[word];
+        json_release(value);
+    }
+    return ok || error_set(err, ERROR_INVALID, "facets of \"c\" are not the model's");
+}
+
+/* filter NULL: no filter. */
+static bool modes_agree(struct snapshot *snapshot, struct oracle *oracle,
+                        const struct model_filter *filter, const float *vector,
+                        unsigned long long *seed, struct arena *arena, struct error *err) {
+    struct docid_set set = {0}, *allowed = filter ? &set : NULL;
+    size_t k = 1 + check_random(seed) % RESULTS_MAX;
+    return allow(snapshot, oracle, filter, arena, &set, err) &&
+           facet_agrees(snapshot, oracle, allowed, arena, err) &&
+           sparse_agrees(snapshot, oracle, allowed, seed, arena, err) &&
+           dense_agrees(snapshot, oracle, allowed, vector, k, arena, err);
+}
+
 bool model_search_agrees(struct snapshot *snapshot, const struct model *model,
                          unsigned long long *seed, struct error *err) {
     struct oracle *oracle = mem_zalloc(1, sizeof *oracle);
@@ -392,9 +493,10 @@ bool model_search_agrees(struct snapshot *snapshot, const struct model *model,
         vectors[i] = check_random_float(seed);
     for (size_t i = 0; i < QUERY_VECTORS; i++)
         vec_normalize(vectors + i * FIXTURE_DIM, FIXTURE_DIM);
-    size_t k = 1 + check_random(seed) % RESULTS_MAX;
-    bool ok = sparse_agrees(snapshot, oracle, seed, &arena, err) &&
-              dense_agrees(snapshot, oracle, vectors, k, &arena, err);
+    struct model_filter filter;
+    model_filter_draw(seed, &filter);
+    bool ok = modes_agree(snapshot, oracle, NULL, vectors, seed, &arena, err) &&
+              modes_agree(snapshot, oracle, &filter, vectors, seed, &arena, err);
     for (int i = 0; ok && i < 10; i++) {
         uint32_t key = (uint32_t)(check_random(seed) % MODEL_KEYS);
         ok = !model->versions[key] || multi_agrees(snapshot, oracle, key, vectors, &arena, err);

@@ -46,6 +46,11 @@ bool model_open(const char *folder, enum index_mode mode, struct index **out, st
 bool model_change(struct model *model, struct writer *writer, unsigned long long *seed,
                   struct error *err);
 
+/* Deletes what passes a random filter, committed at once; no writer may be open. ERROR_INVALID: it
+ * took other documents than the model's. */
+bool model_delete_passing(struct model *model, struct index *index, unsigned long long *seed,
+                          struct error *err);
+
 /* Batch `number` (1, 2, ...) of the seed, not yet committed. */
 bool model_batch(struct model *model, struct writer *writer, unsigned long long seed,
                  uint32_t number, struct error *err);
@@ -57,7 +62,8 @@ uint32_t model_batch_of(struct snapshot *snapshot);
  * codes are the index's own. */
 bool model_agrees(struct snapshot *snapshot, const struct model *model, struct error *err);
 
-/* One random search in each mode gives what the formulas say of the model's records. */
+/* One random search in each mode, without and with a random filter, and the facets of both, give
+ * what the formulas say of the model's records. */
 bool model_search_agrees(struct snapshot *snapshot, const struct model *model,
                          unsigned long long *seed, struct error *err);
 

@@ -8,6 +8,7 @@
 #include "index/fixture.h"
 #include "index/inside.h"
 #include "index/model.h"
+#include "index/repair.h"
 
 enum { OPERATIONS = 40000, FAILURES_MAX = 5, KILLED_BATCHES_MAX = 4 };
 
@@ -19,7 +20,7 @@ struct run {
     struct model now, committed, seen;
     struct snapshot *held; /* goes on seeing the moment `seen` */
     unsigned changes_n, commits_n, searches_n, builds_n, reopened_n, killed_n, compacted_n,
-        copied_n;
+        copied_n, repaired_n, filtered_n;
 };
 
 static void open_again(struct run *run) {
@@ -71,15 +72,21 @@ static void kill_another_writer(struct run *run) {
     open_again(run);
 }
 
-/* Compacts the index, or copies it, looks at the copy and puts it in the index's place. */
+/* Compacts the index, repairs it, or copies it and puts the copy in its place. */
 static void tidy_up(struct run *run) {
     struct error err;
     struct compact_totals compacted;
     struct backup_totals copied;
     char copy[sizeof run->folder + 8];
     struct index *index;
+    struct repair_totals repaired;
     let_go(run);
-    if (check_random(&run->seed) % 2) {
+    unsigned dice = (unsigned)(check_random(&run->seed) % 3);
+    if (dice == 0) {
+        CHECK_OK(index_repair(run->folder, &(struct repair_listener){0}, &repaired, &err), err);
+        CHECK_EQUAL(repaired.lost_n, 0);
+        run->repaired_n++;
+    } else if (dice == 1) {
         CHECK_OK(index_compact(run->folder, &compacted, &err), err);
         run->compacted_n++;
     } else {
@@ -93,6 +100,16 @@ static void tidy_up(struct run *run) {
         run->copied_n++;
     }
     open_again(run);
+}
+
+/* What was not committed is dropped first: one writer at a time. */
+static void delete_by_filter(struct run *run) {
+    struct error err;
+    writer_close(run->writer);
+    CHECK_OK(model_delete_passing(&run->committed, run->index, &run->seed, &err), err);
+    run->now = run->committed;
+    CHECK_OK(writer_open(run->index, &run->writer, &err), err);
+    run->filtered_n++;
 }
 
 static void search(struct run *run) {
@@ -146,7 +163,9 @@ static void operate(struct run *run) {
         CHECK_OK(writer_open(run->index, &run->writer, &err), err);
     } else if (dice < 1974) { /* batches that do not fit into memory, and again such that do */
         writer_limit_postings(run->writer, dice % 2 ? 200 : 1 << 20);
-    } else if (dice < 1980) {
+    } else if (dice < 1977) {
+        delete_by_filter(run);
+    } else if (dice < 1982) {
         hold(run);
     } else if (dice < 1990) {
         commit(run);
@@ -178,9 +197,10 @@ static void random_operations(enum index_lexical lexical, unsigned long long see
     let_go(&run);
     fixture_remove(run.folder);
     printf("%u operations: %u changes, %u commits, %u searches in each mode, %u generations asked "
-           "for, %u times reopened, %u killed, %u compacted, %u copied and restored\n",
+           "for, %u times reopened, %u killed, %u compacted, %u repaired, %u copied and restored, "
+           "%u deletions by filter\n",
            n, run.changes_n, run.commits_n, run.searches_n, run.builds_n, run.reopened_n,
-           run.killed_n, run.compacted_n, run.copied_n);
+           run.killed_n, run.compacted_n, run.repaired_n, run.copied_n, run.filtered_n);
     fflush(stdout); /* a child would print it again */
 }
 
