@@ -40,7 +40,7 @@ static const struct {
     {"<cblas.h>", {"engine/math/matmul.c"}},
     {"<openblas", {"engine/math/matmul.c"}},
     {"<curl/", {"engine/hub_http.c"}},
-    {"<openssl/", {"engine/hub_hash.c"}},
+    {"<openssl/", {"engine/hub_hash.c", "query/server/tls.c"}},
     {"<libstemmer.h>", {"engine/lexical.c"}},
     {"<lmdb.h>", {"index/store_inside.h"}},
     {"<faiss/", {"index/dense.c"}},

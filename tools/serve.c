@@ -9,6 +9,7 @@
 #include "engine/base/mem.h"
 #include "engine/base/pool.h"
 #include "engine/model.h"
+#include "query/access.h"
 #include "query/encode_service.h"
 #include "query/encoders.h"
 #include "query/server/server.h"
@@ -26,17 +27,10 @@ void serve_default_data(char *out, size_t out_size) {
         snprintf(out, out_size, "%s/.tercet/data", user && *user ? user : ".");
 }
 
-static void print_address(void *context, struct server *server, const char *address) {
-    const struct serve_settings *settings = context;
-    (void)server;
-    printf("tercet serves %s at http://%s (Ctrl-C stops it)\n", settings->data, address);
-    for (size_t i = 0; settings->examples && settings->examples[i]; i++)
-        printf("%s  %s\n", i == 0 ? "three searches to try:\n" : "", settings->examples[i]);
-    fflush(stdout);
-}
-
-/* Everything that answers requests. */
+/* Everything that answers requests, and the context of the server's callbacks. */
 struct parts {
+    const struct serve_settings *settings;
+    struct access *access;
     struct serve_writer *writer;
     struct service *service;
     struct encoders *encoders;
@@ -60,7 +54,9 @@ static bool parts_open(struct parts *parts, const struct serve_settings *setting
         .examples = settings->examples,
     };
     size_t n;
-    if (!file_make_folder(settings->data, err) ||
+    parts->settings = settings;
+    if (!access_open(settings->key_file, settings->hosts, &parts->access, err) ||
+        !file_make_folder(settings->data, err) ||
         !serve_writer_open(settings->model, &parts->writer, err) ||
         !encoders_open(settings->model, settings->reranker, workers_n, &parts->encoders, err))
         return false;
@@ -81,6 +77,30 @@ static void parts_close(struct parts *parts) {
     encoders_close(parts->encoders);
     serve_writer_close(parts->writer); /* its ingests borrow the service's indexes */
     service_close(parts->service);
+    access_close(parts->access);
+}
+
+static void on_listening(void *context, struct server *server, const char *address) {
+    const struct parts *parts = context;
+    const struct serve_settings *settings = parts->settings;
+    (void)server;
+    printf("tercet serves %s at %s://%s (Ctrl-C stops it)\n", settings->data,
+           settings->tls_certificate ? "https" : "http", address);
+    for (size_t i = 0; settings->examples && settings->examples[i]; i++)
+        printf("%s  %s\n", i == 0 ? "three searches to try:\n" : "", settings->examples[i]);
+    fflush(stdout);
+}
+
+static void on_reload(void *context, const struct error *failed) {
+    const struct parts *parts = context;
+    struct error err;
+    if (!failed && !access_reload(parts->access, &err))
+        failed = &err;
+    if (failed)
+        fprintf(stderr, "tercet: not read again, what was read before stays: %s\n",
+                failed->message);
+    else
+        fprintf(stderr, "tercet: certificate and API keys were read again\n");
 }
 
 bool serve_run(const struct serve_settings *settings, struct error *err) {
@@ -89,13 +109,19 @@ bool serve_run(const struct serve_settings *settings, struct error *err) {
     server_options_default(&options);
     options.listen = settings->listen ? settings->listen : LISTEN_DEFAULT;
     options.workers_n = settings->threads ? settings->threads : pool_cores_n();
-    options.listening = print_address;
-    options.context = (void *)(uintptr_t)settings;
+    options.everywhere = settings->key_file != NULL;
+    options.tls_certificate = settings->tls_certificate;
+    options.tls_key = settings->tls_key;
+    options.admit = access_admit;
+    options.listening = on_listening;
+    options.reload = settings->key_file || settings->tls_certificate ? on_reload : NULL;
+    options.context = &parts;
     const struct server_together together[] = {encode_service_together()};
     options.together = together;
     options.together_n = sizeof together / sizeof *together;
-    bool ok = parts_open(&parts, settings, options.workers_n, err) &&
-              server_run(&options, parts.routes, parts.routes_n, err);
+    bool ok = parts_open(&parts, settings, options.workers_n, err);
+    options.admit_context = parts.access;
+    ok = ok && server_run(&options, parts.routes, parts.routes_n, err);
     parts_close(&parts);
     return ok;
 }
@@ -114,6 +140,14 @@ static int run(int argc, char **argv) {
          "folder or name of a cross-encoder, for the rerank routes", 0, 0, 0},
         {"precision", OPTION_TEXT, &precision, "P",
          "auto (default: the fastest), int8, bf16 or f32", 0, 0, 0},
+        {"api-key-file", OPTION_TEXT, &settings.key_file, "FILE",
+         "lines of read|write|admin and a key's SHA-256; needed to listen beyond this machine", 0,
+         0, 0},
+        {"hosts", OPTION_TEXT, &settings.hosts, "NAMES",
+         "without keys: more names that this server goes by, with commas between", 0, 0, 0},
+        {"tls-cert", OPTION_TEXT, &settings.tls_certificate, "FILE",
+         "HTTPS with this certificate (PEM, its chain behind it)", 0, 0, 0},
+        {"tls-key", OPTION_TEXT, &settings.tls_key, "FILE", "and this key (PEM)", 0, 0, 0},
         {"threads", OPTION_NUMBER, &settings.threads, "N", "query workers (default: one a core)", 1,
          1024, 0},
         {0},
@@ -128,6 +162,8 @@ static int run(int argc, char **argv) {
     if (words_n)
         return options_wrong(&command_serve, "unexpected \"%s\": collections stand in --data DIR",
                              argv[0]);
+    if (!settings.tls_certificate != !settings.tls_key)
+        return options_wrong(&command_serve, "--tls-cert and --tls-key go together");
     if (precision && !model_precision_parse(precision, &model_options.precision, &err))
         return options_wrong(&command_serve, "%s", err.message);
     reranker_options.precision = model_options.precision;

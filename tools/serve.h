@@ -16,8 +16,11 @@ struct serve_settings {
     const char *listen; /* "127.0.0.1:8080" */
     const struct model *model;
     const struct model *reranker; /* a cross-encoder for the rerank routes; or NULL */
-    uint32_t threads;            /* query workers; 0: one a core */
-    const char *const *examples; /* searches to try, NULL-terminated; or NULL */
+    const char *key_file;         /* API keys (access.h); or NULL: loopback only */
+    const char *hosts;            /* more names that it goes by, with commas between; or NULL */
+    const char *tls_certificate, *tls_key; /* PEM; or NULL */
+    uint32_t threads;                      /* query workers; 0: one a core */
+    const char *const *examples;           /* searches to try, NULL-terminated; or NULL */
 };
 
 /* The folder when none is given: $TERCET_HOME/data, or ~/.tercet/data. */

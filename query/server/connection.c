@@ -55,6 +55,7 @@ static void on_closed(uv_handle_t *handle) {
     struct server *server = connection->server;
     unlink_connection(connection);
     http_parser_close(connection->parser);
+    wire_close(connection);
     buf_done(&connection->pending);
     free(connection);
     server->connections_n--;
@@ -73,7 +74,7 @@ void connection_close(struct connection *connection) {
         if (!exchange->in_lane && !exchange->writing) /* else it comes back and finds nobody */
             exchange_give_back(exchange);
     }
-    uv_close((uv_handle_t *)&connection->tcp, on_closed);
+    uv_close(&connection->socket.handle, on_closed);
 }
 
 /* ---- reading on and off ---- */
@@ -90,8 +91,8 @@ static void set_reading(struct connection *connection, bool reading) {
         return;
     connection->reading = reading;
     if (!reading)
-        uv_read_stop((uv_stream_t *)&connection->tcp);
-    else if (uv_read_start((uv_stream_t *)&connection->tcp, on_alloc, on_read) != 0)
+        uv_read_stop(&connection->socket.stream);
+    else if (uv_read_start(&connection->socket.stream, on_alloc, on_read) != 0)
         connection_close(connection);
 }
 
@@ -104,7 +105,7 @@ static void drain(struct connection *connection) {
     enter(connection, CONNECTION_DRAIN);
     buf_done(&connection->pending);
     if (connection->eof ||
-        uv_shutdown(&connection->shutdown, (uv_stream_t *)&connection->tcp, NULL) != 0)
+        uv_shutdown(&connection->shutdown, &connection->socket.stream, NULL) != 0)
         connection_close(connection);
     else
         set_reading(connection, true);
@@ -162,14 +163,16 @@ static void answer(struct connection *connection) {
         uv_buf_init(exchange->head_out.data, (unsigned)exchange->head_out.len),
         uv_buf_init((char *)(uintptr_t)body, (unsigned)body_len),
     };
-    uv_stream_t *stream = (uv_stream_t *)&connection->tcp;
-    int written = uv_try_write(stream, bufs, body_len ? 2 : 1);
+    size_t bufs_n = wire_seal(connection, bufs, !exchange->keep_alive, &exchange->sealed);
+    size_t all = bufs[0].len + bufs[1].len;
+    uv_stream_t *stream = &connection->socket.stream;
+    int written = uv_try_write(stream, bufs, (unsigned)bufs_n);
     if (written < 0 && written != UV_EAGAIN) {
         connection_close(connection);
         return;
     }
     size_t taken = written < 0 ? 0 : (size_t)written;
-    if (taken == bufs[0].len + body_len) {
+    if (taken == all) {
         after_write(connection);
         return;
     }
@@ -197,6 +200,8 @@ static void refuse(struct connection *connection, int status, const char *code, 
     server_response_error(&exchange->response, status, code, field, "%s", message);
     if (status == 503)
         server_response_header(&exchange->response, "Retry-After", RESPONSE_RETRY_AFTER_S);
+    if (status == 401)
+        server_response_header(&exchange->response, "WWW-Authenticate", "Bearer");
     if (status == 405)
         server_response_header(&exchange->response, "Allow", exchange->match.allow);
     exchange->keep_alive = !last && exchange->message.keep_alive;
@@ -210,10 +215,24 @@ static void refuse_match(struct connection *connection, bool last) {
 
 /* ---- a request ---- */
 
+/* A request that has a route may still have to stay out: no key, a foreign Host. */
+static void admit(struct exchange *exchange) {
+    const struct server_options *options = &exchange->server->options;
+    struct router_match *match = &exchange->match;
+    struct server_refusal refusal = {0};
+    if (match->status != 200 || !options->admit ||
+        options->admit(options->admit_context, match->route, &exchange->request, &refusal))
+        return;
+    match->status = refusal.status;
+    match->code = refusal.code;
+    match->message = refusal.message;
+}
+
 static void take_head(struct connection *connection) {
     static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
     struct exchange *exchange = connection->exchange;
     exchange_read_head(exchange);
+    admit(exchange);
     bool found = exchange->match.status == 200;
     enter(connection, CONNECTION_BODY);
     if (exchange->message.expect_continue && !found) {
@@ -223,8 +242,10 @@ static void take_head(struct connection *connection) {
     exchange->message.discard_body = !found;
     if (!exchange->message.expect_continue)
         return;
-    uv_buf_t buf = uv_buf_init((char *)(uintptr_t)text, sizeof text - 1);
-    if (uv_try_write((uv_stream_t *)&connection->tcp, &buf, 1) != (int)buf.len)
+    uv_buf_t bufs[2] = {uv_buf_init((char *)(uintptr_t)text, sizeof text - 1),
+                        uv_buf_init(NULL, 0)};
+    wire_seal(connection, bufs, false, &exchange->sealed);
+    if (uv_try_write(&connection->socket.stream, bufs, 1) != (int)bufs[0].len)
         connection_close(connection); /* an empty socket takes 25 bytes, unless it is broken */
 }
 
@@ -337,16 +358,24 @@ static void resume(struct connection *connection) {
         set_reading(connection, true);
 }
 
+/* A client may shut down its sending side and still wait for its answer. */
+static void take_end(struct connection *connection) {
+    set_reading(connection, false);
+    connection->eof = true;
+    if (connection->state != CONNECTION_WORK && connection->state != CONNECTION_WRITE)
+        connection_close(connection);
+}
+
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
     struct connection *connection = stream->data;
     if (n > 0) {
-        feed(connection, buf->base, (size_t)n);
-    } else if (n == UV_EOF) {
-        /* A client may shut down its sending side and still wait for its answer. */
-        connection->eof = true;
-        connection->reading = false;
-        if (connection->state != CONNECTION_WORK && connection->state != CONNECTION_WRITE)
+        enum wire_event event = wire_receive(connection, buf->base, (size_t)n, feed);
+        if (event == WIRE_BAD)
             connection_close(connection);
+        else if (event == WIRE_END)
+            take_end(connection);
+    } else if (n == UV_EOF) {
+        take_end(connection);
     } else if (n < 0) {
         connection_close(connection);
     }
@@ -367,7 +396,7 @@ void connection_expire(struct connection *connection) {
         refuse(connection, 408, "timeout", NULL, "the request's body took too long", true);
         break;
     case CONNECTION_WRITE: {
-        size_t queued = uv_stream_get_write_queue_size((uv_stream_t *)&connection->tcp);
+        size_t queued = uv_stream_get_write_queue_size(&connection->socket.stream);
         if (queued < connection->write_queued) {
             connection->write_queued = queued;
             enter(connection, CONNECTION_WRITE);
@@ -387,7 +416,7 @@ static void name_peer(struct connection *connection) {
     int len = sizeof address;
     char host[48] = "?";
     int port = 0;
-    if (uv_tcp_getpeername(&connection->tcp, (struct sockaddr *)&address, &len) == 0) {
+    if (uv_tcp_getpeername(&connection->socket.tcp, (struct sockaddr *)&address, &len) == 0) {
         uv_ip_name((struct sockaddr *)&address, host, sizeof host);
         port = address.ss_family == AF_INET6 ? ntohs(((struct sockaddr_in6 *)&address)->sin6_port)
                                              : ntohs(((struct sockaddr_in *)&address)->sin_port);
@@ -399,7 +428,8 @@ static void name_peer(struct connection *connection) {
 /* More connections than connections_max: say so, in one packet, whatever it wanted to ask. */
 static void turn_away(struct connection *connection) {
     struct server *server = connection->server;
-    if (server->connections_n > server->options.connections_max + OVERFLOW_CONNECTIONS_MAX) {
+    if (connection->tls || /* it could not be told before the handshake */
+        server->connections_n > server->options.connections_max + OVERFLOW_CONNECTIONS_MAX) {
         connection_close(connection);
         return;
     }
@@ -412,15 +442,15 @@ void connection_accept(struct server *server, uv_stream_t *listener) {
     struct connection *connection = mem_zalloc(1, sizeof *connection);
     connection->server = server;
     connection->parser = http_parser_open(&server->limits);
-    uv_tcp_init(&server->loop, &connection->tcp);
-    connection->tcp.data = connection;
+    uv_tcp_init(&server->loop, &connection->socket.tcp);
+    connection->socket.handle.data = connection;
     server->connections_n++;
     link_connection(connection, CONNECTION_IDLE);
-    if (uv_accept(listener, (uv_stream_t *)&connection->tcp) != 0) {
+    if (uv_accept(listener, &connection->socket.stream) != 0 || !wire_open(connection)) {
         connection_close(connection);
         return;
     }
-    uv_tcp_nodelay(&connection->tcp, 1);
+    uv_tcp_nodelay(&connection->socket.tcp, 1);
     name_peer(connection);
     if (server->connections_n > server->options.connections_max)
         turn_away(connection);

@@ -43,6 +43,7 @@ static void release(struct exchange *exchange) {
     http_message_done(&exchange->message);
     buf_done(&exchange->response.body);
     buf_done(&exchange->head_out);
+    buf_done(&exchange->sealed);
     arena_done(&exchange->arena);
 }
 
@@ -55,7 +56,8 @@ void exchange_give_back(struct exchange *exchange) {
         free(exchange);
         return;
     }
-    if (exchange->message.body.cap > KEEP_BYTES_MAX || exchange->response.body.cap > KEEP_BYTES_MAX)
+    if (exchange->message.body.cap > KEEP_BYTES_MAX ||
+        exchange->response.body.cap > KEEP_BYTES_MAX || exchange->sealed.cap > KEEP_BYTES_MAX)
         release(exchange);
     arena_reset(&exchange->arena);
     buf_clear(&exchange->head_out);

@@ -26,6 +26,7 @@ enum {
     TICK_MS_MAX = 250,
     /* Files beside the connections: index, models, logs. */
     FILES_SPARE = 512,
+    SIGNALS_N = 3,
 };
 
 void server_options_default(struct server_options *options) {
@@ -64,6 +65,8 @@ static bool options_check(const struct server_options *options, struct error *er
     for (size_t i = 0; i < sizeof positive / sizeof *positive; i++)
         if (positive[i].value == 0)
             return error_set(err, ERROR_INVALID, "%s must be more than 0", positive[i].name);
+    if (!options->tls_certificate != !options->tls_key)
+        return error_set(err, ERROR_INVALID, "TLS needs a certificate and its key");
     return true;
 }
 
@@ -100,10 +103,21 @@ static void on_connection(uv_stream_t *listener, int status) {
         connection_accept(listener->data, listener);
 }
 
+static bool is_loopback(const struct sockaddr_storage *address) {
+    if (address->ss_family == AF_INET6)
+        return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)address)->sin6_addr);
+    return ntohl(((const struct sockaddr_in *)address)->sin_addr.s_addr) >> 24 == 127;
+}
+
 static bool open_listener(struct server *server, struct error *err) {
     struct sockaddr_storage address = {0};
     if (!parse_address(server->options.listen, &address, err))
         return false;
+    if (!server->options.everywhere && !is_loopback(&address))
+        return error_set(err, ERROR_INVALID,
+                         "listen address %s can be reached from other machines, and anybody there "
+                         "could read and write everything: give API keys, or listen on 127.0.0.1",
+                         server->options.listen);
     uv_tcp_init(&server->loop, &server->listener);
     server->listener.data = server;
     server->listener_open = true;
@@ -197,7 +211,7 @@ static void close_handles(struct server *server) {
     close_handle(&server->tick);
     close_handle(&server->done_async);
     close_handle(&server->stop_async);
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < SIGNALS_N; i++)
         close_handle(&server->signals[i]);
 }
 
@@ -248,7 +262,7 @@ static void stop_hard(struct server *server) {
         while (server->waits[state].first)
             connection_close(server->waits[state].first);
     if (server->options.handle_signals)
-        for (size_t i = 0; i < 2; i++)
+        for (size_t i = 0; i < SIGNALS_N; i++)
             uv_signal_stop(&server->signals[i]);
 }
 
@@ -271,9 +285,30 @@ static void on_stop(uv_async_t *async) {
         stop_step(server);
 }
 
+/* ---- certificates ---- */
+
+static bool load_tls(struct server *server, struct error *err) {
+    const struct server_options *options = &server->options;
+    struct tls *tls;
+    if (!options->tls_certificate)
+        return true;
+    if (!tls_open(options->tls_certificate, options->tls_key, &tls, err))
+        return false;
+    tls_close(server->tls); /* connections that began with it keep it */
+    server->tls = tls;
+    return true;
+}
+
 static void on_signal(uv_signal_t *signal, int number) {
-    (void)number;
-    stop_step(signal->data);
+    struct server *server = signal->data;
+    struct error err;
+    if (number != SIGHUP) {
+        stop_step(server);
+        return;
+    }
+    bool loaded = load_tls(server, &err);
+    if (server->options.reload)
+        server->options.reload(server->options.context, loaded ? NULL : &err);
 }
 
 /* ---- the clock ---- */
@@ -335,19 +370,21 @@ static bool open_lanes(struct server *server, struct error *err) {
 }
 
 static bool open_handles(struct server *server, struct error *err) {
-    static const int numbers[] = {SIGTERM, SIGINT};
+    static const int numbers[SIGNALS_N] = {SIGTERM, SIGINT, SIGHUP};
     int code = uv_async_init(&server->loop, &server->done_async, on_done);
     if (code != 0)
         return uv_error(err, "cannot make a wake-up handle", code);
     uv_async_init(&server->loop, &server->stop_async, on_stop);
     uv_timer_init(&server->loop, &server->tick);
-    uv_signal_init(&server->loop, &server->signals[0]);
-    uv_signal_init(&server->loop, &server->signals[1]);
+    for (size_t i = 0; i < SIGNALS_N; i++)
+        uv_signal_init(&server->loop, &server->signals[i]);
     server->handles_open = true;
     server->done_async.data = server->stop_async.data = server->tick.data = server;
     uv_timer_start(&server->tick, on_tick, tick_ms(server), tick_ms(server));
-    for (size_t i = 0; i < 2 && server->options.handle_signals; i++) {
+    for (size_t i = 0; i < SIGNALS_N && server->options.handle_signals; i++) {
         server->signals[i].data = server;
+        if (numbers[i] == SIGHUP && !server->options.reload)
+            continue; /* nothing to read again: a closed terminal ends the server as ever */
         code = uv_signal_start(&server->signals[i], on_signal, numbers[i]);
         if (code != 0)
             return uv_error(err, "cannot watch signals", code);
@@ -376,7 +413,8 @@ static void restore_sigpipe(const sigset_t *before) {
 }
 
 static bool run(struct server *server, struct error *err) {
-    if (!open_handles(server, err) || !open_lanes(server, err) || !open_listener(server, err)) {
+    if (!load_tls(server, err) || !open_handles(server, err) || !open_lanes(server, err) ||
+        !open_listener(server, err)) {
         close_handles(server);
         uv_run(&server->loop, UV_RUN_DEFAULT);
         return false;
@@ -420,6 +458,7 @@ bool server_run(const struct server_options *options, const struct server_route 
     }
     restore_sigpipe(&before);
     exchange_pool_done(server);
+    tls_close(server->tls);
     pthread_mutex_destroy(&server->done_lock);
     router_close(router);
     free(server);

@@ -21,6 +21,7 @@
 #include "query/server/lane.h"
 #include "query/server/response.h"
 #include "query/server/router.h"
+#include "query/server/tls.h"
 
 enum connection_state {
     CONNECTION_IDLE,   /* between requests */
@@ -34,7 +35,12 @@ enum connection_state {
 };
 
 struct connection {
-    uv_tcp_t tcp; /* data: this connection */
+    union {
+        uv_handle_t handle;
+        uv_stream_t stream;
+        uv_tcp_t tcp;
+    } socket;                /* data: this connection */
+    struct tls_session *tls; /* NULL: plain */
     uv_shutdown_t shutdown;
     struct server *server;
     struct connection *previous, *next; /* in the list of its state */
@@ -67,6 +73,7 @@ struct exchange {
     struct server_response response;
     struct arena arena;
     struct buf head_out;
+    struct buf sealed; /* head and body encrypted; empty on plain connections */
     uv_write_t write;
     atomic_bool cancelled;
     bool in_lane, writing;
@@ -80,13 +87,14 @@ struct server {
     struct server_options options;
     struct http_limits limits;
     struct router *router;
+    struct tls *tls;                    /* for connections to come; NULL: plain HTTP */
     struct lane *lanes[SERVER_LANES_N]; /* none for SERVER_LANE_LOOP */
 
     uv_loop_t loop;
     uv_tcp_t listener;
     uv_timer_t tick;
     uv_async_t done_async, stop_async;
-    uv_signal_t signals[2];
+    uv_signal_t signals[3]; /* SIGTERM, SIGINT, SIGHUP */
     bool listener_open, handles_open, signals_open;
 
     struct wait_list waits[CONNECTION_STATES_N];
@@ -132,5 +140,21 @@ size_t exchange_gather(struct exchange *first, size_t worker, struct exchange **
 bool exchange_count_body(struct exchange *exchange);
 void exchange_log(const struct exchange *exchange);
 void exchange_pool_done(struct server *server);
+
+/* wire.c: plain bytes, or TLS around them */
+bool wire_open(struct connection *connection);
+void wire_close(struct connection *connection);
+/* What came from the socket, as plain bytes to `use`, which may close the connection. */
+enum wire_event {
+    WIRE_OPEN,
+    WIRE_END, /* the client said that it sends no more */
+    WIRE_BAD, /* no TLS; to be closed */
+};
+typedef void wire_use(struct connection *connection, const char *bytes, size_t len);
+enum wire_event wire_receive(struct connection *connection, const char *bytes, size_t len,
+                             wire_use *use);
+/* Turns plain bytes into what goes to the socket, in `sealed` where it is encrypted; last: nothing
+ * will follow. Returns how many of the bufs are to be written. */
+size_t wire_seal(struct connection *connection, uv_buf_t bufs[2], bool last, struct buf *sealed);
 
 #endif

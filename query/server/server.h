@@ -28,6 +28,8 @@
  * what still waits in queues, marks running requests cancelled, closes every connection and returns
  * as soon as the running handlers do; a third signal then meets the system's default action.
  *
+ * SIGHUP, with options.reload: reads certificate and key again, for connections to come.
+ *
  * Threads: server_run keeps the calling thread (the loop thread) and starts workers_n + 1 more.
  * Handlers of SERVER_LANE_LOOP run on the loop thread and hold up everybody: microseconds only.
  * The server never prints and never exits. It raises the process's soft limit of open files as
@@ -172,9 +174,25 @@ struct server_access {
 
 struct server;
 
+/* Why a request may not come in; texts static or in the request's arena. */
+struct server_refusal {
+    int status; /* 401 (with WWW-Authenticate: Bearer), 403, 421 */
+    const char *code, *message;
+};
+
 struct server_options {
     const char *listen; /* "127.0.0.1:8080", "[::1]:8080", "localhost:0"; port 0: any free one */
-    size_t workers_n;   /* query workers; 0: one for each core */
+    bool everywhere;    /* other addresses than loopback may be listened on */
+
+    /* PEM files: HTTPS only, TLS 1.2 or 1.3; both or none. */
+    const char *tls_certificate, *tls_key;
+
+    /* On the loop thread, when a request's head is there and has a route: false keeps it out before
+     * its body is read. NULL: everybody comes in. */
+    bool (*admit)(void *context, const struct server_route *route,
+                  const struct server_request *request, struct server_refusal *refusal);
+    void *admit_context;
+    size_t workers_n; /* query workers; 0: one for each core */
 
     /* Waiting, not running, requests; one more is a 503. */
     size_t workers_queue_max, writer_queue_max;
@@ -194,12 +212,15 @@ struct server_options {
     const struct server_together *together; /* [together_n] borrowed; workers' handlers only */
     size_t together_n;
 
-    bool handle_signals; /* SIGTERM and SIGINT stop; false leaves them alone */
+    bool handle_signals; /* SIGTERM and SIGINT stop; false leaves them alone, and SIGHUP */
 
     /* All run on the loop thread and may be NULL. `listening` comes once, when clients can
      * connect; the server pointer is good for server_stop until server_run returns. */
     void (*listening)(void *context, struct server *server, const char *address);
     void (*access)(void *context, const struct server_access *access);
+    /* After SIGHUP, which then reads certificate and key again; failed: they could not be, and the
+     * old ones stay. NULL: SIGHUP is left alone. */
+    void (*reload)(void *context, const struct error *failed);
     void *context;
 };
 

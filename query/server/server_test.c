@@ -264,6 +264,16 @@ static void refuses_options(void) {
         CHECK(!server_run(&options, NULL, 0, &err));
         CHECK_EQUAL(err.code, ERROR_INVALID);
     }
+    static const char *const reachable[] = {"0.0.0.0:0", "[::]:0", "192.0.2.1:0"};
+    for (size_t i = 0; i < sizeof reachable / sizeof *reachable; i++) {
+        options.listen = reachable[i];
+        CHECK(!server_run(&options, NULL, 0, &err));
+        CHECK(err.code == ERROR_INVALID && strstr(err.message, "API keys"));
+    }
+    options.tls_certificate = "a.pem";
+    CHECK(!server_run(&options, NULL, 0, &err));
+    CHECK_EQUAL(err.code, ERROR_INVALID);
+    options.tls_certificate = NULL;
     char taken[32];
     snprintf(taken, sizeof taken, "127.0.0.1:%d", test.port);
     options.listen = taken;
