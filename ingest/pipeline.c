@@ -371,10 +371,11 @@ static bool window_store(struct ingest *ingest, struct window *window, struct pr
 
 /* ---- from a reader ---- */
 
-static void tell_bad(const struct progress *progress, const struct error *err) {
+static void tell_bad(const struct progress *progress, const struct row *row,
+                     const struct error *err) {
     progress->stats->bad++;
     if (progress->callbacks && progress->callbacks->bad_row)
-        progress->callbacks->bad_row(progress->callbacks->context, err);
+        progress->callbacks->bad_row(progress->callbacks->context, row, err);
 }
 
 static void window_count(const struct window *window, struct progress *progress) {
@@ -391,7 +392,7 @@ static void window_count(const struct window *window, struct progress *progress)
                 error_wrap(&err, "%s:%zu: ", row->file, row->line);
             else
                 error_wrap(&err, "%s: ", row->file);
-            tell_bad(progress, &err);
+            tell_bad(progress, row, &err);
             break;
         }
     }
@@ -411,7 +412,7 @@ static bool window_read(struct ingest *ingest, struct reader *reader, struct pro
         case READER_BAD:
             if (err.code == ERROR_STOPPED && stop_asked(progress))
                 return false; /* the signal that asks us to stop broke a read off */
-            tell_bad(progress, &err);
+            tell_bad(progress, &row, &err);
             break;
         }
     }

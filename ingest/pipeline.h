@@ -35,7 +35,8 @@ struct ingest_stats {
 struct ingest_callbacks {
     void *context;
     void (*progress)(void *context, const struct ingest_stats *stats); /* after each batch */
-    void (*bad_row)(void *context, const struct error *err); /* the message names file and line */
+    /* row: its file and line, and its key where it has one; the message names file and line. */
+    void (*bad_row)(void *context, const struct row *row, const struct error *err);
 };
 
 /* index and model are borrowed and must agree; pool may be NULL. One ingest for an index. */

@@ -19,7 +19,8 @@ static void write_input(const char *text) {
     CHECK(out && fputs(text, out) >= 0 && fclose(out) == 0);
 }
 
-static void count_bad(void *context, const struct error *err) {
+static void count_bad(void *context, const struct row *row, const struct error *err) {
+    (void)row;
     (void)err;
     ++*(int *)context;
 }

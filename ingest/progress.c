@@ -8,6 +8,8 @@
 
 enum { BAR_COLUMNS = 24, WIDTH_DEFAULT = 80, WIDTH_MIN = 20 };
 static const double redraw_s = 0.1, plain_s = 10;
+/* A pace is measured over so long, and counts half of the one before: seconds. */
+static const double pace_s = 5, first_pace_s = 1;
 
 /* Whole numbers with their thousands divided. */
 static void append_count(struct buf *out, uint64_t count) {
@@ -56,19 +58,43 @@ static void cut(struct buf *line, size_t from, size_t width) {
     }
 }
 
-void progress_render(const struct ingest_stats *stats, size_t width, struct buf *out) {
+double progress_seconds_left(struct progress_line *line, const struct ingest_stats *stats) {
+    double passed = stats->seconds - line->since_s;
+    bool first = line->bytes_per_s <= 0;
+    if (passed >= (first ? first_pace_s : pace_s) && stats->bytes_read > line->since_bytes) {
+        double pace = (double)(stats->bytes_read - line->since_bytes) / passed;
+        line->bytes_per_s = first ? pace : (pace + line->bytes_per_s) / 2;
+        line->since_s = stats->seconds;
+        line->since_bytes = stats->bytes_read;
+    }
+    if (line->bytes_per_s <= 0 || stats->bytes_read >= stats->bytes_total)
+        return -1;
+    return (double)(stats->bytes_total - stats->bytes_read) / line->bytes_per_s;
+}
+
+static void append_bytes(struct buf *out, uint64_t bytes) {
+    if (bytes < 10 << 20)
+        buf_format(out, "%.1f MiB  ", (double)bytes / (1 << 20));
+    else
+        buf_format(out, "%.0f MiB  ", (double)bytes / (1 << 20));
+}
+
+void progress_render(const struct ingest_stats *stats, double seconds_left, size_t width,
+                     struct buf *out) {
     size_t from = out->len;
     double part = stats->bytes_total ? (double)stats->bytes_read / (double)stats->bytes_total : 0;
     part = part > 1 ? 1 : part;
     if (stats->bytes_total)
         append_bar(out, part);
+    else
+        append_bytes(out, stats->bytes_read);
     append_count(out, stats->encoded + stats->unchanged);
     buf_text(out, " documents  ");
     append_count(out, (uint64_t)tokens_per_s(stats));
     buf_text(out, " tokens/s");
-    if (part > 0 && part < 1 && stats->seconds > 1) {
+    if (seconds_left >= 0) {
         buf_text(out, "  ");
-        append_duration(out, stats->seconds * (1 - part) / part);
+        append_duration(out, seconds_left);
         buf_text(out, " left");
     }
     if (stats->bad) {
@@ -103,6 +129,7 @@ static size_t terminal_width(FILE *out) {
 
 void progress_show(struct progress_line *line, const struct ingest_stats *stats) {
     bool terminal = isatty(fileno(line->out));
+    double left = progress_seconds_left(line, stats);
     double now = clock_now_s(), pause = terminal ? redraw_s : plain_s;
     if (line->told_s == 0 && !terminal)
         line->told_s = now; /* the first plain line after ten seconds */
@@ -111,7 +138,7 @@ void progress_show(struct progress_line *line, const struct ingest_stats *stats)
     struct buf text = {0};
     if (terminal)
         buf_text(&text, "\r");
-    progress_render(stats, terminal ? terminal_width(line->out) - 1 : WIDTH_DEFAULT, &text);
+    progress_render(stats, left, terminal ? terminal_width(line->out) - 1 : WIDTH_DEFAULT, &text);
     buf_text(&text, terminal ? "\x1b[K" : "\n"); /* erase what a longer line left behind */
     fputs(text.data, line->out);
     fflush(line->out);

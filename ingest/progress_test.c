@@ -17,9 +17,11 @@ static void says_what_it_knows(void) {
                                  .unchanged = 6,
                                  .tokens = 150000,
                                  .seconds = 20,
-                                 .bytes_read = 1,
-                                 .bytes_total = 4};
-    progress_render(&stats, 200, &out);
+                                 .bytes_read = 5 << 20,
+                                 .bytes_total = 20 << 20};
+    struct progress_line line = {.out = stderr};
+    double left = progress_seconds_left(&line, &stats);
+    progress_render(&stats, left, 200, &out);
     CHECK(strstr(out.data, " 25%"));
     CHECK(strstr(out.data, "1,240 documents"));
     CHECK(strstr(out.data, "7,500 tokens/s"));
@@ -28,14 +30,34 @@ static void says_what_it_knows(void) {
     buf_clear(&out);
     stats.bytes_total = 0; /* standard input */
     stats.bad = 3;
-    progress_render(&stats, 200, &out);
+    progress_render(&stats, -1, 200, &out);
     CHECK(!strstr(out.data, "%") && !strstr(out.data, "left"));
     CHECK(strstr(out.data, "3 bad"));
+    CHECK(strstr(out.data, "5.0 MiB"));
     buf_clear(&out);
     progress_summary(&stats, &out);
     CHECK_TEXT(out.data, "1,234 documents stored, 6 unchanged, 3 bad; 150,000 tokens in 20 s "
                          "(7,500 tokens/s)");
     buf_done(&out);
+}
+
+/* 80 % are skipped in a second, the rest goes at a hundredth of that pace: what the first promised
+ * is forgotten soon. */
+static void time_left_follows_the_pace(void) {
+    struct ingest_stats stats = {.bytes_total = 1000};
+    struct progress_line line = {.out = stderr};
+    CHECK(progress_seconds_left(&line, &stats) < 0);
+    stats.seconds = 1;
+    stats.bytes_read = 800;
+    CHECK_NEAR(progress_seconds_left(&line, &stats), .25, 1e-9);
+    for (int i = 1; i <= 10; i++) {
+        stats.seconds = 1 + 5 * i;
+        stats.bytes_read = 800 + 10 * (uint64_t)i;
+        progress_seconds_left(&line, &stats);
+    }
+    CHECK_NEAR(progress_seconds_left(&line, &stats), 50, 20); /* 100 bytes at 2 a second */
+    stats.bytes_read = 1000;
+    CHECK(progress_seconds_left(&line, &stats) < 0);
 }
 
 static void keeps_to_the_width(void) {
@@ -44,7 +66,7 @@ static void keeps_to_the_width(void) {
     for (stats.bytes_read = 0; stats.bytes_read <= 1200; stats.bytes_read += 7)
         for (size_t width = 1; width < 90; width += 11) {
             buf_clear(&out);
-            progress_render(&stats, width, &out);
+            progress_render(&stats, 3700, width, &out);
             CHECK(columns(out.data) <= width);
         }
     buf_done(&out);
@@ -64,6 +86,7 @@ static void plain_output_is_not_rewritten(void) {
 
 int main(void) {
     says_what_it_knows();
+    time_left_follows_the_pace();
     keeps_to_the_width();
     plain_output_is_not_rewritten();
     return check_result();

@@ -1,38 +1,50 @@
-/* reader.h - the documents in files and folders, one row at a time.
+/* reader.h - the documents in files and folders, one row at a time. The manual: docs/ingest.md.
  *
- *   corpus.jsonl, x.ndjson, x.jsonl.gz    a JSON object a line (row.h)
- *   a folder with corpus.jsonl[.gz]       BEIR's layout: that file; queries and qrels are not read
- *   any other folder                      walked by name: .jsonl and .ndjson as above,
- *                                         .txt and .md (.gz too) a document each: the key is the
- *                                         path below the folder, the title the first Markdown
- *                                         heading, else the file's name
- *   a text file                           one document
- *   -                                     standard input, a JSON object a line
+ *   x.jsonl, x.csv, ..      rows of the formats in format.c, packed (.gz, .zst) or not
+ *   x.txt, x.md, ..         a document each: its key is the path below the folder walked
+ *   a folder with corpus.jsonl[.gz|.zst]    BEIR's and MLDR's layout: that file alone
+ *   a folder with docs-0.jsonl[.gz|.zst]    MIRACL's layout: docs-0, docs-1, .. by number
+ *   any other folder        walked by name: every file of a known format (walk.h)
+ *   -                       standard input, JSON lines unless told otherwise
  *
- * Hidden files, other extensions and links to folders are passed over. Memory is bounded by the
- * longest row. A bad row is reported and does not stop the rest. */
+ * Memory is bounded by the longest row. A bad row is reported and does not stop the rest. */
 #ifndef TERCET_INGEST_READER_H
 #define TERCET_INGEST_READER_H
 
+#include "ingest/format.h"
 #include "ingest/row.h"
+#include "ingest/walk.h"
 
 struct reader;
 
-enum reader_state {
-    READER_ROW,
-    READER_BAD, /* err names file and line; the next call goes on behind it */
-    READER_END,
+struct reader_options {
+    const char *format;      /* format.h; NULL: by each file's name, JSON lines for "-" */
+    const char *encoding;    /* of bytes that are not UTF-8; NULL: those are refused */
+    const char *columns;     /* "id,text": of tables whose first line has no names; NULL: it has */
+    struct row_names names;  /* of JSON members and of columns */
+    struct walk_filter walk; /* which files of a folder */
+    /* A row whose key came before in this run: it goes on and replaces the earlier one. NULL: not
+     * asked for. Keys beyond the first SEEN_KEYS_MAX (seen.h) are not remembered. */
+    void (*repeated)(void *context, const struct row *row);
+    void *context;
 };
 
-/* Looks at every path: one that is missing or holds nothing to read is an error at once. */
+/* Looks at every path: one that is missing or holds nothing to read is an error at once. options
+ * (NULL: the defaults) and what they point to stay the caller's, and must live as long. */
+bool reader_open_with(const char *const *paths, size_t paths_n,
+                      const struct reader_options *options, struct reader **out, struct error *err);
 bool reader_open(const char *const *paths, size_t paths_n, struct reader **out, struct error *err);
 void reader_close(struct reader *reader);
 
-/* The row's strings go into the arena. */
+/* The row's strings go into the arena. READER_BAD: out->file, ->line and ->key ("" when unknown)
+ * tell which row it was; the key is good until the next call. */
 enum reader_state reader_next(struct reader *reader, struct arena *arena, struct row *out,
                               struct error *err);
 
 /* How far it is, in bytes of the files; total 0: not known (standard input). */
 void reader_progress(const struct reader *reader, uint64_t *read_out, uint64_t *total_out);
+
+/* The files to be read, and those passed over in folders. */
+const struct walk *reader_files(const struct reader *reader);
 
 #endif

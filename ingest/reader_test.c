@@ -2,57 +2,13 @@
 #include "ingest/reader.h"
 
 #include <sys/stat.h>
-#include <unistd.h>
-#include <zlib.h>
 
+#include "ingest/fixture.h"
+#include "ingest/seen.h"
 #include "ingest/source.h"
-#include "tests/check.h"
 
-static char folder[64];
-
-static const char *path_of(const char *name) {
-    static char path[512];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    return path;
-}
-
-static void write_file(const char *name, const char *bytes, size_t len) {
-    FILE *out = fopen(path_of(name), "w");
-    CHECK(out && fwrite(bytes, 1, len, out) == len && fclose(out) == 0);
-}
-
-static void write_text(const char *name, const char *text) {
-    write_file(name, text, strlen(text));
-}
-
-static void write_gzip(const char *name, const char *text) {
-    gzFile out = gzopen(path_of(name), "wb");
-    CHECK(out && gzputs(out, text) >= 0 && gzclose(out) == Z_OK);
-}
-
-static struct reader *open_one(const char *name) {
-    const char *path = path_of(name);
-    struct reader *reader = NULL;
-    struct error err;
-    CHECK_OK(reader_open(&path, 1, &reader, &err), err);
-    return reader;
-}
-
-/* Every row's key, and "!" for every bad one, in order: "a b ! c". */
-static void keys_of(struct reader *reader, char *out, size_t out_size, struct error *last_err) {
-    struct arena arena = {0};
-    struct row row;
-    out[0] = '\0';
-    for (;;) {
-        enum reader_state state = reader_next(reader, &arena, &row, last_err);
-        if (state == READER_END)
-            break;
-        size_t at = strlen(out);
-        snprintf(out + at, out_size - at, "%s%s", at ? " " : "",
-                 state == READER_ROW ? row.key : "!");
-    }
-    arena_done(&arena);
-    reader_close(reader);
+static void gzip_text(const char *name, const char *text) {
+    write_gzip(name, text, strlen(text));
 }
 
 static void rows_of_jsonl(void) {
@@ -149,7 +105,7 @@ static void long_lines_are_left_out(void) {
 static void gzip_and_its_damage(void) {
     char keys[64], bytes[4096];
     struct error err;
-    write_gzip("z.jsonl.gz", "{\"id\":\"a\",\"text\":\"one\"}\n{\"id\":\"b\",\"text\":\"two\"}\n");
+    gzip_text("z.jsonl.gz", "{\"id\":\"a\",\"text\":\"one\"}\n{\"id\":\"b\",\"text\":\"two\"}\n");
     keys_of(open_one("z.jsonl.gz"), keys, sizeof keys, &err);
     CHECK_TEXT(keys, "a b");
     FILE *in = fopen(path_of("z.jsonl.gz"), "r");
@@ -212,7 +168,7 @@ static void titles_are_headings_or_names(void) {
     CHECK(mkdir(path_of("titles"), 0755) == 0);
     for (size_t i = 0; i < N; i++)
         write_text(files[i].name, files[i].text);
-    write_gzip("titles/g.md.gz", "no heading");
+    gzip_text("titles/g.md.gz", "no heading");
     struct reader *reader = open_one("titles");
     for (size_t i = 0; i < N && files[i].title; i++) {
         CHECK_EQUAL(reader_next(reader, &arena, &row, &err), READER_ROW);
@@ -228,14 +184,186 @@ static void titles_are_headings_or_names(void) {
     arena_done(&arena);
 }
 
-static void utf16_is_refused_once_and_by_name(void) {
-    static const char text[] = "\xff\xfe{\0\"\0i\0d\0\"\0}\0\n\0{\0}\0\n\0";
+/* Half a pair spoils its own row. */
+static void utf16_rows(void) {
+    static const char text[] =
+        "\xff\xfe{\0\"\0i\0d\0\"\0:\0\"\0a\0\"\0,\0\"\0t\0e\0x\0t\0\"\0:\0"
+        "\"\0\x2d\x4e\"\0}\0\r\0\n\0"
+        "{\0\"\0i\0d\0\"\0:\0\"\0\x3d\xd8\"\0}\0\n\0"
+        "{\0\"\0i\0d\0\"\0:\0\"\0b\0\"\0,\0\"\0t\0e\0x\0t\0\"\0:\0\"\0c\0\"\0}\0";
     char keys[64];
     struct error err;
     write_file("wide.jsonl", text, sizeof text - 1);
     keys_of(open_one("wide.jsonl"), keys, sizeof keys, &err);
-    CHECK_TEXT(keys, "!");
-    CHECK(strstr(err.message, "wide.jsonl: is UTF-16"));
+    CHECK_TEXT(keys, "a ! b");
+    CHECK(strstr(err.message, "wide.jsonl:2: the line is not UTF-8"));
+}
+
+static void members_are_mapped(void) {
+    const char *const fields[] = {"year", "tags", "deep", "none"};
+    const struct reader_options options = {
+        .names = {.id = "key", .title = "head", .text = "body", .fields = fields, .fields_n = 4}};
+    struct arena arena = {0};
+    struct row row;
+    static const char line[] =
+        "{\"key\":5,\"head\":\"h\",\"body\":\"b\",\"text\":\"other\","
+        "\"year\":2024,\"tags\":[\"x\"],\"metadata\":{\"deep\":true,\"no\":1}}";
+    if (one_row("mapped.jsonl", line, sizeof line - 1, &options, &arena, &row)) {
+        CHECK_TEXT(row.key, "5");
+        CHECK_TEXT(row.title, "h");
+        CHECK_TEXT(row.text, "b");
+        CHECK_TEXT(row.fields, "{\"year\":2024,\"tags\":[\"x\"],\"deep\":true}");
+    }
+    const struct reader_options numbered = {.names = {.id = "#"}};
+    static const char rows[] = "\n{\"text\":\"no id\"}\n";
+    if (one_row("numbered.jsonl", rows, sizeof rows - 1, &numbered, &arena, &row))
+        CHECK_TEXT(row.key, "numbered.jsonl:2");
+    CHECK(strstr(complaint_about("mapped.jsonl", "{}", 2, &options), "no \"key\""));
+    arena_done(&arena);
+}
+
+static void a_bad_row_has_its_place_and_id(void) {
+    struct arena arena = {0};
+    struct error err;
+    struct row row;
+    write_text("place.jsonl", "\n{\"id\":\"k\",\"text\":7}\nbroken\n");
+    struct reader *reader = open_one("place.jsonl");
+    CHECK_EQUAL(reader_next(reader, &arena, &row, &err), READER_BAD);
+    CHECK_TEXT(row.key, "k");
+    CHECK_EQUAL(row.line, 2);
+    CHECK(strstr(row.file, "place.jsonl"));
+    CHECK_EQUAL(reader_next(reader, &arena, &row, &err), READER_BAD);
+    CHECK_TEXT(row.key, "");
+    CHECK_EQUAL(row.line, 3);
+    reader_close(reader);
+    arena_done(&arena);
+}
+
+static void deep_json_is_a_bad_row(void) {
+    enum { DEPTH = 1000000 };
+    struct buf text = {0};
+    struct error err;
+    char keys[64];
+    buf_text(&text, "{\"id\":\"a\",\"text\":\"one\"}\n{\"id\":\"deep\",\"x\":");
+    for (int i = 0; i < DEPTH; i++)
+        buf_text(&text, "[");
+    buf_text(&text, "\n{\"id\":\"b\",\"text\":\"two\"}\n");
+    write_file("deep.jsonl", text.data, text.len);
+    keys_of(open_one("deep.jsonl"), keys, sizeof keys, &err);
+    CHECK_TEXT(keys, "a ! b");
+    CHECK(strstr(err.message, "deep.jsonl:2: JSON is nested deeper"));
+    buf_done(&text);
+}
+
+static void note_repeated(void *context, const struct row *row) {
+    buf_format(context, "%s:%zu ", row->key, row->line);
+}
+
+static void repeated_ids_are_told(void) {
+    struct buf told = {0};
+    const struct reader_options options = {.repeated = note_repeated, .context = &told};
+    struct error err;
+    char keys[64];
+    write_text("again.jsonl", "{\"id\":\"a\",\"text\":\"1\"}\n{\"id\":\"b\",\"text\":\"1\"}\n"
+                              "{\"id\":\"a\",\"text\":\"2\"}\n{\"id\":\"a\",\"text\":\"3\"}\n");
+    keys_of(open_one_with("again.jsonl", &options), keys, sizeof keys, &err);
+    CHECK_TEXT(keys, "a b a a");
+    CHECK_TEXT(told.data, "a:3 a:4 ");
+    buf_done(&told);
+}
+
+static void many_keys_are_remembered(void) {
+    enum { KEYS = 100000 };
+    struct seen seen = {0};
+    size_t wrong = 0;
+    for (int round = 0; round < 2; round++)
+        for (int i = 0; i < KEYS; i++)
+            wrong += seen_add(&seen, (const char *)&i, sizeof i) != (round == 1);
+    CHECK_EQUAL(wrong, 0);
+    CHECK_EQUAL(seen.keys_n, KEYS);
+    seen_done(&seen);
+}
+
+static void patterns_choose_files(void) {
+    char keys[256];
+    struct error err;
+    const char *const include[] = {"*.txt", "sub/**"}, *const exclude[] = {"b*", "old/"};
+    CHECK(mkdir(path_of("choose"), 0755) == 0 && mkdir(path_of("choose/sub"), 0755) == 0 &&
+          mkdir(path_of("choose/sub/old"), 0755) == 0);
+    write_text("choose/a.txt", "a");
+    write_text("choose/b.txt", "b");
+    write_text("choose/c.md", "c");
+    write_text("choose/d.png", "d");
+    write_text("choose/corpus.jsonl", "{\"id\":\"r\",\"text\":\"r\"}\n");
+    write_text("choose/sub/e.md", "e");
+    write_text("choose/sub/old/f.txt", "f");
+    const struct reader_options both = {.walk = {include, exclude, 2, 2}};
+    struct reader *reader = open_one_with("choose", &both);
+    const struct walk *files = reader_files(reader);
+    CHECK_EQUAL(files->files_n, 2);
+    CHECK_EQUAL(files->passed_n, 1);
+    CHECK_TEXT(files->passed[0].what, "excluded");
+    CHECK_EQUAL(files->passed[0].n, 4); /* b.txt, c.md, corpus.jsonl, d.png */
+    keys_of(reader, keys, sizeof keys, &err);
+    CHECK_TEXT(keys, "a.txt sub/e.md");
+    const struct reader_options without = {.walk = {NULL, exclude, 0, 2}};
+    keys_of(open_one_with("choose", &without), keys, sizeof keys, &err);
+    CHECK_TEXT(keys, "a.txt c.md r sub/e.md");
+    const struct reader_options forced = {.format = "text", .walk = {include, exclude, 0, 2}};
+    keys_of(open_one_with("choose", &forced), keys, sizeof keys, &err);
+    CHECK_TEXT(keys, "a.txt c.md corpus.jsonl d.png sub/e.md");
+    const char *const nothing[] = {"*.rtf"};
+    const struct reader_options none = {.walk = {nothing, NULL, 1, 0}};
+    const char *path = path_of("choose");
+    CHECK(!reader_open_with(&path, 1, &none, &reader, &err));
+    CHECK(strstr(err.message, "holds no file to read"));
+}
+
+static void miracl_folders_give_their_parts_in_order(void) {
+    char keys[256];
+    struct error err;
+    CHECK(mkdir(path_of("miracl"), 0755) == 0);
+    for (int i = 0; i < 12; i++) {
+        char name[64], row[128];
+        snprintf(name, sizeof name, "miracl/docs-%d.jsonl%s", i, i % 2 ? ".gz" : ".zst");
+        int len =
+            snprintf(row, sizeof row, "{\"docid\":\"%d#0\",\"title\":\"t\",\"text\":\"x\"}\n", i);
+        if (i % 2)
+            write_gzip(name, row, (size_t)len);
+        else
+            write_zstd(name, row, (size_t)len);
+    }
+    write_text("miracl/README.md", "about");
+    keys_of(open_one("miracl"), keys, sizeof keys, &err);
+    CHECK_TEXT(keys, "0#0 1#0 2#0 3#0 4#0 5#0 6#0 7#0 8#0 9#0 10#0 11#0");
+}
+
+static void older_encodings_when_named(void) {
+    const struct reader_options options = {.encoding = "windows-1252"};
+    struct arena arena = {0};
+    struct row row;
+    if (one_row("old.txt", "caf\xe9", 4, &options, &arena, &row))
+        CHECK_TEXT(row.text, "caf\xc3\xa9");
+    CHECK(strstr(complaint_about("old.txt", "caf\xe9", 4, NULL), "--encoding"));
+    CHECK(strstr(complaint_about("old.txt", "caf\x81", 4, &options), "not windows-1252 either"));
+    arena_done(&arena);
+}
+
+static void standard_input_in_any_format(void) {
+    const struct reader_options options = {.format = "csv"};
+    struct reader *reader = NULL;
+    struct error err;
+    char keys[64];
+    const char *path = "-";
+    int input_before = dup(STDIN_FILENO);
+    write_gzip("piped", "id,text\n1,x\n2,\n", 15);
+    CHECK(freopen(path_of("piped"), "r", stdin));
+    CHECK_OK(reader_open_with(&path, 1, &options, &reader, &err), err);
+    keys_of(reader, keys, sizeof keys, &err);
+    CHECK_TEXT(keys, "1 !");
+    CHECK(strstr(err.message, "standard input:3: "));
+    dup2(input_before, STDIN_FILENO);
+    close(input_before);
 }
 
 static void null_members_are_absent(void) {
@@ -274,6 +402,10 @@ static void what_cannot_be_read_is_said_at_once(void) {
     const char *path = path_of("picture.png");
     CHECK(!reader_open(&path, 1, &reader, &err));
     CHECK_EQUAL(err.code, ERROR_UNSUPPORTED);
+    const struct reader_options format = {.format = "docx"}, encoding = {.encoding = "klingon"};
+    CHECK(!reader_open_with(&path, 1, &format, &reader, &err));
+    CHECK(strstr(err.message, "markdown"));
+    CHECK(!reader_open_with(&path, 1, &encoding, &reader, &err));
     CHECK(mkdir(path_of("nothing"), 0755) == 0);
     path = path_of("nothing");
     CHECK(!reader_open(&path, 1, &reader, &err));
@@ -302,21 +434,27 @@ static void hashes_tell_rows_apart(void) {
 }
 
 int main(void) {
-    strcpy(folder, "/tmp/tercet-reader-XXXXXX");
-    CHECK(mkdtemp(folder));
+    folder_make();
     rows_of_jsonl();
     hostile_rows_are_bad_and_alone();
     long_lines_are_left_out();
     gzip_and_its_damage();
     folders_are_walked_in_order();
     titles_are_headings_or_names();
-    utf16_is_refused_once_and_by_name();
+    utf16_rows();
+    members_are_mapped();
+    a_bad_row_has_its_place_and_id();
+    deep_json_is_a_bad_row();
+    repeated_ids_are_told();
+    many_keys_are_remembered();
+    patterns_choose_files();
+    miracl_folders_give_their_parts_in_order();
+    older_encodings_when_named();
+    standard_input_in_any_format();
     null_members_are_absent();
     beir_folders_give_their_corpus();
     what_cannot_be_read_is_said_at_once();
     hashes_tell_rows_apart();
-    char command[128];
-    snprintf(command, sizeof command, "rm -r '%s'", folder);
-    CHECK_EQUAL(system(command), 0);
+    folder_remove();
     return check_result();
 }

@@ -1,7 +1,8 @@
-/* source.h - lines of a file, plain or gzip alike, or of standard input ("-").
+/* source.h - a file, plain or packed, or standard input ("-"), as lines or as one text.
  *
- * Memory stays bounded by the longest line that is let through. A byte order mark at the beginning
- * and the CR of a CRLF are taken off. The one home of zlib. */
+ * Byte order marks and the CR of a CRLF are taken off; UTF-16 and UTF-32 come out as UTF-8. Other
+ * bytes come out as they are: who takes them asks whether they are UTF-8 (charset.h). Memory stays
+ * bounded by the longest line that is let through. */
 #ifndef TERCET_INGEST_SOURCE_H
 #define TERCET_INGEST_SOURCE_H
 
@@ -9,9 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/base/buf.h"
 #include "engine/base/error.h"
 
-/* A longer line is no document but a mistake: the longest book fits ten times. */
+/* A longer line, or document, is no document but a mistake: the longest book fits ten times. */
 enum { SOURCE_LINE_BYTES_MAX = 64 << 20 };
 
 struct source;
@@ -26,15 +28,27 @@ enum source_state {
 bool source_open(const char *path, struct source **out, struct error *err);
 void source_close(struct source *source);
 
+/* The file's name, for messages. */
+const char *source_name(const struct source *source);
+
 enum source_state source_next(struct source *source, char **line_out, size_t *len_out,
                               struct error *err);
 
-/* Everything at once, for whole-file documents; ERROR_LIMIT beyond SOURCE_LINE_BYTES_MAX. */
+/* Everything at once, for whole-file documents; ERROR_LIMIT beyond SOURCE_LINE_BYTES_MAX. The text
+ * may be written to. */
 bool source_rest(struct source *source, char **text_out, size_t *len_out, struct error *err);
+
+/* Appends the next some thousand bytes to *out. SOURCE_LINE: some were; SOURCE_END, SOURCE_FAILED:
+ * none; the
+ * message has no file in front. For those who find their rows themselves. */
+enum source_state source_more(struct source *source, struct buf *out, struct error *err);
+
+/* Unpacked and otherwise as it is, into a file; before anything else was read. */
+bool source_save(struct source *source, int file, uint64_t bytes_max, struct error *err);
 
 size_t source_line_number(const struct source *source); /* of the line handed out last, from 1 */
 
-/* Bytes of the file (compressed ones, if it is) that were read so far. */
+/* Bytes of the file (packed ones, if it is) that were read so far. */
 uint64_t source_bytes_read(const struct source *source);
 
 #endif

@@ -47,7 +47,9 @@ static const struct {
     {"<uv.h>", {"query/server/"}},
     {"<llhttp.h>", {"query/server/http.c"}},
     {"<zlib.h>", {"ingest/"}},
-    {"<zstd.h>", {"index/"}},
+    {"<zstd.h>", {"index/", "ingest/unpack.c", "ingest/fixture.h"}},
+    {"<libxml/", {"ingest/html.c"}},
+    {"<iconv.h>", {"ingest/charset.c"}},
     {"<roaring/", {"index/"}},
 };
 

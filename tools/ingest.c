@@ -1,8 +1,15 @@
 /* tercet ingest - files and folders into an index. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/mem.h"
 #include "engine/model.h"
 #include "index/index.h"
+#include "ingest/charset.h"
 #include "tools/commands.h"
 #include "tools/ingest_job.h"
+
+enum { FIELDS_MAX = 256 };
 
 /* A task is asked for as its two instructions are; one given by hand wins. */
 static void choose_task(const struct model_info *info, struct ingest_choices *choices) {
@@ -12,12 +19,67 @@ static void choose_task(const struct model_info *info, struct ingest_choices *ch
         choices->passage_instruction = info->passage_instruction;
 }
 
+/* "a,b" -> its names, cut in place. */
+static size_t split_names(char *list, const char **names, size_t names_max) {
+    size_t n = 0;
+    char *rest = NULL;
+    for (char *name = strtok_r(list, ",", &rest); name; name = strtok_r(NULL, ",", &rest)) {
+        if (n == names_max)
+            return n + 1;
+        names[n++] = name;
+    }
+    return n;
+}
+
+/* One fault in the words themselves is wrong usage, before anything is opened. */
+static int take_reader_words(struct ingest_job *job, char *fields, const char **names,
+                             const struct option_texts *include,
+                             const struct option_texts *exclude) {
+    struct error err;
+    struct row_names *row = &job->reader.names;
+    if (fields) {
+        row->fields = names;
+        row->fields_n = split_names(fields, names, FIELDS_MAX);
+        if (row->fields_n == 0 || row->fields_n > FIELDS_MAX)
+            return options_wrong(&command_ingest, "--fields: 1 to %d names with commas between",
+                                 FIELDS_MAX);
+    }
+    if (job->reader.format && !format_named(job->reader.format, &err))
+        return options_wrong(&command_ingest, "--format: %s", err.message);
+    if (job->reader.encoding && !charset_known(job->reader.encoding, &err))
+        return options_wrong(&command_ingest, "--encoding: %s", err.message);
+    job->reader.walk = (struct walk_filter){include->items, exclude->items, include->n, exclude->n};
+    return -1;
+}
+
 static int run(int argc, char **argv) {
     struct ingest_job job = {0};
+    struct option_texts include = {0}, exclude = {0};
+    const char *fields = NULL, *field_names[FIELDS_MAX];
     struct model_options model_options = {0};
     const char *precision = NULL;
     bool resume = false;
     const struct option table[] = {
+        {"format", OPTION_TEXT, &job.reader.format, "F",
+         "jsonl, csv, tsv, text, markdown, html or pdf (default: by name; jsonl for -)", 0, 0, 0},
+        {"include", OPTION_TEXTS, &include, "GLOB",
+         "of folders only files like *.md or notes/*.txt; may be given again", 0, 0, 0},
+        {"exclude", OPTION_TEXTS, &exclude, "GLOB",
+         "no files and folders like *.log or drafts/; may be given again", 0, 0, 0},
+        {"id", OPTION_TEXT, &job.reader.names.id, "NAME",
+         "member or column that is the id (default: _id, id or docid); # numbers rows", 0, 0, 0},
+        {"title", OPTION_TEXT, &job.reader.names.title, "NAME",
+         "member or column that is the title (default: title)", 0, 0, 0},
+        {"text", OPTION_TEXT, &job.reader.names.text, "NAME",
+         "member or column that is the text (default: text)", 0, 0, 0},
+        {"fields", OPTION_TEXT, &fields, "A,B",
+         "what is kept to filter by (default: fields or metadata; all other columns)", 0, 0, 0},
+        {"columns", OPTION_TEXT, &job.reader.columns, "A,B",
+         "names of the columns of tables whose first line has none", 0, 0, 0},
+        {"encoding", OPTION_TEXT, &job.reader.encoding, "E",
+         "of what is not UTF-8: windows-1252, shift_jis, .. (default: it is refused)", 0, 0, 0},
+        {"errors", OPTION_TEXT, &job.errors, "FILE", "bad rows as JSON lines, with the reason", 0,
+         0, 0},
         {"model", OPTION_TEXT, &model_options.name, "M",
          "folder or name of a model (default: the embedded one)", 0, 0, 'm'},
         {"precision", OPTION_TEXT, &precision, "P",
@@ -51,6 +113,12 @@ static int run(int argc, char **argv) {
                              "an index and at least one file or folder are needed");
     if (precision && !model_precision_parse(precision, &model_options.precision, &err))
         return options_wrong(&command_ingest, "%s", err.message);
+    char *field_list = fields ? mem_strdup(fields) : NULL;
+    status = take_reader_words(&job, field_list, field_names, &include, &exclude);
+    if (status >= 0) {
+        free(field_list);
+        return status;
+    }
     job.folder = argv[0];
     job.paths = (const char *const *)argv + 1;
     job.paths_n = words_n - 1;
@@ -60,6 +128,7 @@ static int run(int argc, char **argv) {
     ok = ok && ingest_job_run(&job, model, &index, &totals, &err);
     index_close(index);
     model_close(model);
+    free(field_list);
     if (!ok)
         return command_failed(&err);
     return totals.bad_n ? EXIT_FAILED : EXIT_DONE;

@@ -1,15 +1,12 @@
 #include "tools/ingest_job.h"
 
-#include <inttypes.h>
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
 
 #include "engine/base/pool.h"
 #include "engine/model.h"
 #include "ingest/pipeline.h"
-#include "ingest/progress.h"
 #include "ingest/settings.h"
+#include "tools/ingest_report.h"
 
 /* Set by the first SIGINT or SIGTERM; the second does what it always does. */
 static atomic_bool stop_asked;
@@ -19,50 +16,22 @@ static void ask_to_stop(int number) {
     signal(number, SIG_DFL);
 }
 
-struct job_view {
-    struct progress_line line;
-    bool json;
-};
-
-static void print_event(const char *event, const struct ingest_stats *stats) {
-    printf("{\"event\":\"%s\",\"stored\":%" PRIu64 ",\"unchanged\":%" PRIu64 ",\"bad\":%" PRIu64
-           ",\"tokens\":%" PRIu64 ",\"bytes_read\":%" PRIu64 ",\"bytes_total\":%" PRIu64
-           ",\"seconds\":%.3f}\n",
-           event, stats->stored, stats->unchanged, stats->bad, stats->tokens, stats->bytes_read,
-           stats->bytes_total, stats->seconds);
-    fflush(stdout);
-}
-
 static void show_progress(void *context, const struct ingest_stats *stats) {
-    struct job_view *view = context;
-    if (view->json)
-        print_event("progress", stats);
-    else
-        progress_show(&view->line, stats);
+    report_progress(context, stats);
 }
 
-static void show_bad_row(void *context, const struct error *err) {
-    struct job_view *view = context;
-    progress_clear(&view->line);
-    fprintf(stderr, "tercet: %s\n", err->message);
+static void show_bad_row(void *context, const struct row *row, const struct error *err) {
+    report_bad(context, row, err);
 }
 
-static void show_summary(struct job_view *view, const struct ingest_stats *stats) {
-    struct buf text = {0};
-    if (view->json) {
-        print_event("done", stats);
-        return;
-    }
-    progress_clear(&view->line);
-    progress_summary(stats, &text);
-    fprintf(stderr, "%s\n", text.data);
-    buf_done(&text);
+static void show_repeated_row(void *context, const struct row *row) {
+    report_repeated(context, row);
 }
 
 static bool run_over(const struct ingest_job *job, const struct model *model, struct index *index,
-                     struct reader *reader, struct ingest_stats *stats, struct error *err) {
-    struct job_view view = {.line = {.out = stderr}, .json = job->json};
-    struct ingest_callbacks callbacks = {&view, show_progress, show_bad_row};
+                     struct reader *reader, struct ingest_report *report,
+                     struct ingest_stats *stats, struct error *err) {
+    struct ingest_callbacks callbacks = {report, show_progress, show_bad_row};
     struct ingest *ingest = NULL;
     struct pool *pool = pool_open(job->threads);
     bool ok = ingest_open(index, model, pool, &ingest, err);
@@ -73,7 +42,7 @@ static bool run_over(const struct ingest_job *job, const struct model *model, st
         ok = ingest_run(ingest, reader, &stop_asked, &callbacks, stats, err);
         sigaction(SIGINT, &before_int, NULL);
         sigaction(SIGTERM, &before_term, NULL);
-        show_summary(&view, stats);
+        report_summary(report, stats, reader_files(reader));
     }
     ingest_close(ingest);
     pool_close(pool);
@@ -86,10 +55,23 @@ bool ingest_job_run(const struct ingest_job *job, const struct model *model,
     struct reader *reader;
     struct ingest_stats stats = {0};
     struct index_counts counts;
-    if (!reader_open(job->paths, job->paths_n, &reader, err)) /* before there is an index of it */
+    struct ingest_report report;
+    struct reader_options options = job->reader;
+    struct error late;
+    options.repeated = show_repeated_row;
+    options.context = &report;
+    /* Before there is an index of it. */
+    if (!reader_open_with(job->paths, job->paths_n, &options, &reader, err))
         return false;
+    if (!report_open(&report, job->json, job->errors, err)) {
+        reader_close(reader);
+        return false;
+    }
     bool ok = ingest_open_index(job->folder, model_info(model), &job->choices, &index, err) &&
-              run_over(job, model, index, reader, &stats, err) && index_count(index, &counts, err);
+              run_over(job, model, index, reader, &report, &stats, err) &&
+              index_count(index, &counts, err);
+    if (!report_close(&report, &late) && ok)
+        ok = error_set(err, late.code, "%s", late.message);
     reader_close(reader);
     if (!ok) {
         index_close(index);

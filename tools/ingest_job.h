@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "engine/base/error.h"
+#include "ingest/reader.h"
 #include "ingest/settings.h"
 
 struct index;
@@ -17,6 +18,8 @@ struct ingest_job {
     const char *folder;       /* of the index */
     const char *const *paths; /* [paths_n] files and folders */
     size_t paths_n;
+    struct reader_options reader;  /* how they are read; its callback is the job's own */
+    const char *errors;            /* the file for bad rows; NULL: none */
     struct ingest_choices choices; /* for a new index; an existing one must agree */
     uint32_t threads;              /* 0: all cores */
     bool json;                     /* progress and summary as JSON lines instead */

@@ -67,12 +67,22 @@ static bool number_parse(const char *text, uint32_t min, uint32_t max, uint32_t 
     return true;
 }
 
+static int texts_add(const struct command *command, const struct option *option,
+                     const char *value) {
+    struct option_texts *texts = option->target;
+    if (texts->n == OPTION_TEXTS_MAX)
+        return options_wrong(command, "--%s: at most %d times", option->name, OPTION_TEXTS_MAX);
+    texts->items[texts->n++] = value;
+    return -1;
+}
+
 /* -1: taken. */
 static int option_take(const struct command *command, const struct option *option,
                        const char *value) {
     switch (option->kind) {
     case OPTION_FLAG: *(bool *)option->target = true; return -1;
     case OPTION_TEXT: *(const char **)option->target = value; return -1;
+    case OPTION_TEXTS: return texts_add(command, option, value);
     case OPTION_NUMBER:
         if (number_parse(value, option->min, option->max, option->target))
             return -1;

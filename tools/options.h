@@ -17,6 +17,13 @@ enum option_kind {
     OPTION_FLAG,   /* target: bool */
     OPTION_TEXT,   /* target: const char * */
     OPTION_NUMBER, /* target: uint32_t, within [min, max] */
+    OPTION_TEXTS,  /* target: struct option_texts; may be given again */
+};
+
+enum { OPTION_TEXTS_MAX = 64 };
+struct option_texts {
+    const char *items[OPTION_TEXTS_MAX];
+    size_t n;
 };
 
 struct option {

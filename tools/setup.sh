@@ -38,7 +38,7 @@ packages_wanted() {
     echo 'to compile|gcc g++ meson ninja-build pkg-config'
     echo 'matrix products|libopenblas-dev'
     echo 'the index on disk|liblmdb-dev libroaring-dev libxxhash-dev libzstd-dev'
-    echo 'text and JSON|libutf8proc-dev libstemmer-dev libjansson-dev zlib1g-dev'
+    echo 'text and JSON|libutf8proc-dev libstemmer-dev libjansson-dev zlib1g-dev libxml2-dev'
     echo 'the server|libuv1-dev'
     echo 'pulling models|libcurl4-openssl-dev libssl-dev ca-certificates'
     if offers_package libllhttp-dev; then echo 'HTTP parsing|libllhttp-dev'; fi
@@ -90,7 +90,7 @@ check_by_hand() {
     for name in gcc g++ meson ninja pkg-config; do
         command -v "$name" >/dev/null || missing+=("the command $name")
     done
-    for name in openblas libzstd libxxhash libutf8proc jansson zlib libuv libllhttp libcurl \
+    for name in openblas libzstd libxxhash libutf8proc jansson zlib libxml-2.0 libuv libllhttp libcurl \
         libcrypto; do
         pkg-config --exists "$name" 2>/dev/null || missing+=("the library $name (by pkg-config)")
     done
