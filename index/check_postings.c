@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include <xxhash.h>
 
 #include "engine/base/mem.h"
@@ -40,27 +41,70 @@ bool check_sparse_row(struct check *check, struct bytes key, struct bytes value,
 
 /* ---- one segment: rows and postings must say the same ---- */
 
+/* The scale of each term's list, by term id in pages: a byte a term, 0: no list. */
+struct scales {
+    uint8_t *pages[1 << 16];
+};
+
 struct part {
     struct check *check;
     const struct segment *segment;
+    struct scales *scales;
     uint64_t *sums; /* [docids of the range]: hashes of row entries less those of postings */
     uint64_t length_sum, postings_n;
     uint32_t term; /* of the list under way */
     uint32_t live_n;
+    uint8_t *table; /* of the list under way, made anew; [groups_n] */
 };
 
+static void set_scale(struct scales *scales, uint32_t term, uint8_t scale) {
+    uint8_t **page = &scales->pages[term >> 16];
+    if (!*page)
+        *page = mem_zalloc(1 << 16, 1);
+    (*page)[term & 0xffff] = scale;
+}
+
+static uint8_t scale_of(const struct scales *scales, uint32_t term) {
+    const uint8_t *page = scales->pages[term >> 16];
+    return page ? page[term & 0xffff] : 0;
+}
+
+static void scales_done(struct scales *scales) {
+    for (size_t i = 0; i < sizeof scales->pages / sizeof *scales->pages; i++)
+        free(scales->pages[i]);
+    free(scales);
+}
+
 /* Sums of hashes do not depend on order: rows come by docid, postings by term. */
-static uint64_t hash_of(uint32_t term, float weight, float length) {
+static uint64_t hash_of(uint32_t term, uint8_t code, float length) {
     const struct {
-        uint32_t term;
-        float weight, length;
-    } entry = {term, weight, length};
+        uint32_t term, code;
+        float length;
+    } entry = {term, code, length};
     return XXH3_64bits(&entry, sizeof entry);
 }
 
 /* A row with a wrong checksum was told of before, and is passed over. */
 static bool pass_over(bool ok, const struct store_cursor *cursor, const struct error *err) {
     return ok || (cursor->key.data && err->code == ERROR_CORRUPT);
+}
+
+/* The code that a row's weight must have in its list; 0: it cannot be there. */
+static uint8_t code_of(const struct scales *scales, uint32_t term, float weight) {
+    uint8_t scale = scale_of(scales, term);
+    bool possible = weight > 0 && isfinite(weight) && scale >= posting_scale(weight);
+    return possible ? posting_code(weight, scale) : 0;
+}
+
+static void add_row(struct part *part, uint32_t docid, const struct sparse_row *row) {
+    uint64_t *sum = &part->sums[docid - part->segment->docid_begin];
+    for (size_t i = 0; i < row->n; i++) {
+        uint32_t term = get_u32(row->ids + 4 * i);
+        *sum +=
+            hash_of(term, code_of(part->scales, term, get_f32(row->weights + 4 * i)), row->length);
+    }
+    if (row->length >= 0 && isfinite(row->length))
+        part->length_sum += segment_length_units(row->length);
 }
 
 static bool add_rows(struct part *part, struct error *err) {
@@ -75,13 +119,8 @@ static bool add_rows(struct part *part, struct error *err) {
         uint32_t docid = get_be32(cursor.key.data);
         struct sparse_row row;
         struct error told; /* by check_sparse_row */
-        if (forward_sparse_row(txn, docid, &row, &told)) {
-            uint64_t *sum = &part->sums[docid - segment->docid_begin];
-            for (size_t i = 0; i < row.n; i++)
-                *sum += hash_of(get_u32(row.ids + 4 * i), get_f32(row.weights + 4 * i), row.length);
-            if (row.length >= 0 && isfinite(row.length))
-                part->length_sum += segment_length_units(row.length);
-        }
+        if (forward_sparse_row(txn, docid, &row, &told))
+            add_row(part, docid, &row);
         ok = pass_over(store_cursor_next(&cursor, err), &cursor, err);
     }
     store_cursor_close(&cursor);
@@ -93,42 +132,51 @@ static bool take_block(struct part *part, const struct posting_list *list, uint3
                        int64_t *last) {
     const struct segment *segment = part->segment;
     struct posting_block block;
-    struct posting_bound said = posting_list_bound(list, b), found = {0, INFINITY};
     if (!posting_list_block(list, b, &block))
         return false;
     for (uint32_t i = 0; i < block.n; i++) {
         uint32_t docid = posting_block_docid(&block, i);
         float weight = posting_block_weight(&block, i), length = posting_block_length(&block, i);
+        uint32_t group = docid / POSTINGS_GROUP_N - list->group_first;
         if ((int64_t)docid <= *last || docid < segment->docid_begin ||
-            docid >= segment->docid_end || !(weight > 0))
+            docid >= segment->docid_end || block.codes[i] == 0 || !(length >= 0) ||
+            (list->table && group >= list->groups_n))
             return false;
         *last = docid;
-        found.weight_max = weight > found.weight_max ? weight : found.weight_max;
-        found.ratio_min = length / weight < found.ratio_min ? length / weight : found.ratio_min;
+        if (list->table) {
+            uint8_t code = posting_list_table_code(list, weight, length);
+            part->table[group] = code > part->table[group] ? code : part->table[group];
+        }
         if (segment->dead_n > 0 && roaring_bitmap_contains(segment->tombstones, docid))
             continue;
         part->live_n++;
-        part->sums[docid - segment->docid_begin] -= hash_of(part->term, weight, length);
+        part->sums[docid - segment->docid_begin] -= hash_of(part->term, block.codes[i], length);
     }
-    return posting_list_last(list, b) == (uint32_t)*last && !(said.weight_max < found.weight_max) &&
-           !(said.weight_max > found.weight_max) && !(said.ratio_min < found.ratio_min) &&
-           !(said.ratio_min > found.ratio_min);
+    return posting_list_last(list, b) == (uint32_t)*last;
+}
+
+static bool take_blocks(struct part *part, const struct posting_list *list) {
+    int64_t last = -1;
+    bool ok = true;
+    part->table = mem_zalloc(list->groups_n + 1, 1);
+    for (uint32_t b = 0; ok && b < list->blocks_n; b++)
+        ok = take_block(part, list, b, &last);
+    ok = ok && (!list->table || memcmp(part->table, list->table, list->groups_n) == 0);
+    free(part->table);
+    return ok;
 }
 
 static bool take_list(struct part *part, struct bytes bytes, struct error *err) {
     struct check *check = part->check;
     struct posting_list list;
     struct bytes counted;
-    int64_t last = -1;
     part->live_n = 0;
-    bool ok = posting_list_open(bytes, &list);
-    for (uint32_t b = 0; ok && b < list.blocks_n; b++)
-        ok = take_block(part, &list, b, &last);
-    if (!ok) {
+    if (!posting_list_open(bytes, &list) || !take_blocks(part, &list)) {
         check_problem(check, "table postings: segment %u, term %u: not a posting list",
                       part->segment->id, part->term);
         return true;
     }
+    set_scale(part->scales, part->term, list.scale);
     part->postings_n += list.n;
     if (check->index->settings.lexical != INDEX_LEXICAL_BM25 || part->live_n == 0)
         return true;
@@ -176,9 +224,11 @@ static bool check_part(struct check *check, const struct segment *segment, struc
     size_t range = segment->docid_end - segment->docid_begin;
     struct part part = {.check = check, .segment = segment};
     part.sums = mem_zalloc(range, sizeof *part.sums);
-    bool ok = add_rows(&part, err) && take_postings(&part, err);
+    part.scales = mem_zalloc(1, sizeof *part.scales);
+    bool ok = take_postings(&part, err) && add_rows(&part, err);
     if (ok)
         compare(&part);
+    scales_done(part.scales);
     free(part.sums);
     return ok;
 }

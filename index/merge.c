@@ -78,6 +78,7 @@ struct merge {
     size_t n, cap;
     struct buf list;
     uint64_t postings_n;
+    struct posting_context context; /* scale_min: of the term under way */
 };
 
 static void push(struct merge *merge, struct posting posting) {
@@ -150,6 +151,8 @@ static bool take_source(struct merge *merge, struct source *source, bool alone, 
     } else if (!push_live(merge, source, &list, err)) {
         return false;
     }
+    if (list.scale > merge->context.scale_min)
+        merge->context.scale_min = list.scale;
     return store_cursor_next(&source->cursor, err) && source_settle(source, err);
 }
 
@@ -166,6 +169,7 @@ static void take_fresh(struct merge *merge, uint32_t term) {
 static bool merge_term(struct merge *merge, uint32_t id, uint32_t term, size_t holders_n,
                        struct error *err) {
     merge->n = 0;
+    merge->context.scale_min = 0;
     buf_clear(&merge->list);
     for (size_t i = 0; i < merge->sources_n; i++) {
         struct source *source = &merge->sources[i];
@@ -175,7 +179,7 @@ static bool merge_term(struct merge *merge, uint32_t id, uint32_t term, size_t h
     }
     take_fresh(merge, term);
     if (merge->n > 0)
-        postings_encode(merge->postings, merge->n, &merge->list);
+        postings_encode(merge->postings, merge->n, &merge->context, &merge->list);
     merge->postings_n += merge->n;
     if (merge->list.len == 0) /* all dead */
         return true;
@@ -188,9 +192,28 @@ static bool merge_term(struct merge *merge, uint32_t id, uint32_t term, size_t h
     return true;
 }
 
+/* The mean length of the documents that come together; 0: they have none. Each fresh document of
+ * length L has term frequencies that add up to about L, and tf / L to 1. */
+static double length_mean(const struct segment *olds, size_t olds_n, const struct fresh *fresh) {
+    double lengths = 0, documents = 0;
+    for (size_t i = 0; i < olds_n; i++) {
+        lengths += (double)olds[i].length_sum / SEGMENT_LENGTH_UNIT;
+        documents += olds[i].docs_n - olds[i].dead_n;
+    }
+    for (size_t i = 0; i < fresh->n; i++) {
+        const struct posting *posting = &fresh->items[i].posting;
+        if (!(posting->length > 0))
+            continue;
+        lengths += (double)posting->weight;
+        documents += (double)posting->weight / (double)posting->length;
+    }
+    return documents > 0 ? lengths / documents : 0;
+}
+
 bool merge_postings(struct store_txn *txn, uint32_t id, const struct segment *olds, size_t olds_n,
                     const struct fresh *fresh, uint64_t *postings_n_out, struct error *err) {
     struct merge merge = {.txn = txn, .fresh = fresh, .sources_n = olds_n};
+    merge.context.length_mean = length_mean(olds, olds_n, fresh);
     merge.sources = mem_zalloc(olds_n + 1, sizeof *merge.sources);
     bool ok = true;
     for (size_t i = 0; ok && i < olds_n; i++)
