@@ -8,6 +8,7 @@
 static const struct command *const benches[] = {
     &bench_encode,
     &bench_rerank,
+    &bench_search,
     &bench_sparse,
 };
 

@@ -12,6 +12,7 @@
 #include "index/writer.h"
 #include "tools/bench/benches.h"
 #include "tools/bench/latency.h"
+#include "tools/bench/scratch.h"
 #include "tools/bench/sparse_set.h"
 
 enum { KS_N = 2, QUERIES_N = 500, DOCUMENTS_N = 1000000, DOCUMENTS_QUICK_N = 20000 };
@@ -203,15 +204,6 @@ static bool search(struct sparse_bench *bench, struct error *err) {
 
 /* ---- the whole ---- */
 
-static void remove_index(const char *folder) {
-    static const char *const names[] = {"data.mdb", "lock.mdb", "writer.lock", "dense", ""};
-    char path[512];
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
-        remove(path);
-    }
-}
-
 /* FOLDER/<set>/inputs as a race lays it out: <set>. */
 static void name_set(struct sparse_bench *bench) {
     const char *kind = bench->bm25 ? "bm25" : "sparse";
@@ -234,22 +226,17 @@ static void name_set(struct sparse_bench *bench) {
 }
 
 static bool bench_all(struct sparse_bench *bench, struct error *err) {
-    const char *temporary = getenv("TMPDIR");
-    char made[256] = "";
+    char made[SCRATCH_PATH_MAX] = "";
     name_set(bench);
     if (!bench->inputs)
         sparse_set_make(bench->documents_n, QUERIES_N, bench->bm25, &bench->set);
     else if (!sparse_set_read(bench->inputs, bench->bm25, &bench->set, err))
         return false;
-    if (!bench->kept) {
-        snprintf(made, sizeof made, "%s/tercet-bench-XXXXXX", temporary ? temporary : "/tmp");
-        if (!mkdtemp(made))
-            return error_set(err, ERROR_IO, "%s cannot be made", made);
-    }
+    if (!bench->kept && !scratch_make(made, err))
+        return false;
     bool ok = build(bench, bench->kept ? bench->kept : made, err) && search(bench, err);
     index_close(bench->index);
-    if (!bench->kept)
-        remove_index(made);
+    scratch_remove(made);
     return ok;
 }
 
