@@ -64,8 +64,8 @@ static void open_pages(struct buf *text) {
 
 static bool read_document(struct format_input *input, FILE *file, struct buf *text,
                           struct arena *arena, struct row *out, struct error *err) {
-    static const char *const words[] = {"pdftotext", "-q", "-enc", "UTF-8", "-eol",
-                                        "unix",      "-",  "-",    NULL};
+    static const char *const words[] = {"pdftotext", "-enc", "UTF-8", "-eol",
+                                        "unix",      "-",    "-",     NULL};
     if (!source_save(input->source, fileno(file), file_bytes_max, err))
         return false;
     if (!run(words, file, &text_limits, text, err)) {
