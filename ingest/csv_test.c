@@ -47,6 +47,16 @@ static void cells_and_columns(void) {
              (struct expected[]){{"k", "", "a, b", "", 2}}, 1);
 }
 
+static void tables_in_utf16(void) {
+    static const char table[] = "\xff\xfei\0d\0;\0t\0e\0x\0t\0\r\0\n\0"
+                                "1\0;\0\"\0\x2d\x4e\n\0\"\0\r\0\n\0";
+    struct arena arena = {0};
+    struct row row;
+    if (one_row("wide.csv", table, sizeof table - 1, NULL, &arena, &row))
+        CHECK_TEXT(row.text, "\xe4\xb8\xad\n");
+    arena_done(&arena);
+}
+
 static void names_are_mapped(void) {
     const char *const fields[] = {"b", "absent"};
     const struct reader_options options = {
@@ -228,6 +238,7 @@ static void random_tables_come_back(void) {
 int main(void) {
     folder_make();
     cells_and_columns();
+    tables_in_utf16();
     names_are_mapped();
     what_is_no_table_is_said_once();
     hostile_rows_are_bad_and_alone();

@@ -57,10 +57,13 @@ uint64_t unpack_bytes_read(const struct unpack *unpack) {
     return unpack->bytes_in;
 }
 
-/* Appends to the input what one read gives. */
+/* Appends to the input what one read gives. There is room: who asks for more has all but taken what
+ * is there. */
 static bool read_more(struct unpack *unpack, struct error *err) {
-    if (unpack->input_at == unpack->input_len)
-        unpack->input_at = unpack->input_len = 0;
+    size_t left = unpack->input_len - unpack->input_at;
+    memmove(unpack->input, unpack->input + unpack->input_at, left);
+    unpack->input_at = 0;
+    unpack->input_len = left;
     ssize_t n =
         read(unpack->file, unpack->input + unpack->input_len, INPUT_BYTES - unpack->input_len);
     if (n < 0)

@@ -44,7 +44,9 @@ packages_wanted() {
     if offers_package libllhttp-dev; then echo 'HTTP parsing|libllhttp-dev'; fi
     if ! system_faiss_wanted; then echo 'to build FAISS|cmake dpkg-dev'; fi
     # The sanitizers come with gcc.
-    if [[ $command == test ]]; then echo 'the tests|clang curl python3 python3-venv'; fi
+    if [[ $command == test ]]; then
+        echo 'the tests|clang curl python3 python3-venv poppler-utils'
+    fi
 }
 
 has_package() { [[ $(dpkg-query -W -f='${Status}' "$1" 2>/dev/null) == 'install ok installed' ]]; }
