@@ -5,7 +5,7 @@
  * free pages, checked (check.h) and put in the index's place in one step (folder.h). A kill at any
  * moment leaves an index that is whole. Room for a second copy is needed meanwhile.
  * Readers go on: who has the index open keeps the old files and sees no later commit; who opens it
- * from then on has the new ones. */
+ * from then on has the new ones (index_is_current tells; a server looks at each request). */
 #ifndef TERCET_INDEX_COMPACT_H
 #define TERCET_INDEX_COMPACT_H
 
@@ -19,7 +19,7 @@ struct compact_totals {
     uint64_t bytes_before, bytes_after;
 };
 
-/* ERROR_BUSY when somebody has the index open for writing (a server does), or this process at all;
+/* ERROR_BUSY when somebody writes to it for longer than a moment, or this process has it open;
  * ERROR_CORRUPT when it is not sound; ERROR_INVALID when its folder holds files of others. On
  * failure the index is as it was, perhaps merged. */
 bool index_compact(const char *folder, struct compact_totals *out, struct error *err);

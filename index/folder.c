@@ -12,6 +12,7 @@
 
 #include "engine/base/file.h"
 #include "engine/base/mem.h"
+#include "index/lock.h"
 
 enum { COPY_BYTES = 1 << 20 };
 
@@ -164,7 +165,7 @@ bool folder_lock_target(const struct folder *folder, int *fd_out, struct error *
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (fd < 0)
         return error_set_errno(err, "%s", path);
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+    if (lock_take(fd)) {
         *fd_out = fd;
         return true;
     }

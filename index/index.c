@@ -263,7 +263,9 @@ bool index_open(const char *folder, enum index_mode mode, struct index **out, st
     struct store_txn *txn;
     if (!index_exists(folder))
         return error_set(err, ERROR_NOT_FOUND, "%s: there is no index (no data.mdb)", folder);
-    if (!store_open(folder, mode == INDEX_WRITE ? STORE_WRITE : STORE_READ, &store, err))
+    static const enum store_mode modes[] = {
+        [INDEX_READ] = STORE_READ, [INDEX_WRITE] = STORE_WRITE, [INDEX_SHARED] = STORE_SHARED};
+    if (!store_open(folder, modes[mode], &store, err))
         return false;
     bool ok = store_begin_read(store, &txn, err);
     if (ok) {
@@ -287,6 +289,18 @@ void index_close(struct index *index) {
     store_close(index->store);
     free(index->folder);
     free(index);
+}
+
+bool index_claim(struct index *index, bool *moved_out, struct error *err) {
+    return store_claim(index->store, moved_out, err);
+}
+
+void index_yield(struct index *index) {
+    store_yield(index->store);
+}
+
+bool index_is_current(const struct index *index) {
+    return store_is_current(index->store);
 }
 
 /* An empty data.mdb is what a kill leaves behind that came before LMDB's first page. */

@@ -44,7 +44,7 @@ struct index_settings {
 
 struct index;
 
-enum index_mode { INDEX_READ, INDEX_WRITE };
+enum index_mode { INDEX_READ, INDEX_WRITE, INDEX_SHARED };
 
 /* Makes a new, empty index (the folder and its parents too) and opens it for writing.
  * ERROR_INVALID when the folder already holds one. */
@@ -53,8 +53,20 @@ bool index_create(const char *folder, const struct index_settings *settings, str
 
 /* ERROR_NOT_FOUND when there is no index, or one whose making was cut off before it held anything:
  * index_create may make it then; ERROR_UNSUPPORTED for a format version we do not know;
- * with INDEX_WRITE, ERROR_BUSY when another process (or handle) holds the writer's lock. */
+ * with INDEX_WRITE, ERROR_BUSY when another process (or handle) holds the writer's lock.
+ * INDEX_SHARED: for reading, and for writing between index_claim and index_yield. */
 bool index_open(const char *folder, enum index_mode mode, struct index **out, struct error *err);
+
+/* A server has an index open for as long as it runs and writes now and then. In between others may
+ * ingest, delete, compact or restore it. No writer (writer.h) may be open while the lock is not
+ * held; snapshots do not care. A new index_create or INDEX_WRITE handle holds it.
+ * index_claim: ERROR_BUSY when somebody else writes; *moved_out: the folder was exchanged for
+ * another since it was opened, and what is written here would be lost: open it again. */
+bool index_claim(struct index *index, bool *moved_out, struct error *err);
+void index_yield(struct index *index);
+
+/* False: the folder was exchanged; who wants the newest opens it again. Some microseconds. */
+bool index_is_current(const struct index *index);
 void index_close(struct index *index);
 
 bool index_exists(const char *folder); /* FOLDER/data.mdb is there and not empty */

@@ -44,7 +44,7 @@ const char *store_folder(const struct store *store) {
 }
 
 bool store_is_writable(const struct store *store) {
-    return store->writer_lock >= 0;
+    return store->is_writer;
 }
 
 /* ---- errors ---- */
@@ -191,7 +191,10 @@ bool store_begin_read(struct store *store, struct store_txn **out, struct error 
 bool store_begin_write(struct store *store, struct store_txn **out, struct error *err) {
     MDB_txn *inner;
     if (!store_is_writable(store))
-        return error_set(err, ERROR_INVALID, "%s: opened for reading only", store->folder);
+        return error_set(err, ERROR_INVALID,
+                         store->writer_lock < 0 ? "%s: opened for reading only"
+                                                : "%s: the writer's lock was given back",
+                         store->folder);
     int rc = mdb_txn_begin(store->env, NULL, 0, &inner);
     if (rc != 0)
         return store_failed(store, rc, "write", err);

@@ -46,11 +46,12 @@ struct bytes {
 
 struct store;
 
-enum store_mode { STORE_CREATE, STORE_WRITE, STORE_READ };
+enum store_mode { STORE_CREATE, STORE_WRITE, STORE_SHARED, STORE_READ };
 
-/* CREATE and WRITE take the writer's lock: ERROR_BUSY when somebody holds it, and also when this
- * process has the folder open already (LMDB forbids that: closing one would drop the locks of the
- * other). Errors name the path. */
+/* CREATE and WRITE take the writer's lock: ERROR_BUSY when somebody holds it for longer than a
+ * moment (lock.h), and also when this process has the folder open already (LMDB forbids that:
+ * closing one would drop the locks of the other). SHARED may write as well, and takes the lock in
+ * store_claim only. Errors name the path. */
 bool store_open(const char *folder, enum store_mode mode, struct store **out, struct error *err);
 void store_close(struct store *store);
 const char *store_folder(const struct store *store);
@@ -64,6 +65,17 @@ bool store_check_pages(const char *folder, uint64_t *pages_n_out, struct error *
 bool store_copy(struct store *store, const char *path, struct error *err);
 
 bool store_is_writable(const struct store *store); /* it holds the writer's lock */
+
+/* For who has a folder open for long and writes now and then: the writer's lock is given back, so
+ * that others may write, or exchange the folder (folder.h), and taken again. Not within a write
+ * transaction. Opened with any mode but READ.
+ * store_claim: ERROR_BUSY when somebody else holds the lock; *moved_out: the folder was exchanged
+ * meanwhile, and what is written here would be lost: open it again. */
+void store_yield(struct store *store);
+bool store_claim(struct store *store, bool *moved_out, struct error *err);
+
+/* The folder of that name is still the one that is open. Some microseconds; any thread. */
+bool store_is_current(const struct store *store);
 
 /* ---- transactions ---- */
 

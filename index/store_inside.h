@@ -16,6 +16,8 @@ struct store {
     MDB_dbi tables[TABLES_N];
     value_sum_kind *sum_of;
     int writer_lock; /* file descriptor; -1 when reading only */
+    bool is_writer;  /* the lock is held; the writing thread's */
+    int held_folder; /* descriptor: its inode is given to no other folder meanwhile; -1: none */
     dev_t device;    /* with inode: who has this folder open in this process */
     ino_t inode;
     struct store *next_open;

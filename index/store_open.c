@@ -11,6 +11,7 @@
 
 #include "engine/base/file.h"
 #include "engine/base/mem.h"
+#include "index/lock.h"
 #include "index/pages.h"
 #include "index/store_inside.h"
 
@@ -42,27 +43,38 @@ static bool join_path(const char *folder, const char *name, char out[PATH_BYTES_
     return true;
 }
 
-static bool take_writer_lock(struct store *store, struct error *err) {
+static bool open_writer_lock(struct store *store, struct error *err) {
     char path[PATH_BYTES_MAX];
     if (!join_path(store->folder, "writer.lock", path, err))
         return false;
     store->writer_lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (store->writer_lock < 0)
-        return error_set_errno(err, "%s", path);
-    if (flock(store->writer_lock, LOCK_EX | LOCK_NB) == 0)
+    return store->writer_lock >= 0 || error_set_errno(err, "%s", path);
+}
+
+static bool take_writer_lock(struct store *store, struct error *err) {
+    if (lock_take(store->writer_lock)) {
+        store->is_writer = true;
         return true;
+    }
     if (errno != EWOULDBLOCK)
-        return error_set_errno(err, "%s", path);
+        return error_set_errno(err, "%s/writer.lock", store->folder);
     return error_set(err, ERROR_BUSY,
-                     "%s: another process is writing to this index; stop it, or send it the "
-                     "documents",
+                     "%s: another process is writing to this index; wait for it, stop it, or send "
+                     "it the documents",
                      store->folder);
+}
+
+/* As the mode asks. */
+static bool open_for(struct store *store, enum store_mode mode, struct error *err) {
+    return mode == STORE_READ ||
+           (open_writer_lock(store, err) && (mode == STORE_SHARED || take_writer_lock(store, err)));
 }
 
 /* Enters the folder in the list of those this process has open. */
 static bool register_store(struct store *store, struct error *err) {
     struct stat info;
-    if (stat(store->folder, &info) != 0)
+    store->held_folder = open(store->folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (store->held_folder < 0 || fstat(store->held_folder, &info) != 0)
         return error_set_errno(err, "%s", store->folder);
     pthread_mutex_lock(&open_stores_lock);
     for (struct store *other = open_stores; other; other = other->next_open) {
@@ -225,7 +237,7 @@ static bool open_data(struct store *store, enum store_mode mode, struct error *e
 }
 
 /* The files that were opened one after the other all lie in the folder that has this name now. */
-static bool is_still_there(const struct store *store) {
+bool store_is_current(const struct store *store) {
     struct stat folder, named, held;
     struct error ignored;
     char path[PATH_BYTES_MAX];
@@ -243,10 +255,10 @@ static bool try_open(const char *folder, enum store_mode mode, struct store **ou
     struct store *store = mem_zalloc(1, sizeof *store);
     store->folder = mem_strdup(folder);
     store->sum_of = value_sum_choose();
-    store->writer_lock = -1;
-    bool ok = (mode == STORE_READ || take_writer_lock(store, err)) && register_store(store, err);
+    store->writer_lock = store->held_folder = -1;
+    bool ok = open_for(store, mode, err) && register_store(store, err);
     bool opened = ok && open_data(store, mode, err);
-    *moved_out = ok && !is_still_there(store);
+    *moved_out = ok && !store_is_current(store);
     if (opened && !*moved_out && open_tables(store, mode, err)) {
         *out = store;
         return true;
@@ -263,6 +275,31 @@ bool store_open(const char *folder, enum store_mode mode, struct store **out, st
             return true;
     return moved ? error_set(err, ERROR_BUSY, "%s: exchanged again and again; try later", folder)
                  : false;
+}
+
+/* ---- a lock for moments ---- */
+
+void store_yield(struct store *store) {
+    if (store->is_writer)
+        flock(store->writer_lock, LOCK_UN);
+    store->is_writer = false;
+}
+
+/* Whoever exchanges a folder holds its lock. So with the lock in hand and the folder where it was,
+ * it stays there. */
+bool store_claim(struct store *store, bool *moved_out, struct error *err) {
+    *moved_out = false;
+    if (store->is_writer)
+        return true;
+    if (store->writer_lock < 0)
+        return error_set(err, ERROR_INVALID, "%s: opened for reading only", store->folder);
+    if (!take_writer_lock(store, err))
+        return false;
+    if (store_is_current(store))
+        return true;
+    store_yield(store);
+    *moved_out = true;
+    return error_set(err, ERROR_BUSY, "%s: was exchanged; it must be opened again", store->folder);
 }
 
 bool store_copy(struct store *store, const char *path, struct error *err) {
@@ -282,7 +319,7 @@ bool store_check_pages(const char *folder, uint64_t *pages_n_out, struct error *
     struct store *store = mem_zalloc(1, sizeof *store);
     store->folder = mem_strdup(folder);
     store->sum_of = value_sum_choose();
-    store->writer_lock = -1;
+    store->writer_lock = store->held_folder = -1;
     bool ok = join_path(folder, "data.mdb", path, err) && register_store(store, err) &&
               open_data(store, STORE_READ, err) && store_begin_read(store, &txn, err);
     if (ok) { /* no page was read by LMDB so far but the two that open_data looked at */
@@ -301,6 +338,8 @@ void store_close(struct store *store) {
     unregister_store(store);
     if (store->writer_lock >= 0)
         close(store->writer_lock);
+    if (store->held_folder >= 0)
+        close(store->held_folder);
     free(store->folder);
     free(store);
 }

@@ -58,7 +58,8 @@ struct writer {
 
 bool writer_open(struct index *index, struct writer **out, struct error *err) {
     if (!store_is_writable(index->store))
-        return error_set(err, ERROR_INVALID, "%s: opened for reading only", index->folder);
+        return error_set(err, ERROR_INVALID,
+                         "%s: opened for reading only, or its lock was given back", index->folder);
     if (atomic_exchange(&index->writing, true))
         return error_set(err, ERROR_BUSY, "%s: a writer is open already", index->folder);
     struct writer *writer = mem_zalloc(1, sizeof *writer);

@@ -33,6 +33,7 @@ enum {
 
 struct ingest {
     struct index *index;
+    struct index_settings settings; /* of every index that suits */
     struct writer *writer;
     struct encoder *encoder;
     struct arena rows;      /* the window's rows */
@@ -61,6 +62,7 @@ bool ingest_open(struct index *index, const struct model *model, struct pool *po
         return false;
     struct ingest *ingest = mem_zalloc(1, sizeof *ingest);
     ingest->index = index;
+    ingest->settings = *settings;
     if (!encoder_open(model, pool, &options, &ingest->encoder, err) ||
         !writer_open(index, &ingest->writer, err)) {
         ingest_close(ingest);
@@ -80,6 +82,20 @@ void ingest_close(struct ingest *ingest) {
     arena_done(&ingest->scratch);
     map_done(&ingest->newest);
     free(ingest);
+}
+
+bool ingest_suits(const struct ingest *ingest, const struct index *index) {
+    const struct index_settings *a = &ingest->settings, *b = index_settings_of(index);
+    return strcmp(a->fingerprint, b->fingerprint) == 0 && strcmp(a->analyzer, b->analyzer) == 0 &&
+           strcmp(a->passage_instruction, b->passage_instruction) == 0 &&
+           a->length_max == b->length_max && a->dense_dim == b->dense_dim &&
+           a->multi_dim == b->multi_dim && a->lexical == b->lexical;
+}
+
+void ingest_turn(struct ingest *ingest, struct index *index) {
+    writer_close(ingest->writer);
+    ingest->writer = NULL; /* writer_ready opens one */
+    ingest->index = index;
 }
 
 /* ---- a window: rows that are encoded together and committed together ---- */

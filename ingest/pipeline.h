@@ -44,6 +44,11 @@ bool ingest_open(struct index *index, const struct model *model, struct pool *po
                  struct ingest **out, struct error *err);
 void ingest_close(struct ingest *ingest);
 
+/* For who ingests now and then, into several indexes with one encoder: turns to another index, or
+ * (NULL) to none, and closes the writer of the one before. It must be one that suits. */
+bool ingest_suits(const struct ingest *ingest, const struct index *index);
+void ingest_turn(struct ingest *ingest, struct index *index);
+
 /* Everything the reader has, committed, and the dense index brought up to date. *stop (may be NULL)
  * set by another thread or a signal handler ends it after the batch in hand: what was encoded is
  * committed, and the error is ERROR_STOPPED. */

@@ -1,7 +1,5 @@
 #include "query/service.h"
 
-#include <dirent.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,105 +9,27 @@
 #include "engine/model.h"
 #include "index/filter.h"
 #include "query/answer.h"
+#include "query/collections.h"
 #include "query/request.h"
 #include "query/search.h"
 #include "query/ui/page.h"
 
-enum {
-    COLLECTIONS_MAX = 1000, /* each holds an LMDB environment: a descriptor and address space */
-    COLLECTION_NAME_MAX = 64,
-};
-
-struct collection {
-    char name[COLLECTION_NAME_MAX + 1];
-    struct index *index;
-    struct searcher **searchers; /* [workers_n], each made by its worker when first needed */
-};
-
 struct service {
     struct service_options options;
     char *data;
-    pthread_mutex_t lock; /* guards the list; collections themselves are never removed */
-    struct collection *collections[COLLECTIONS_MAX];
-    size_t collections_n;
+    struct collections *collections;
     struct server_route *routes;
     size_t routes_n;
 };
 
 /* ---- collections ---- */
 
-static bool name_is_valid(const char *name) {
-    size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
-    return len > 0 && len <= COLLECTION_NAME_MAX && name[len] == '\0';
-}
-
-static struct collection *collection_find(struct service *service, const char *name) {
-    struct collection *found = NULL;
-    pthread_mutex_lock(&service->lock);
-    for (size_t i = 0; i < service->collections_n && !found; i++)
-        if (strcmp(service->collections[i]->name, name) == 0)
-            found = service->collections[i];
-    pthread_mutex_unlock(&service->lock);
-    return found;
-}
-
-/* Takes the index over. */
-static struct collection *collection_add(struct service *service, const char *name,
-                                         struct index *index) {
-    struct collection *collection = mem_zalloc(1, sizeof *collection);
-    memcpy(collection->name, name, strlen(name) + 1); /* valid, so it fits */
-    collection->index = index;
-    collection->searchers = mem_zalloc(service->options.workers_n, sizeof *collection->searchers);
-    pthread_mutex_lock(&service->lock);
-    service->collections[service->collections_n++] = collection;
-    pthread_mutex_unlock(&service->lock);
-    return collection;
-}
-
-static void collection_free(struct collection *collection, size_t workers_n) {
-    for (size_t i = 0; i < workers_n; i++)
-        searcher_close(collection->searchers[i]);
-    free(collection->searchers);
-    index_close(collection->index);
-    free(collection);
-}
-
-static int compare_collections(const void *a, const void *b) {
-    return strcmp((*(struct collection *const *)a)->name, (*(struct collection *const *)b)->name);
-}
-
-static bool collections_open(struct service *service, struct error *err) {
-    char folder[1024];
-    DIR *listing = opendir(service->data);
-    if (!listing)
-        return error_set_errno(err, "%s", service->data);
-    bool ok = true;
-    for (struct dirent *entry; ok && (entry = readdir(listing));) {
-        struct index *index;
-        snprintf(folder, sizeof folder, "%s/%s", service->data, entry->d_name);
-        if (!name_is_valid(entry->d_name) || !index_exists(folder))
-            continue;
-        if (service->collections_n == COLLECTIONS_MAX)
-            ok = error_set(err, ERROR_LIMIT, "%s holds more than %d collections", service->data,
-                           COLLECTIONS_MAX);
-        else if (index_open(folder, INDEX_WRITE, &index, err))
-            collection_add(service, entry->d_name, index);
-        else
-            ok = err->code == ERROR_NOT_FOUND; /* half made: its first documents make it again */
-    }
-    closedir(listing);
-    if (service->collections_n)
-        qsort(service->collections, service->collections_n, sizeof *service->collections,
-              compare_collections);
-    return ok;
-}
-
 /* The collection named in the path; a missing one is answered with 404. */
 static struct collection *collection_of(struct service *service,
                                         const struct server_request *request,
                                         struct server_response *response) {
     const char *name = server_param(request, "c");
-    struct collection *collection = collection_find(service, name);
+    struct collection *collection = collections_find(service->collections, name);
     if (!collection)
         server_response_error(response, 404, "not_found", NULL,
                               "there is no collection \"%s\"; GET /v1/collections lists them",
@@ -136,19 +56,22 @@ static void handle_health(void *context, size_t worker, const struct server_requ
 
 static bool describe(struct service *service, struct collection *collection, struct json *json,
                      struct error *err) {
-    const struct index_settings *settings = index_settings_of(collection->index);
+    struct opened *opened = collection_hold(collection);
+    const struct index_settings settings = *index_settings_of(opened->index);
     struct index_counts counts;
-    if (!index_count(collection->index, &counts, err))
+    bool ok = index_count(opened->index, &counts, err);
+    collection_release(collection, opened);
+    if (!ok)
         return false;
-    json_add_string(json, "name", collection->name);
+    json_add_string(json, "name", collection_name(collection));
     json_add_number(json, "documents", (double)counts.documents_n);
     json_add_number(json, "bytes", (double)counts.bytes_on_disk);
     json_add_number(json, "segments", (double)counts.segments_n);
-    json_add_string(json, "model", settings->model);
-    json_add_string(json, "analyzer", settings->analyzer);
+    json_add_string(json, "model", settings.model);
+    json_add_string(json, "analyzer", settings.analyzer);
     struct json *modes = json_new_array();
     for (int mode = 0; mode < FUSE_MODES_N; mode++)
-        if (search_modes_of(settings) & (1u << mode)) {
+        if (search_modes_of(&settings) & (1u << mode)) {
             const char *name = fuse_mode_name((enum fuse_mode)mode);
             json_push(modes, json_new_string(name, strlen(name)));
         }
@@ -169,13 +92,10 @@ static void handle_list(void *context, size_t worker, const struct server_reques
     (void)request;
     struct json *answer = json_new_object(), *list = json_new_array();
     json_add(answer, "collections", list);
-    pthread_mutex_lock(&service->lock);
-    size_t n = service->collections_n; /* the first n never change */
-    pthread_mutex_unlock(&service->lock);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0, n = collections_n(service->collections); i < n; i++) {
         struct json *one = json_new_object();
         json_push(list, one);
-        if (!describe(service, service->collections[i], one, &err)) {
+        if (!describe(service, collections_at(service->collections, i), one, &err)) {
             json_release(answer);
             server_response_failure(response, &err);
             return;
@@ -204,10 +124,12 @@ static void handle_describe(void *context, size_t worker, const struct server_re
 static bool search(struct service *service, struct collection *collection, size_t worker,
                    const struct search_request *search_request, struct arena *arena,
                    struct search_result *result, struct error *err) {
-    struct searcher **searcher = &collection->searchers[worker];
-    if (!*searcher && !searcher_open(collection->index, service->options.model, searcher, err))
-        return false;
-    return search_run(*searcher, search_request, arena, result, err);
+    struct opened *opened = collection_hold(collection);
+    struct searcher **searcher = &opened->searchers[worker];
+    bool ok = (*searcher || searcher_open(opened->index, service->options.model, searcher, err)) &&
+              search_run(*searcher, search_request, arena, result, err);
+    collection_release(collection, opened);
+    return ok;
 }
 
 static void handle_search(void *context, size_t worker, const struct server_request *request,
@@ -243,33 +165,31 @@ static void handle_get_document(void *context, size_t worker, const struct serve
     struct collection *collection = collection_of(service, request, response);
     if (!collection)
         return;
-    if (snapshot_open(collection->index, &snapshot, &err) &&
+    struct opened *opened = collection_hold(collection);
+    if (snapshot_open(opened->index, &snapshot, &err) &&
         document_find(snapshot, key, strlen(key), &docid, &err) &&
         document_get(snapshot, docid, request->arena, &document, &err))
         respond(response, document_json(&document));
     else
         server_response_failure(response, &err);
     snapshot_close(snapshot);
+    collection_release(collection, opened);
 }
 
 /* Finds or makes the collection in the path. Writer lane only, so two never make the same one. */
 static struct collection *collection_ensure(struct service *service, const char *name,
                                             bool *made_out, struct error *err) {
-    struct collection *collection = collection_find(service, name);
+    struct collection *collection = collections_find(service->collections, name);
     struct index *index;
-    char folder[1024];
+    struct buf folder = {0};
     *made_out = !collection;
     if (collection)
         return collection;
-    if (service->collections_n == COLLECTIONS_MAX) {
-        error_set(err, ERROR_LIMIT, "there are %d collections already, the most there can be",
-                  COLLECTIONS_MAX);
-        return NULL;
-    }
-    snprintf(folder, sizeof folder, "%s/%s", service->data, name);
-    if (!service->options.writer.create(service->options.writer.context, folder, &index, err))
-        return NULL;
-    return collection_add(service, name, index);
+    buf_format(&folder, "%s/%s", service->data, name);
+    if (service->options.writer.create(service->options.writer.context, folder.data, &index, err))
+        collections_add(service->collections, name, index, &collection, err);
+    buf_done(&folder);
+    return collection;
 }
 
 static void handle_create(void *context, size_t worker, const struct server_request *request,
@@ -299,20 +219,36 @@ static void handle_put_documents(void *context, size_t worker, const struct serv
     (void)worker;
     struct collection *collection =
         collection_ensure(service, server_param(request, "c"), &made, &err);
-    if (collection &&
-        service->options.writer.put(service->options.writer.context, collection->index,
-                                    service->options.model, request->body, request->body_len,
-                                    request->arena, &answer, &err))
+    struct opened *opened;
+    if (!collection || !collection_claim(collection, &opened, &err)) {
+        server_response_failure(response, &err);
+        return;
+    }
+    bool ok = service->options.writer.put(service->options.writer.context, opened->index,
+                                          service->options.model, request->body, request->body_len,
+                                          request->arena, &answer, &err);
+    collection_yield(collection, opened);
+    if (ok)
         respond(response, answer);
     else
         server_response_failure(response, &err);
+}
+
+static bool remove_one(struct service *service, struct collection *collection, const char *key,
+                       bool *found_out, struct error *err) {
+    const struct service_writer *writer = &service->options.writer;
+    struct opened *opened;
+    if (!collection_claim(collection, &opened, err))
+        return false;
+    bool ok = writer->remove(writer->context, opened->index, key, strlen(key), found_out, err);
+    collection_yield(collection, opened);
+    return ok;
 }
 
 static void handle_delete_document(void *context, size_t worker,
                                    const struct server_request *request,
                                    struct server_response *response) {
     struct service *service = context;
-    const struct service_writer *writer = &service->options.writer;
     struct error err;
     const char *key = server_param(request, "id");
     bool found = false;
@@ -320,7 +256,7 @@ static void handle_delete_document(void *context, size_t worker,
     struct collection *collection = collection_of(service, request, response);
     if (!collection)
         return;
-    if (!writer->remove(writer->context, collection->index, key, strlen(key), &found, &err)) {
+    if (!remove_one(service, collection, key, &found, &err)) {
         server_response_failure(response, &err);
     } else if (!found) {
         server_response_error(response, 404, "not_found", NULL, "there is no document \"%s\"", key);
@@ -368,11 +304,22 @@ static struct filter *read_delete(const struct json *body, struct arena *arena,
     return ok ? filter : NULL;
 }
 
+/* *removed_n: how many are gone, on failure too. */
+static bool remove_passing(struct service *service, struct collection *collection,
+                           const struct filter *filter, uint64_t *removed_n, struct error *err) {
+    const struct service_writer *writer = &service->options.writer;
+    struct opened *opened;
+    if (!collection_claim(collection, &opened, err))
+        return false;
+    bool ok = writer->remove_passing(writer->context, opened->index, filter, removed_n, err);
+    collection_yield(collection, opened);
+    return ok;
+}
+
 static void handle_delete_documents(void *context, size_t worker,
                                     const struct server_request *request,
                                     struct server_response *response) {
     struct service *service = context;
-    const struct service_writer *writer = &service->options.writer;
     struct error err;
     const char *field = NULL;
     uint64_t removed_n = 0;
@@ -384,8 +331,7 @@ static void handle_delete_documents(void *context, size_t worker,
     struct filter *filter = body ? read_delete(body, request->arena, &field, &err) : NULL;
     if (!filter) {
         server_response_error(response, 400, "bad_request", field, "%s", err.message);
-    } else if (writer->remove_passing(writer->context, collection->index, filter, &removed_n,
-                                      &err)) {
+    } else if (remove_passing(service, collection, filter, &removed_n, &err)) {
         struct json *answer = json_new_object();
         json_add_number(answer, "deleted", (double)removed_n);
         respond(response, answer);
@@ -426,9 +372,8 @@ bool service_open(const struct service_options *options, struct service **out, s
     struct service *service = mem_zalloc(1, sizeof *service);
     service->options = *options;
     service->data = mem_strdup(options->data);
-    pthread_mutex_init(&service->lock, NULL);
     routes_make(service);
-    if (!collections_open(service, err)) {
+    if (!collections_open(service->data, options->workers_n, &service->collections, err)) {
         service_close(service);
         return false;
     }
@@ -439,9 +384,7 @@ bool service_open(const struct service_options *options, struct service **out, s
 void service_close(struct service *service) {
     if (!service)
         return;
-    for (size_t i = 0; i < service->collections_n; i++)
-        collection_free(service->collections[i], service->options.workers_n);
-    pthread_mutex_destroy(&service->lock);
+    collections_close(service->collections);
     free(service->routes);
     free(service->data);
     free(service);

@@ -1,9 +1,8 @@
 /* service.h - collections behind HTTP: which route asks which index what.
  *
- * A collection is an index folder inside the data folder; its name is the folder's. Searching and
- * reading are done here. Writing is not: query never writes an index, so the program hands in a
- * service_writer that does (tools/serve.c gives it ingest).
- * Threads: handlers run on the server's lanes. Collections are opened once and stay open until
+ * Searching and reading are done here. Writing is not: query never writes an index, so the program
+ * hands in a service_writer that does (tools/serve.c gives it ingest).
+ * Threads: handlers run on the server's lanes. Collections (collections.h) are open until
  * service_close; each query worker has its own searcher for each collection. */
 #ifndef TERCET_SERVICE_H
 #define TERCET_SERVICE_H
@@ -16,7 +15,8 @@ struct filter;
 struct model;
 struct service;
 
-/* What writes. All are called on the writer lane only, one at a time. */
+/* What writes. All are called on the writer lane only, one at a time, with an index whose writer's
+ * lock is held for the length of the call: nothing of it may be kept, no writer left open. */
 struct service_writer {
     void *context;
     /* Makes an empty collection in that folder, for documents encoded with the service's model. */
@@ -43,7 +43,7 @@ struct service_options {
     const char *const *examples;
 };
 
-/* Opens every collection in the data folder for writing. */
+/* Opens every collection in the data folder. */
 bool service_open(const struct service_options *options, struct service **out, struct error *err);
 
 /* After server_run has returned. */

@@ -13,17 +13,11 @@
 /* Rows of one request. A body of 32 MiB holds at most so many that say anything. */
 enum { ROWS_MAX = 1 << 20 };
 
-/* One ingest for each collection that was written to, kept: it holds an encoder's scratch. */
-struct open_ingest {
-    struct index *index;
-    struct ingest *ingest;
-};
-
 struct serve_writer {
     const struct model *model;
     struct pool *pool;
-    struct open_ingest *open; /* [open_n] */
-    size_t open_n;
+    struct ingest **ingests; /* [ingests_n] one for each kind of index: it holds an encoder */
+    size_t ingests_n;
 };
 
 bool serve_writer_open(const struct model *model, struct serve_writer **out, struct error *err) {
@@ -38,9 +32,9 @@ bool serve_writer_open(const struct model *model, struct serve_writer **out, str
 void serve_writer_close(struct serve_writer *writer) {
     if (!writer)
         return;
-    for (size_t i = 0; i < writer->open_n; i++)
-        ingest_close(writer->open[i].ingest);
-    free(writer->open);
+    for (size_t i = 0; i < writer->ingests_n; i++)
+        ingest_close(writer->ingests[i]);
+    free(writer->ingests);
     pool_close(writer->pool);
     free(writer);
 }
@@ -51,27 +45,20 @@ static bool create(void *context, const char *folder, struct index **out, struct
     return ingest_open_index(folder, model_info(writer->model), &choices, out, err);
 }
 
-static struct ingest *ingest_of(struct serve_writer *writer, struct index *index,
-                                struct error *err) {
+/* To be turned away from the index before its lock is given back. */
+static struct ingest *ingest_for(struct serve_writer *writer, struct index *index,
+                                 struct error *err) {
     struct ingest *ingest;
-    for (size_t i = 0; i < writer->open_n; i++)
-        if (writer->open[i].index == index)
-            return writer->open[i].ingest;
+    for (size_t i = 0; i < writer->ingests_n; i++)
+        if (ingest_suits(writer->ingests[i], index)) {
+            ingest_turn(writer->ingests[i], index);
+            return writer->ingests[i];
+        }
     if (!ingest_open(index, writer->model, writer->pool, &ingest, err))
         return NULL;
-    writer->open = mem_realloc(writer->open, writer->open_n + 1, sizeof *writer->open);
-    writer->open[writer->open_n++] = (struct open_ingest){index, ingest};
+    writer->ingests = mem_realloc(writer->ingests, writer->ingests_n + 1, sizeof *writer->ingests);
+    writer->ingests[writer->ingests_n++] = ingest;
     return ingest;
-}
-
-/* An index has one writer at a time, and the ingest keeps it open: to delete, it makes room. */
-static void close_ingest_of(struct serve_writer *writer, const struct index *index) {
-    for (size_t i = 0; i < writer->open_n; i++)
-        if (writer->open[i].index == index) {
-            ingest_close(writer->open[i].ingest);
-            writer->open[i] = writer->open[--writer->open_n];
-            return;
-        }
 }
 
 /* ---- a body's rows ---- */
@@ -177,7 +164,7 @@ static bool put_documents(void *context, struct index *index, const struct model
     struct serve_writer *writer = context;
     struct body body = {.arena = arena, .verdicts = json_new_array()};
     (void)model;
-    struct ingest *ingest = ingest_of(writer, index, err);
+    struct ingest *ingest = ingest_for(writer, index, err);
     bool ok = ingest && body_read(&body, text, text_len, err);
     if (ok) {
         struct ingest_verdict *verdicts = mem_zalloc(body.rows_n, sizeof *verdicts);
@@ -186,6 +173,8 @@ static bool put_documents(void *context, struct index *index, const struct model
             *answer_out = answer_make(&body, verdicts);
         free(verdicts);
     }
+    if (ingest)
+        ingest_turn(ingest, NULL);
     json_release(body.verdicts);
     free(body.rows);
     free(body.slots);
@@ -197,13 +186,13 @@ static bool put_documents(void *context, struct index *index, const struct model
 static bool remove_one(void *context, struct index *index, const char *key, size_t key_len,
                        bool *found_out, struct error *err) {
     const struct index_key one = {key, key_len};
-    close_ingest_of(context, index);
+    (void)context;
     return index_remove(index, &one, 1, found_out, err);
 }
 
 static bool remove_passing(void *context, struct index *index, const struct filter *filter,
                            uint64_t *removed_n_out, struct error *err) {
-    close_ingest_of(context, index);
+    (void)context;
     return index_remove_passing(index, filter, removed_n_out, err);
 }
 

@@ -1,0 +1,243 @@
+#include "query/collections.h"
+
+#include <dirent.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/buf.h"
+#include "engine/base/mem.h"
+#include "query/search.h"
+
+struct collection {
+    char name[COLLECTION_NAME_MAX + 1];
+    char *folder;
+    size_t workers_n;
+    pthread_mutex_t lock;     /* guards `opened` and the counts of holders, for moments */
+    pthread_mutex_t renewing; /* one thread opens a new folder; taken before `lock` */
+    struct opened *opened;
+};
+
+struct collections {
+    size_t workers_n;
+    char *data;
+    pthread_mutex_t lock; /* guards the list */
+    struct collection *items[COLLECTIONS_MAX];
+    size_t n;
+};
+
+/* ---- one collection ---- */
+
+static struct opened *opened_new(struct index *index, size_t workers_n) {
+    struct opened *opened = mem_zalloc(1, sizeof *opened);
+    opened->index = index;
+    opened->searchers = mem_zalloc(workers_n, sizeof *opened->searchers);
+    opened->holders_n = 1;
+    return opened;
+}
+
+static void opened_free(struct opened *opened, size_t workers_n) {
+    for (size_t i = 0; i < workers_n; i++)
+        searcher_close(opened->searchers[i]);
+    free(opened->searchers);
+    index_close(opened->index);
+    free(opened);
+}
+
+static struct collection *collection_new(const struct collections *collections, const char *name,
+                                         struct index *index) {
+    struct collection *collection = mem_zalloc(1, sizeof *collection);
+    struct buf folder = {0};
+    buf_format(&folder, "%s/%s", collections->data, name);
+    snprintf(collection->name, sizeof collection->name, "%s", name);
+    collection->folder = mem_strdup(folder.data);
+    collection->workers_n = collections->workers_n;
+    collection->opened = opened_new(index, collections->workers_n);
+    pthread_mutex_init(&collection->lock, NULL);
+    pthread_mutex_init(&collection->renewing, NULL);
+    buf_done(&folder);
+    return collection;
+}
+
+static void collection_free(struct collection *collection) {
+    opened_free(collection->opened, collection->workers_n);
+    pthread_mutex_destroy(&collection->lock);
+    pthread_mutex_destroy(&collection->renewing);
+    free(collection->folder);
+    free(collection);
+}
+
+const char *collection_name(const struct collection *collection) {
+    return collection->name;
+}
+
+static struct opened *take(struct collection *collection) {
+    pthread_mutex_lock(&collection->lock);
+    struct opened *opened = collection->opened;
+    opened->holders_n++;
+    pthread_mutex_unlock(&collection->lock);
+    return opened;
+}
+
+void collection_release(struct collection *collection, struct opened *opened) {
+    pthread_mutex_lock(&collection->lock);
+    bool last = --opened->holders_n == 0;
+    pthread_mutex_unlock(&collection->lock);
+    if (last)
+        opened_free(opened, collection->workers_n);
+}
+
+/* Opens the folder that has the name now, unless another thread did so meanwhile. */
+static void renew(struct collection *collection) {
+    struct error ignored; /* the old one goes on; a write will say what is wrong */
+    struct index *index;
+    pthread_mutex_lock(&collection->renewing);
+    struct opened *old = take(collection);
+    if (!index_is_current(old->index) &&
+        index_open(collection->folder, INDEX_SHARED, &index, &ignored)) {
+        pthread_mutex_lock(&collection->lock);
+        collection->opened = opened_new(index, collection->workers_n);
+        old->holders_n--; /* the collection's; ours is left */
+        pthread_mutex_unlock(&collection->lock);
+    }
+    pthread_mutex_unlock(&collection->renewing);
+    collection_release(collection, old);
+}
+
+struct opened *collection_hold(struct collection *collection) {
+    struct opened *opened = take(collection);
+    if (index_is_current(opened->index))
+        return opened;
+    collection_release(collection, opened);
+    renew(collection);
+    return take(collection);
+}
+
+bool collection_claim(struct collection *collection, struct opened **out, struct error *err) {
+    enum { TRIES = 4 }; /* exchanged again and again between opening and claiming */
+    for (int i = 0; i < TRIES; i++) {
+        struct opened *opened = collection_hold(collection);
+        bool moved;
+        if (index_claim(opened->index, &moved, err)) {
+            *out = opened;
+            return true;
+        }
+        collection_release(collection, opened);
+        if (!moved)
+            return false;
+    }
+    struct index *index; /* why can it not be opened? */
+    if (index_open(collection->folder, INDEX_SHARED, &index, err)) {
+        index_close(index);
+        return error_set(err, ERROR_BUSY, "%s: is being exchanged; try again", collection->folder);
+    }
+    return false;
+}
+
+void collection_yield(struct collection *collection, struct opened *opened) {
+    index_yield(opened->index);
+    collection_release(collection, opened);
+}
+
+/* ---- all of them ---- */
+
+static bool name_is_valid(const char *name) {
+    size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
+    return len > 0 && len <= COLLECTION_NAME_MAX && name[len] == '\0';
+}
+
+bool collections_add(struct collections *collections, const char *name, struct index *index,
+                     struct collection **out, struct error *err) {
+    struct collection *collection = collection_new(collections, name, index);
+    index_yield(index);
+    pthread_mutex_lock(&collections->lock);
+    bool room = collections->n < COLLECTIONS_MAX;
+    if (room)
+        collections->items[collections->n++] = collection;
+    pthread_mutex_unlock(&collections->lock);
+    if (room) {
+        *out = collection;
+        return true;
+    }
+    collection_free(collection);
+    return error_set(err, ERROR_LIMIT, "%s holds %d collections, the most there can be",
+                     collections->data, COLLECTIONS_MAX);
+}
+
+static int compare_names(const void *a, const void *b) {
+    return strcmp((*(struct collection *const *)a)->name, (*(struct collection *const *)b)->name);
+}
+
+static bool open_all(struct collections *collections, struct error *err) {
+    struct buf folder = {0};
+    DIR *listing = opendir(collections->data);
+    if (!listing)
+        return error_set_errno(err, "%s", collections->data);
+    bool ok = true;
+    for (struct dirent *entry; ok && (entry = readdir(listing));) {
+        struct index *index;
+        struct collection *collection;
+        buf_clear(&folder);
+        buf_format(&folder, "%s/%s", collections->data, entry->d_name);
+        if (!name_is_valid(entry->d_name) || !index_exists(folder.data))
+            continue;
+        if (index_open(folder.data, INDEX_SHARED, &index, err))
+            ok = collections_add(collections, entry->d_name, index, &collection, err);
+        else
+            ok = err->code == ERROR_NOT_FOUND; /* half made: its first documents make it again */
+    }
+    closedir(listing);
+    buf_done(&folder);
+    if (collections->n > 1)
+        qsort(collections->items, collections->n, sizeof *collections->items, compare_names);
+    return ok;
+}
+
+bool collections_open(const char *data, size_t workers_n, struct collections **out,
+                      struct error *err) {
+    struct collections *collections = mem_zalloc(1, sizeof *collections);
+    collections->data = mem_strdup(data);
+    collections->workers_n = workers_n;
+    pthread_mutex_init(&collections->lock, NULL);
+    if (!open_all(collections, err)) {
+        collections_close(collections);
+        return false;
+    }
+    *out = collections;
+    return true;
+}
+
+void collections_close(struct collections *collections) {
+    if (!collections)
+        return;
+    for (size_t i = 0; i < collections->n; i++)
+        collection_free(collections->items[i]);
+    pthread_mutex_destroy(&collections->lock);
+    free(collections->data);
+    free(collections);
+}
+
+size_t collections_n(struct collections *collections) {
+    pthread_mutex_lock(&collections->lock);
+    size_t n = collections->n;
+    pthread_mutex_unlock(&collections->lock);
+    return n;
+}
+
+struct collection *collections_at(struct collections *collections, size_t i) {
+    pthread_mutex_lock(&collections->lock);
+    struct collection *collection = collections->items[i];
+    pthread_mutex_unlock(&collections->lock);
+    return collection;
+}
+
+struct collection *collections_find(struct collections *collections, const char *name) {
+    struct collection *found = NULL;
+    pthread_mutex_lock(&collections->lock);
+    for (size_t i = 0; i < collections->n && !found; i++)
+        if (strcmp(collections->items[i]->name, name) == 0)
+            found = collections->items[i];
+    pthread_mutex_unlock(&collections->lock);
+    return found;
+}
