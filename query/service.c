@@ -132,6 +132,18 @@ static bool search(struct service *service, struct collection *collection, size_
     return ok;
 }
 
+static void respond_hits(struct server_response *response, const struct search_request *request,
+                         const struct search_result *result) {
+    const struct search_timing *timing = &result->timing;
+    server_response_stage(response, "encode", timing->encode_ms);
+    server_response_stage(response, "retrieve", timing->retrieve_ms);
+    server_response_stage(response, "score", timing->score_ms);
+    server_response_stage(response, "fuse", timing->fuse_ms);
+    server_response_stage(response, "fetch", timing->fetch_ms);
+    response->subject = arena_text(response->arena, request->query, request->query_len);
+    respond(response, answer_json(result));
+}
+
 static void handle_search(void *context, size_t worker, const struct server_request *request,
                           struct server_response *response) {
     struct service *service = context;
@@ -147,7 +159,7 @@ static void handle_search(void *context, size_t worker, const struct server_requ
         server_response_error(response, 400, "bad_request", field[0] ? field : NULL, "%s",
                               err.message);
     else if (search(service, collection, worker, &search_request, request->arena, &result, &err))
-        respond(response, answer_json(&result));
+        respond_hits(response, &search_request, &result);
     else
         server_response_failure(response, &err);
     json_release(body);
@@ -393,4 +405,12 @@ void service_close(struct service *service) {
 const struct server_route *service_routes(const struct service *service, size_t *n_out) {
     *n_out = service->routes_n;
     return service->routes;
+}
+
+void service_each(struct service *service, service_visit *visit, void *context) {
+    pthread_mutex_lock(&service->lock);
+    size_t n = service->collections_n; /* the first n never change */
+    pthread_mutex_unlock(&service->lock);
+    for (size_t i = 0; i < n; i++)
+        visit(context, service->collections[i]->name, service->collections[i]->index);
 }

@@ -52,4 +52,8 @@ void service_close(struct service *service);
 /* Borrowed until service_close. */
 const struct server_route *service_routes(const struct service *service, size_t *n_out);
 
+/* Each collection, in no order; name and index are good while it is called. Any thread. */
+typedef void service_visit(void *context, const char *name, struct index *index);
+void service_each(struct service *service, service_visit *visit, void *context);
+
 #endif

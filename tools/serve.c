@@ -12,9 +12,11 @@
 #include "query/access.h"
 #include "query/encode_service.h"
 #include "query/encoders.h"
+#include "query/metrics.h"
 #include "query/server/server.h"
 #include "query/service.h"
 #include "tools/commands.h"
+#include "tools/serve_notify.h"
 #include "tools/serve_writer.h"
 
 #define LISTEN_DEFAULT "127.0.0.1:8080"
@@ -35,6 +37,7 @@ struct parts {
     struct service *service;
     struct encoders *encoders;
     struct encode_service *encode_service;
+    struct metrics *metrics;
     struct server_route *routes; /* [routes_n] of all services */
     size_t routes_n;
 };
@@ -68,11 +71,16 @@ static bool parts_open(struct parts *parts, const struct serve_settings *setting
     parts->encode_service = encode_service_open(parts->encoders);
     routes = encode_service_routes(parts->encode_service, &n);
     add_routes(parts, routes, n);
+    parts->metrics = metrics_open(parts->service, parts->encoders);
+    const struct server_route metrics = {SERVER_GET, "/metrics", metrics_handler, parts->metrics,
+                                         SERVER_LANE_LOOP};
+    add_routes(parts, &metrics, 1);
     return true;
 }
 
 static void parts_close(struct parts *parts) {
     free(parts->routes);
+    metrics_close(parts->metrics);
     encode_service_close(parts->encode_service);
     encoders_close(parts->encoders);
     serve_writer_close(parts->writer); /* its ingests borrow the service's indexes */
@@ -83,12 +91,24 @@ static void parts_close(struct parts *parts) {
 static void on_listening(void *context, struct server *server, const char *address) {
     const struct parts *parts = context;
     const struct serve_settings *settings = parts->settings;
-    (void)server;
+    metrics_watch(parts->metrics, server);
     printf("tercet serves %s at %s://%s (Ctrl-C stops it)\n", settings->data,
            settings->tls_certificate ? "https" : "http", address);
     for (size_t i = 0; settings->examples && settings->examples[i]; i++)
         printf("%s  %s\n", i == 0 ? "three searches to try:\n" : "", settings->examples[i]);
     fflush(stdout);
+    serve_notify("READY=1");
+}
+
+static void on_access(void *context, const struct server_access *access) {
+    const struct parts *parts = context;
+    metrics_count(parts->metrics, access);
+    serve_log_request(&parts->settings->log, access);
+}
+
+static void on_stopping(void *context) {
+    (void)context;
+    serve_notify("STOPPING=1");
 }
 
 static void on_reload(void *context, const struct error *failed) {
@@ -103,22 +123,51 @@ static void on_reload(void *context, const struct error *failed) {
         fprintf(stderr, "tercet: certificate and API keys were read again\n");
 }
 
+/* Not while the server runs beside it: its indexes are open for writing. */
+static bool check_data(const char *data, struct error *err) {
+    return !file_exists(data) || file_is_folder(data) ||
+           error_set(err, ERROR_INVALID, "%s is no folder", data);
+}
+
+static bool serve_check(const struct serve_settings *settings, const struct server_options *options,
+                        struct error *err) {
+    struct access *access = NULL;
+    struct encoders *encoders = NULL;
+    bool ok = check_data(settings->data, err) && server_check(options, NULL, 0, err) &&
+              access_open(settings->key_file, settings->hosts, &access, err) &&
+              encoders_open(settings->model, settings->reranker, 1, &encoders, err);
+    encoders_close(encoders);
+    access_close(access);
+    return ok;
+}
+
+static void fill_options(const struct serve_settings *settings, struct parts *parts,
+                         struct server_options *out) {
+    bool is_service = getenv("NOTIFY_SOCKET") != NULL; /* whose reload must not end it */
+    server_options_default(out);
+    out->listen = settings->listen ? settings->listen : LISTEN_DEFAULT;
+    out->workers_n = settings->threads ? settings->threads : pool_cores_n();
+    out->everywhere = settings->key_file != NULL;
+    out->tls_certificate = settings->tls_certificate;
+    out->tls_key = settings->tls_key;
+    out->admit = access_admit;
+    out->listening = on_listening;
+    out->access = on_access;
+    out->stopping = on_stopping;
+    if (settings->key_file || settings->tls_certificate || is_service)
+        out->reload = on_reload;
+    out->context = parts;
+}
+
 bool serve_run(const struct serve_settings *settings, struct error *err) {
+    const struct server_together together[] = {encode_service_together()};
     struct server_options options;
     struct parts parts = {0};
-    server_options_default(&options);
-    options.listen = settings->listen ? settings->listen : LISTEN_DEFAULT;
-    options.workers_n = settings->threads ? settings->threads : pool_cores_n();
-    options.everywhere = settings->key_file != NULL;
-    options.tls_certificate = settings->tls_certificate;
-    options.tls_key = settings->tls_key;
-    options.admit = access_admit;
-    options.listening = on_listening;
-    options.reload = settings->key_file || settings->tls_certificate ? on_reload : NULL;
-    options.context = &parts;
-    const struct server_together together[] = {encode_service_together()};
+    fill_options(settings, &parts, &options);
     options.together = together;
     options.together_n = sizeof together / sizeof *together;
+    if (settings->check)
+        return serve_check(settings, &options, err);
     bool ok = parts_open(&parts, settings, options.workers_n, err);
     options.admit_context = parts.access;
     ok = ok && server_run(&options, parts.routes, parts.routes_n, err);
@@ -130,7 +179,7 @@ static int run(int argc, char **argv) {
     char data[1024];
     struct serve_settings settings = {.data = data};
     struct model_options model_options = {0}, reranker_options = {0};
-    const char *precision = NULL;
+    const char *precision = NULL, *log = "off";
     const struct option table[] = {
         {"data", OPTION_TEXT, &settings.data, "DIR",
          "folder of collections (default: ~/.tercet/data)", 0, 0, 0},
@@ -148,6 +197,12 @@ static int run(int argc, char **argv) {
         {"tls-cert", OPTION_TEXT, &settings.tls_certificate, "FILE",
          "HTTPS with this certificate (PEM, its chain behind it)", 0, 0, 0},
         {"tls-key", OPTION_TEXT, &settings.tls_key, "FILE", "and this key (PEM)", 0, 0, 0},
+        {"log", OPTION_TEXT, &log, "FORM",
+         "a line on stderr for each request: text, json or off (default)", 0, 0, 0},
+        {"slow-ms", OPTION_NUMBER, &settings.log.slow_ms, "N",
+         "a line for each request that takes so long, with the query", 1, 1u << 30, 0},
+        {"check", OPTION_FLAG, &settings.check, NULL,
+         "only look whether it could start: options, models, keys, certificate", 0, 0, 0},
         {"threads", OPTION_NUMBER, &settings.threads, "N", "query workers (default: one a core)", 1,
          1024, 0},
         {0},
@@ -164,6 +219,8 @@ static int run(int argc, char **argv) {
                              argv[0]);
     if (!settings.tls_certificate != !settings.tls_key)
         return options_wrong(&command_serve, "--tls-cert and --tls-key go together");
+    if (!serve_log_parse(log, &settings.log.form))
+        return options_wrong(&command_serve, "--log \"%s\": must be text, json or off", log);
     if (precision && !model_precision_parse(precision, &model_options.precision, &err))
         return options_wrong(&command_serve, "%s", err.message);
     reranker_options.precision = model_options.precision;

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "engine/base/error.h"
+#include "tools/serve_log.h"
 
 struct model;
 
@@ -19,8 +20,10 @@ struct serve_settings {
     const char *key_file;         /* API keys (access.h); or NULL: loopback only */
     const char *hosts;            /* more names that it goes by, with commas between; or NULL */
     const char *tls_certificate, *tls_key; /* PEM; or NULL */
-    uint32_t threads;                      /* query workers; 0: one a core */
-    const char *const *examples;           /* searches to try, NULL-terminated; or NULL */
+    struct serve_log log;
+    bool check;                  /* only look whether it could start */
+    uint32_t threads;            /* query workers; 0: one a core */
+    const char *const *examples; /* searches to try, NULL-terminated; or NULL */
 };
 
 /* The folder when none is given: $TERCET_HOME/data, or ~/.tercet/data. */

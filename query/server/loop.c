@@ -109,15 +109,21 @@ static bool is_loopback(const struct sockaddr_storage *address) {
     return ntohl(((const struct sockaddr_in *)address)->sin_addr.s_addr) >> 24 == 127;
 }
 
+static bool check_address(const struct server_options *options, struct sockaddr_storage *out,
+                          struct error *err) {
+    if (!parse_address(options->listen, out, err))
+        return false;
+    return options->everywhere || is_loopback(out) ||
+           error_set(err, ERROR_INVALID,
+                     "listen address %s can be reached from other machines, and anybody there "
+                     "could read and write everything: give API keys, or listen on 127.0.0.1",
+                     options->listen);
+}
+
 static bool open_listener(struct server *server, struct error *err) {
     struct sockaddr_storage address = {0};
-    if (!parse_address(server->options.listen, &address, err))
+    if (!check_address(&server->options, &address, err))
         return false;
-    if (!server->options.everywhere && !is_loopback(&address))
-        return error_set(err, ERROR_INVALID,
-                         "listen address %s can be reached from other machines, and anybody there "
-                         "could read and write everything: give API keys, or listen on 127.0.0.1",
-                         server->options.listen);
     uv_tcp_init(&server->loop, &server->listener);
     server->listener.data = server;
     server->listener_open = true;
@@ -234,6 +240,8 @@ static void hasten(struct server *server, enum connection_state state, uint32_t 
 
 static void stop_graceful(struct server *server) {
     server->stopping = true;
+    if (server->options.stopping)
+        server->options.stopping(server->options.context);
     server->stop_deadline_ms = uv_now(&server->loop) + server->options.stop_ms;
     close_listener(server);
     hasten(server, CONNECTION_IDLE, STOP_IDLE_MS);
@@ -424,6 +432,27 @@ static bool run(struct server *server, struct error *err) {
     uv_run(&server->loop, UV_RUN_DEFAULT); /* until server_finish_if_idle closes the handles */
     assert(server->connections_n == 0 && server->jobs_n == 0 && server->bodies_bytes == 0);
     return true;
+}
+
+void server_load(struct server *server, struct server_load *out) {
+    *out = (struct server_load){.connections_n = server->connections_n, .jobs_n = server->jobs_n};
+    for (int lane = 0; lane < SERVER_LANES_N; lane++)
+        if (server->lanes[lane])
+            out->waiting_n[lane] = lane_waiting_n(server->lanes[lane]);
+}
+
+bool server_check(const struct server_options *options, const struct server_route *routes,
+                  size_t routes_n, struct error *err) {
+    struct sockaddr_storage address = {0};
+    struct tls *tls = NULL;
+    struct router *router = NULL;
+    bool ok = options_check(options, err) && check_address(options, &address, err) &&
+              (router = router_open(routes, routes_n, err)) != NULL &&
+              (!options->tls_certificate ||
+               tls_open(options->tls_certificate, options->tls_key, &tls, err));
+    router_close(router);
+    tls_close(tls);
+    return ok;
 }
 
 bool server_run(const struct server_options *options, const struct server_route *routes,

@@ -58,6 +58,11 @@ void response_init(struct server_response *response, struct arena *arena) {
     };
 }
 
+void server_response_stage(struct server_response *response, const char *name, double ms) {
+    if (response->stages_n < SERVER_STAGES_MAX)
+        response->stages[response->stages_n++] = (struct server_stage){name, ms};
+}
+
 static bool is_header_text(const char *text) {
     for (; *text; text++)
         if ((unsigned char)*text < 0x20 || (unsigned char)*text > 0x7e)
@@ -186,6 +191,9 @@ void response_write_head(const struct server_response *response, const struct re
         buf_format(out, "Content-Length: %zu\r\n", body_len);
     }
     append_header(out, "X-Content-Type-Options", "nosniff");
+    for (size_t i = 0; i < response->stages_n; i++)
+        buf_format(out, "%s%s;dur=%.3f%s", i ? ", " : "Server-Timing: ", response->stages[i].name,
+                   response->stages[i].ms, i + 1 == response->stages_n ? "\r\n" : "");
     for (size_t i = 0; i < response->headers_n; i++)
         append_header(out, response->headers[i].name, response->headers[i].value);
     if (!head->keep_alive)

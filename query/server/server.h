@@ -100,6 +100,14 @@ const char *server_query(const struct server_request *request, const char *name)
  * down its sending side still waits. */
 bool server_request_cancelled(const struct server_request *request);
 
+/* Parts that a handler's time fell into, for logs, metrics and the Server-Timing header. */
+struct server_stage {
+    const char *name; /* static, letters and "_" */
+    double ms;
+};
+
+enum { SERVER_STAGES_MAX = 8 };
+
 /* Room for what handlers add; the server's own headers are not counted. */
 enum { SERVER_RESPONSE_HEADERS_MAX = 16 };
 
@@ -112,8 +120,14 @@ struct server_response {
     size_t static_len;
     struct server_pair headers[SERVER_RESPONSE_HEADERS_MAX]; /* static or in the arena */
     size_t headers_n;
+    struct server_stage stages[SERVER_STAGES_MAX];
+    size_t stages_n;
+    const char *subject; /* what it was about, for logs of slow requests: a query; in the arena */
     struct arena *arena; /* the request's */
 };
+
+/* Adds a stage; beyond the last that has room it is left out. */
+void server_response_stage(struct server_response *response, const char *name, double ms);
 
 /* Copies both texts into the arena. The value must be visible ASCII and blanks (asserted): a line
  * end taken from input would end the header. */
@@ -166,6 +180,10 @@ enum { SERVER_TOGETHER_MAX = 16, SERVER_TOGETHER_BYTES_MAX = 16 * 1024 };
 /* One line of an access log. Pointers live until the callback returns. */
 struct server_access {
     const char *peer, *method, *target; /* target as sent; "" when the head was unreadable */
+    const char *route;                  /* its pattern; NULL when none matched */
+    const char *subject;                /* the handler's; or NULL */
+    const struct server_stage *stages;  /* [stages_n] the handler's */
+    size_t stages_n;
     int status;
     size_t bytes_in, bytes_out; /* bodies */
     double total_ms;            /* first byte read to last byte given to the system */
@@ -218,6 +236,7 @@ struct server_options {
      * connect; the server pointer is good for server_stop until server_run returns. */
     void (*listening)(void *context, struct server *server, const char *address);
     void (*access)(void *context, const struct server_access *access);
+    void (*stopping)(void *context); /* a graceful stop begins */
     /* After SIGHUP, which then reads certificate and key again; failed: they could not be, and the
      * old ones stay. NULL: SIGHUP is left alone. */
     void (*reload)(void *context, const struct error *failed);
@@ -234,5 +253,17 @@ bool server_run(const struct server_options *options, const struct server_route 
 
 /* Asks for a graceful stop; the second call for a hard one. Any thread, and signal handlers. */
 void server_stop(struct server *server);
+
+/* How full it is now. Loop thread only: handlers of SERVER_LANE_LOOP and the callbacks above. */
+struct server_load {
+    size_t connections_n;
+    size_t waiting_n[SERVER_LANES_N]; /* requests, by lane */
+    size_t jobs_n;                    /* that wait, run, or are about to be written */
+};
+void server_load(struct server *server, struct server_load *out);
+
+/* What server_run looks at before it listens, without listening: options, routes, certificate. */
+bool server_check(const struct server_options *options, const struct server_route *routes,
+                  size_t routes_n, struct error *err);
 
 #endif
