@@ -132,6 +132,13 @@ bool sparse_search(struct snapshot *snapshot, const struct sparse_vector *query,
                    const struct docid_set *allowed, struct arena *arena, struct scored_list *out,
                    struct error *err);
 
+/* Faster and not exact: documents are found by the query's heaviest terms alone, those that make up
+ * `mass` of its weight (0 < mass <= 1; 1 is sparse_search), and scored by all of them; what is
+ * returned has its exact score. Recall and times: docs/search-sparse.md. */
+bool sparse_search_approximate(struct snapshot *snapshot, const struct sparse_vector *query,
+                               size_t k, const struct docid_set *allowed, float mass,
+                               struct arena *arena, struct scored_list *out, struct error *err);
+
 /* FAISS over the generation, exact over the newer rows; scores are the exact inner products with
  * the stored rows. exact: score every row instead (the oracle). query: [dense_dim].
  * Few allowed documents are scored one by one; for many, FAISS is asked for more until k of them

@@ -58,7 +58,9 @@ bool sparse_plan_init(struct snapshot *snapshot, const struct sparse_vector *que
         .query = query,
         .n = query->n,
         .weights = ARENA_NEW(arena, float, query->n),
+        .finding = ARENA_NEW(arena, float, query->n),
         .row = ARENA_NEW(arena, float, query->n),
+        .exact = true,
         .bm25 = settings->lexical == INDEX_LEXICAL_BM25,
         .slack = 1 + (float)(query->n + 8) * 2 * FLT_EPSILON,
     };
@@ -66,7 +68,7 @@ bool sparse_plan_init(struct snapshot *snapshot, const struct sparse_vector *que
         float idf = 1;
         if (plan.bm25 && !read_idf(snapshot, query->ids[i], &idf, err))
             return false;
-        plan.weights[i] = query->weights[i] * idf;
+        plan.finding[i] = plan.weights[i] = query->weights[i] * idf;
     }
     if (plan.bm25) {
         const struct published *published = snapshot->published;
@@ -79,6 +81,22 @@ bool sparse_plan_init(struct snapshot *snapshot, const struct sparse_vector *que
     }
     *out = plan;
     return true;
+}
+
+void sparse_plan_thin(struct sparse_plan *plan, float mass, struct arena *arena) {
+    struct scored *terms = ARENA_NEW(arena, struct scored, plan->n);
+    double sum = 0, found = 0;
+    for (size_t i = 0; i < plan->n; i++) {
+        terms[i] = (struct scored){plan->weights[i], (uint32_t)i};
+        sum += (double)plan->weights[i];
+    }
+    scored_sort(terms, plan->n);
+    for (size_t i = 0; i < plan->n; i++) {
+        if (found >= (double)mass * sum)
+            plan->finding[terms[i].docid] = 0;
+        found += (double)terms[i].score;
+    }
+    plan->exact = false;
 }
 
 /* ---- scores of given docids, from the forward rows ---- */

@@ -129,7 +129,7 @@ static bool within(const struct sparse_part *part, const struct posting_list *li
 
 static bool open_term(struct sparse_part *part, size_t at, struct arena *arena, struct error *err) {
     const struct sparse_plan *plan = part->plan;
-    struct sparse_term term = {.id = plan->query->ids[at], .weight = plan->weights[at]};
+    struct sparse_term term = {.id = plan->query->ids[at], .weight = plan->finding[at]};
     uint8_t key[8];
     struct bytes value;
     put_be32(key, part->segment->id);

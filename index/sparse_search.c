@@ -18,6 +18,7 @@ enum {
     FIRST_GROUPS = 8,      /* looked at before all others, beyond k */
     SORTED_TERMS_MAX = 64, /* more in a group are taken as they come: sorting is quadratic */
     CANDIDATES_MIN = 4096,
+    SPARE_PART = 2, /* when not exact: half as many as asked for are scored besides */
 };
 
 /* A weight rounded up to 5 bits behind the leading one is at most this much of itself too large. */
@@ -87,14 +88,21 @@ static void make_room(struct search *search) {
     search->candidates = larger;
 }
 
+/* What a document scores at least whose bound this is. */
+static float certain_of(const struct sparse_plan *plan, const struct sparse_part *part,
+                        float bound) {
+    if (!(bound > smallest_certain && bound <= FLT_MAX))
+        return 0;
+    float certain = bound * weight_certain / plan->slack - part->floor_sum;
+    return certain > 0 ? certain : 0;
+}
+
 static void add_candidate(struct search *search, const struct sparse_part *part, uint32_t docid,
                           float bound) {
     if (bound <= 0 || is_lost(search, bound) || !is_wanted(search, part->segment, docid))
         return;
-    float certain = 0;
-    if (bound > smallest_certain && bound <= FLT_MAX)
-        certain = bound * weight_certain / search->plan->slack - part->floor_sum;
-    topk_push(&search->certain, certain > 0 ? certain : 0, docid);
+    topk_push(&search->certain, search->plan->exact ? certain_of(search->plan, part, bound) : bound,
+              docid);
     if (search->candidates_n == search->candidates_cap)
         make_room(search);
     search->candidates[search->candidates_n++] = (struct scored){bound, docid};
@@ -271,31 +279,49 @@ static bool score_candidates(struct search *search, struct topk *out, struct err
     return true;
 }
 
-bool sparse_search(struct snapshot *snapshot, const struct sparse_vector *query, size_t k,
-                   const struct docid_set *allowed, struct arena *arena, struct scored_list *out,
-                   struct error *err) {
-    const struct segments *segments = &snapshot->published->segments;
-    struct sparse_plan plan;
+static bool search_plan(const struct sparse_plan *plan, size_t k, const struct docid_set *allowed,
+                        struct arena *arena, struct scored_list *out, struct error *err) {
+    const struct published *published = plan->snapshot->published;
+    size_t live_n = (size_t)published->live_n, found_n = plan->exact ? k : k + k / SPARE_PART;
     struct topk topk;
-    if (!sparse_plan_init(snapshot, query, arena, &plan, err))
-        return false;
-    uint64_t live_n = snapshot->published->live_n;
-    topk_init(&topk, k < live_n ? k : (size_t)live_n, arena);
+    topk_init(&topk, k < live_n ? k : live_n, arena);
     struct search search = {
-        .plan = &plan,
+        .plan = plan,
         .allowed = allowed,
         .arena = arena,
         .candidates = ARENA_NEW(arena, struct scored, CANDIDATES_MIN),
         .candidates_cap = CANDIDATES_MIN,
-        .ranked = ARENA_NEW(arena, struct table_bound, plan.n),
-        .rest = ARENA_NEW(arena, float, plan.n + 1),
+        .ranked = ARENA_NEW(arena, struct table_bound, plan->n),
+        .rest = ARENA_NEW(arena, float, plan->n + 1),
     };
-    topk_init(&search.certain, topk.k, arena);
-    bool searchable = snapshot->index->settings.lexical != INDEX_LEXICAL_NONE && topk.k > 0;
-    if (searchable && (!open_parts(&search, segments, err) || !search_groups(&search, err) ||
-                       !score_candidates(&search, &topk, err)))
+    topk_init(&search.certain, found_n < live_n ? found_n : live_n, arena);
+    bool searchable = plan->snapshot->index->settings.lexical != INDEX_LEXICAL_NONE && topk.k > 0;
+    if (searchable && (!open_parts(&search, &published->segments, err) ||
+                       !search_groups(&search, err) || !score_candidates(&search, &topk, err)))
         return false;
     topk_sort(&topk);
     *out = (struct scored_list){topk.heap, topk.n};
     return true;
+}
+
+bool sparse_search(struct snapshot *snapshot, const struct sparse_vector *query, size_t k,
+                   const struct docid_set *allowed, struct arena *arena, struct scored_list *out,
+                   struct error *err) {
+    struct sparse_plan plan;
+    return sparse_plan_init(snapshot, query, arena, &plan, err) &&
+           search_plan(&plan, k, allowed, arena, out, err);
+}
+
+bool sparse_search_approximate(struct snapshot *snapshot, const struct sparse_vector *query,
+                               size_t k, const struct docid_set *allowed, float mass,
+                               struct arena *arena, struct scored_list *out, struct error *err) {
+    struct sparse_plan plan;
+    if (!(mass > 0 && mass <= 1))
+        return error_set(err, ERROR_INVALID, "mass is %g; it must be above 0 and at most 1",
+                         (double)mass);
+    if (!sparse_plan_init(snapshot, query, arena, &plan, err))
+        return false;
+    if (mass < 1)
+        sparse_plan_thin(&plan, mass, arena);
+    return search_plan(&plan, k, allowed, arena, out, err);
 }

@@ -160,10 +160,67 @@ static void search_agrees(struct index *index, unsigned long long *seed, enum we
     arena_done(&arena);
 }
 
+/* Whatever is left out, what is found has its score and is in order; all of the mass is all. */
+static void approximate_is_honest(struct index *index, unsigned long long *seed,
+                                  enum weights kind) {
+    enum { K = 20, ROUNDS = 60 };
+    static struct scored all[DOCS];
+    struct error err;
+    struct arena arena = {0};
+    struct snapshot *snapshot;
+    size_t found = 0, wanted = 0;
+    CHECK_OK(snapshot_open(index, &snapshot, &err), err);
+    for (int round = 0; round < ROUNDS; round++) {
+        uint32_t ids[QUERY_TERMS], docids[K];
+        float weights[QUERY_TERMS], scores[K];
+        struct sparse_vector query = {ids, weights, fixture_ids(seed, 12, VOCABULARY, ids)};
+        struct scored_list list;
+        for (size_t i = 0; i < query.n; i++)
+            weights[i] = random_weight(seed, kind);
+        size_t all_n = score_all(snapshot, &query, NULL, &arena, all);
+        CHECK_OK(sparse_search_approximate(snapshot, &query, K, NULL, 1, &arena, &list, &err), err);
+        same(&list, K, all, all_n);
+        CHECK_OK(sparse_search_approximate(snapshot, &query, K, NULL, 0.8f, &arena, &list, &err),
+                 err);
+        CHECK(list.n <= K && list.n <= all_n);
+        for (size_t i = 0; i < list.n; i++)
+            docids[i] = list.entries[i].docid;
+        CHECK_OK(sparse_score(snapshot, &query, docids, list.n, &arena, scores, &err), err);
+        for (size_t i = 0; i < list.n; i++) {
+            CHECK(memcmp(&scores[i], &list.entries[i].score, sizeof *scores) == 0);
+            CHECK(i == 0 || scored_before(list.entries[i - 1], list.entries[i]));
+            /* ties count */
+            found += list.entries[i].score >= all[all_n < K ? all_n - 1 : K - 1].score;
+        }
+        wanted += all_n < K ? all_n : K;
+    }
+    if (kind != WEIGHTS_WILD)
+        CHECK((double)found >= 0.8 * (double)wanted);
+    snapshot_close(snapshot);
+    arena_done(&arena);
+}
+
+static void wrong_masses_are_refused(struct index *index) {
+    static const float masses[] = {0, -1, 1.001f, NAN};
+    struct error err;
+    struct arena arena = {0};
+    struct snapshot *snapshot;
+    struct scored_list list;
+    struct sparse_vector query = {(uint32_t[]){1}, (float[]){1}, 1};
+    CHECK_OK(snapshot_open(index, &snapshot, &err), err);
+    for (size_t i = 0; i < 4; i++) {
+        CHECK(
+            !sparse_search_approximate(snapshot, &query, 3, NULL, masses[i], &arena, &list, &err));
+        CHECK_EQUAL(err.code, ERROR_INVALID);
+    }
+    snapshot_close(snapshot);
+    arena_done(&arena);
+}
+
 /* ---- damage ---- */
 
-/* Turns one bit of a posting list around, and back at the second call. */
-static void turn_bit(struct index *index, uint64_t dice) {
+/* Turns one bit of a posting list around, and back at the second call; the list's term. */
+static uint32_t turn_bit(struct index *index, uint64_t dice) {
     struct error err;
     struct store_txn *txn;
     struct store_cursor cursor;
@@ -182,15 +239,27 @@ static void turn_bit(struct index *index, uint64_t dice) {
     CHECK_OK(store_put(txn, TABLE_POSTINGS, key, sizeof key, value, len, &err), err);
     CHECK_OK(store_commit(txn, &err), err);
     free(value);
+    return get_be32(key + 4);
 }
 
-/* Whatever bit is turned, a search says so or finds what is right. */
-static unsigned searches_that_noticed(struct index *index, uint64_t dice) {
+/* A few terms of chance, and one that must be among them. */
+static size_t ids_with(unsigned long long *seed, uint32_t term, uint32_t *ids) {
+    size_t n = fixture_ids(seed, 8, VOCABULARY, ids), kept = 0;
+    for (size_t i = 0; i < n; i++)
+        if (ids[i] != term)
+            ids[kept++] = ids[i];
+    ids[kept++] = term;
+    qsort(ids, kept, sizeof *ids, fixture_by_id);
+    return kept;
+}
+
+/* Whatever bit is turned, a search that asks for the list says so or finds what is right. */
+static bool is_noticed(struct index *index, uint64_t dice) {
     static struct scored all[DOCS];
-    unsigned noticed = 0;
-    turn_bit(index, dice);
+    bool noticed = false;
+    uint32_t term = turn_bit(index, dice);
     unsigned long long seed = dice;
-    for (int round = 0; round < 3; round++) {
+    for (int round = 0; round < 2; round++) {
         struct error err;
         struct arena arena = {0};
         struct snapshot *snapshot;
@@ -198,7 +267,7 @@ static unsigned searches_that_noticed(struct index *index, uint64_t dice) {
         uint32_t ids[QUERY_TERMS];
         float weights[QUERY_TERMS];
         CHECK_OK(snapshot_open(index, &snapshot, &err), err);
-        struct sparse_vector query = {ids, weights, fixture_ids(&seed, QUERY_TERMS, 200, ids)};
+        struct sparse_vector query = {ids, weights, ids_with(&seed, term, ids)};
         for (size_t i = 0; i < query.n; i++)
             weights[i] = random_weight(&seed, WEIGHTS_SMOOTH);
         size_t all_n = score_all(snapshot, &query, NULL, &arena, all);
@@ -206,7 +275,7 @@ static unsigned searches_that_noticed(struct index *index, uint64_t dice) {
             same(&list, 10, all, all_n);
         } else {
             CHECK_EQUAL(err.code, ERROR_CORRUPT);
-            noticed++;
+            noticed = true;
         }
         snapshot_close(snapshot);
         arena_done(&arena);
@@ -216,10 +285,11 @@ static unsigned searches_that_noticed(struct index *index, uint64_t dice) {
 }
 
 static void damage_is_told(struct index *index, unsigned long long *seed) {
+    enum { ROUNDS = 60 };
     unsigned noticed = 0;
-    for (int round = 0; round < 60; round++)
-        noticed += searches_that_noticed(index, check_random(seed) >> 8);
-    CHECK(noticed > 0);
+    for (int round = 0; round < ROUNDS; round++)
+        noticed += is_noticed(index, check_random(seed) >> 8);
+    CHECK(noticed > ROUNDS / 2); /* the rest: blocks that no search needed to open */
 }
 
 static void one_index(enum index_lexical lexical, enum weights kind, unsigned long long *seed) {
@@ -236,6 +306,8 @@ static void one_index(enum index_lexical lexical, enum weights kind, unsigned lo
     fill(index, seed, kind);
     for (int round = 0; round < 25; round++)
         search_agrees(index, seed, kind);
+    approximate_is_honest(index, seed, kind);
+    wrong_masses_are_refused(index);
     if (kind == WEIGHTS_SMOOTH)
         damage_is_told(index, seed);
     index_close(index);

@@ -15,12 +15,20 @@
 #include "tools/bench/scratch.h"
 #include "tools/bench/sparse_set.h"
 
-enum { KS_N = 2, QUERIES_N = 500, DOCUMENTS_N = 1000000, DOCUMENTS_QUICK_N = 20000 };
+enum {
+    KS_N = 2,
+    QUERIES_N = 500,
+    DOCUMENTS_N = 1000000,
+    DOCUMENTS_QUICK_N = 20000,
+    MASS_MIN = 40,
+    SAMPLE_N = 100
+};
 static const size_t ks[KS_N] = {10, 1000};
 
 struct sparse_bench {
     const char *inputs, *kept; /* folders, or NULL */
     uint32_t documents_n, batch_n, rounds_n;
+    double mass; /* of the search under way; 1: exact */
     bool bm25, quick, json;
     char name[128]; /* of the set */
     struct sparse_set set;
@@ -50,6 +58,7 @@ static void print_search(const struct sparse_bench *bench, size_t k, const char 
     if (!bench->inputs) {
         struct json *row = latency_row(latency, "sparse", full, 1);
         json_add_number(row, quality, recall);
+        json_add_number(row, "mass", bench->mass);
         bench_print(row);
         return;
     }
@@ -131,20 +140,21 @@ static void truth_of(const struct sparse_bench *bench, size_t which, uint32_t qu
     }
 }
 
-/* One pass over all queries; found: [queries_n, k]. Documents were put in order: docid = number. */
-static bool search_all(struct sparse_bench *bench, size_t k, struct latency *latency,
-                       uint32_t *found, struct error *err) {
+/* One pass over the first queries; found: [queries_n, k]. Documents were put in order: docid = number. */
+static bool search_all(struct sparse_bench *bench, size_t k, uint32_t queries_n,
+                       struct latency *latency, uint32_t *found, struct error *err) {
     struct sparse_set_vector *query = mem_alloc(1, sizeof *query);
     struct arena arena = {0};
     bool ok = true;
-    for (uint32_t q = 0; ok && q < bench->set.queries_n; q++) {
+    for (uint32_t q = 0; ok && q < queries_n; q++) {
         struct snapshot *snapshot = NULL;
         struct scored_list list = {0};
         sparse_set_query(&bench->set, q, query);
         struct sparse_vector view = {query->ids, query->weights, query->n};
         latency_begin(latency);
         ok = snapshot_open(bench->index, &snapshot, err) &&
-             sparse_search(snapshot, &view, k, NULL, &arena, &list, err);
+             sparse_search_approximate(snapshot, &view, k, NULL, (float)bench->mass, &arena, &list,
+                                       err);
         snapshot_close(snapshot);
         latency_end(latency);
         for (size_t i = 0; i < k; i++)
@@ -156,26 +166,31 @@ static bool search_all(struct sparse_bench *bench, size_t k, struct latency *lat
     return ok;
 }
 
-static double recall_of_all(const struct sparse_bench *bench, size_t which, const uint32_t *found) {
+static double recall_of_all(const struct sparse_bench *bench, size_t which, uint32_t queries_n,
+                            const uint32_t *found) {
     size_t k = ks[which];
     uint32_t *truth = mem_alloc(k, sizeof *truth);
     double sum = 0;
-    for (uint32_t q = 0; q < bench->set.queries_n; q++) {
+    for (uint32_t q = 0; q < queries_n; q++) {
         truth_of(bench, which, q, truth);
         sum += recall_of(found + q * k, k, truth);
     }
     free(truth);
-    return sum / bench->set.queries_n;
+    return sum / queries_n;
 }
 
-/* The best of several passes, as the other runners of a race take it. */
+/* The best of several passes, as the other runners of a race take it. kind NULL: nothing is
+ * printed, one pass over a part of the queries is enough. */
 static bool measure(struct sparse_bench *bench, size_t which, const char *kind, uint32_t *found,
-                    struct error *err) {
+                    double *recall_out, struct error *err) {
     struct latency best = {0};
+    uint32_t queries_n = bench->set.queries_n;
     bool ok = true;
-    for (uint32_t round = 0; ok && round <= bench->rounds_n; round++) {
+    if (!kind && queries_n > SAMPLE_N)
+        queries_n = SAMPLE_N;
+    for (uint32_t round = 0; ok && round <= (kind ? bench->rounds_n : 0); round++) {
         struct latency latency = {0};
-        ok = search_all(bench, ks[which], &latency, found, err);
+        ok = search_all(bench, ks[which], queries_n, &latency, found, err);
         bool better = round > 0 && (best.n == 0 || latency_percentile(&latency, 0.5) <
                                                        latency_percentile(&best, 0.5));
         if (ok && better) {
@@ -186,16 +201,37 @@ static bool measure(struct sparse_bench *bench, size_t which, const char *kind, 
         }
     }
     if (ok)
-        print_search(bench, ks[which], kind, &best, recall_of_all(bench, which, found));
+        *recall_out = recall_of_all(bench, which, queries_n, found);
+    if (ok && kind)
+        print_search(bench, ks[which], kind, &best, *recall_out);
     latency_done(&best);
+    return ok;
+}
+
+/* The smallest mass that reaches the recall. */
+static bool measure_approximate(struct sparse_bench *bench, size_t which, const char *kind,
+                                double recall_min, struct error *err) {
+    uint32_t *found = mem_alloc(bench->set.queries_n * ks[which], sizeof *found);
+    double recall = 0;
+    bool ok = true;
+    for (int percent = MASS_MIN; ok && percent <= 100 && recall < recall_min; percent += 10) {
+        bench->mass = percent / 100.0;
+        ok = measure(bench, which, NULL, found, &recall, err);
+    }
+    ok = ok && measure(bench, which, kind, found, &recall, err);
+    bench->mass = 1;
+    free(found);
     return ok;
 }
 
 static bool search(struct sparse_bench *bench, struct error *err) {
     bool ok = true;
+    double recall;
     for (size_t which = 0; ok && which < KS_N; which++) {
         bench->exact[which] = mem_alloc(bench->set.queries_n * ks[which], sizeof(uint32_t));
-        ok = measure(bench, which, "", bench->exact[which], err);
+        ok = measure(bench, which, "", bench->exact[which], &recall, err) &&
+             measure_approximate(bench, which, "-recall95", 0.95, err) &&
+             measure_approximate(bench, which, "-recall99", 0.99, err);
     }
     for (size_t which = 0; which < KS_N; which++)
         free(bench->exact[which]);
@@ -241,7 +277,7 @@ static bool bench_all(struct sparse_bench *bench, struct error *err) {
 }
 
 static int run(int argc, char **argv) {
-    struct sparse_bench bench = {.batch_n = 5000, .rounds_n = 3};
+    struct sparse_bench bench = {.batch_n = 5000, .rounds_n = 3, .mass = 1};
     const struct option table[] = {
         {"documents", OPTION_NUMBER, &bench.documents_n, "N",
          "made-up documents (default 1,000,000)", 1, 100000000, 'n'},
