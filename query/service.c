@@ -408,9 +408,10 @@ const struct server_route *service_routes(const struct service *service, size_t 
 }
 
 void service_each(struct service *service, service_visit *visit, void *context) {
-    pthread_mutex_lock(&service->lock);
-    size_t n = service->collections_n; /* the first n never change */
-    pthread_mutex_unlock(&service->lock);
-    for (size_t i = 0; i < n; i++)
-        visit(context, service->collections[i]->name, service->collections[i]->index);
+    for (size_t i = 0; i < collections_n(service->collections); i++) {
+        struct collection *collection = collections_at(service->collections, i);
+        struct opened *opened = collection_hold(collection);
+        visit(context, collection_name(collection), opened->index);
+        collection_release(collection, opened);
+    }
 }

@@ -140,7 +140,7 @@ static void truth_of(const struct sparse_bench *bench, size_t which, uint32_t qu
     }
 }
 
-/* One pass over the first queries; found: [queries_n, k]. Documents were put in order: docid = number. */
+/* One pass over the first queries; found: [queries_n, k]. Put in order: docid = number. */
 static bool search_all(struct sparse_bench *bench, size_t k, uint32_t queries_n,
                        struct latency *latency, uint32_t *found, struct error *err) {
     struct sparse_set_vector *query = mem_alloc(1, sizeof *query);
