@@ -108,6 +108,19 @@ static void many_members_are_one_text(void) {
     buf_done(&text);
 }
 
+static size_t lines_before_damage(const char *name) {
+    struct source *source;
+    struct error err;
+    char *line;
+    size_t len, lines = 0;
+    CHECK_OK(source_open(path_of(name), &source, &err), err);
+    while (source_next(source, &line, &len, &err) == SOURCE_LINE)
+        lines++;
+    source_close(source);
+    return lines;
+}
+
+/* What comes before the damage is there: a tenth of the bytes are line ends, half of them good. */
 static void damage_is_told(void) {
     enum { LEN = 100000 };
     char *text = random_text(LEN);
@@ -130,20 +143,21 @@ static void damage_is_told(void) {
         write_file(names[i], bytes.data, bytes.len);
         CHECK(!rest_of(names[i], &err));
         CHECK_EQUAL(err.code, ERROR_CORRUPT);
+        CHECK(i > 0 || lines_before_damage(names[i]) > LEN / 50); /* zstd loses its last block */
         buf_done(&bytes);
     }
     free(text);
 }
 
-/* A bomb is given up soon: 16 MiB come out of it, not a gigabyte. */
+/* A bomb is given up soon: 16 MiB come out of it, not all. */
 static void bombs_are_refused(void) {
-    enum { LEN = 200 << 20 };
+    enum { LEN = 40 << 20, LINES = 400 };
     char *zeros = calloc(LEN, 1);
     struct error err = {0};
     const char *const names[] = {"bomb.gz", "bomb.zst"};
     memset(zeros, ' ', LEN);
-    for (size_t i = 1; i < 2000; i++)
-        zeros[i * (LEN / 2000)] = '\n'; /* no line is too long */
+    for (size_t i = 1; i < LINES; i++)
+        zeros[i * (LEN / LINES)] = '\n'; /* no line is too long */
     write_gzip(names[0], zeros, LEN);
     write_zstd(names[1], zeros, LEN);
     for (size_t i = 0; i < 2; i++) {
@@ -156,7 +170,7 @@ static void bombs_are_refused(void) {
             lines++;
         CHECK_EQUAL(state, SOURCE_FAILED);
         CHECK(strstr(err.message, "unpacks to more than 400 times its size"));
-        CHECK(lines < 400);
+        CHECK(lines < LINES / 2);
         CHECK_EQUAL(source_next(source, &line, &len, &err), SOURCE_END);
         source_close(source);
         CHECK(!rest_of(names[i], &err));

@@ -28,11 +28,12 @@ struct unpack {
     z_stream gzip;
     ZSTD_DStream *zstd;
     uint64_t bytes_in, bytes_out;
+    struct error damage; /* found behind bytes that were good: told by the next call */
 };
 
 bool unpack_open(const char *path, struct unpack **out, struct error *err) {
-    int file =
-        strcmp(path, "-") == 0 ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    int file = strcmp(path, "-") == 0 ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
+                                      : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (file < 0)
         return error_set_errno(err, "%s", path);
     struct unpack *unpack = mem_zalloc(1, sizeof *unpack);
@@ -175,6 +176,10 @@ static bool is_bomb(const struct unpack *unpack) {
 
 bool unpack_read(struct unpack *unpack, char *out, size_t max, size_t *n_out, struct error *err) {
     *n_out = 0;
+    if (unpack->damage.code) {
+        *err = unpack->damage;
+        return false;
+    }
     if (unpack->packing == PACKING_UNKNOWN && !begin(unpack, err))
         return false;
     for (;;) {
@@ -189,8 +194,10 @@ bool unpack_read(struct unpack *unpack, char *out, size_t max, size_t *n_out, st
             bool ok = unpack->packing == PACKING_GZIP ? inflate_some(unpack, out, max, n_out, err)
                                                       : unzstd_some(unpack, out, max, n_out, err);
             unpack->bytes_out += *n_out;
+            if (!ok && *n_out)
+                unpack->damage = *err;
             if (!ok)
-                return false;
+                return *n_out > 0;
             if (is_bomb(unpack))
                 return error_set(err, ERROR_LIMIT,
                                  "unpacks to more than %d times its size; if that is meant, unpack "
