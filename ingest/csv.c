@@ -2,7 +2,9 @@
  *
  * The first record names the columns, unless --columns does. One of them is the id, title and text
  * each; the others become fields. A record whose quotes are wrong is given up at its first line's
- * end, and reading goes on there: one forgotten quote costs one row, not the rest of the file. */
+ * end, and reading goes on there: one forgotten quote costs one row, not the rest of the file. In a
+ * TSV that row is not lost either: most of them are written without any quoting, so where quotes
+ * make no sense they are text, and the row is its line. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +38,8 @@ struct csv {
     size_t at, line;  /* where the next record begins: in `bytes`; from 1 */
     bool at_end;
     char separator;
+    bool quotes_may_be_text;      /* TSV */
+    bool literal;                 /* the record at hand: its quotes are text */
     struct buf utf8;              /* a record that was in another encoding */
     struct buf names;             /* the record of the columns' names */
     struct cell *columns, *cells; /* [columns_n] */
@@ -115,6 +119,43 @@ static void give_up_record(struct format_input *input) {
     csv->line++;
 }
 
+/* How many bytes the line at hand has, its end included; read on to there, or to the limit. */
+static size_t line_len(struct format_input *input) {
+    struct csv *csv = input->state;
+    enum source_state state;
+    struct error unused;
+    size_t seen = 0;
+    for (;;) {
+        const char *line = csv->bytes.data + csv->at;
+        size_t len = csv->bytes.len - csv->at;
+        const char *stop = memchr(line + seen, '\n', len - seen);
+        if (stop)
+            return (size_t)(stop - line) + 1;
+        seen = len;
+        if (seen > SOURCE_LINE_BYTES_MAX || !more_bytes(input, &state, &unused))
+            return seen;
+    }
+}
+
+static enum reader_state take_record(struct csv *csv, size_t len, char **out, size_t *len_out) {
+    *out = csv->bytes.data + csv->at;
+    *len_out = len;
+    csv->line += lines_in(*out, len);
+    csv->at += len;
+    return READER_ROW;
+}
+
+/* The record cannot be what it begins as. What is wrong is in the message already. */
+static enum reader_state wrong_record(struct format_input *input, char **out, size_t *len_out) {
+    struct csv *csv = input->state;
+    size_t len = csv->quotes_may_be_text ? line_len(input) : SIZE_MAX;
+    csv->literal = len <= SOURCE_LINE_BYTES_MAX;
+    if (csv->literal)
+        return take_record(csv, len, out, len_out);
+    give_up_record(input);
+    return READER_BAD;
+}
+
 /* The next record, line end and all, as a piece of csv->bytes. READER_ROW, READER_END or, given up,
  * READER_BAD; *line_out is where it begins. */
 static enum reader_state next_record(struct format_input *input, char **out, size_t *len_out,
@@ -124,23 +165,22 @@ static enum reader_state next_record(struct format_input *input, char **out, siz
     enum source_state state = SOURCE_END;
     size_t done = 0; /* of the record, scanned */
     *line_out = csv->line;
+    csv->literal = false;
     for (;;) {
         size_t at = csv->at + done;
         enum record_end end = scan(csv, &place, &at);
         done = at - csv->at;
         if (end == RECORD_WHOLE)
-            break;
+            return take_record(csv, done, out, len_out);
         if (end == RECORD_WRONG) {
             error_set(err, ERROR_INVALID,
                       "text behind a closing quote: a quote within a cell must be doubled");
-            give_up_record(input);
-            return READER_BAD;
+            return wrong_record(input, out, len_out);
         }
         if (done > SOURCE_LINE_BYTES_MAX) {
             error_set(err, ERROR_LIMIT, "a row of more than %d bytes%s", SOURCE_LINE_BYTES_MAX,
                       place == CELL_QUOTED ? "; is a closing quote missing?" : "");
-            give_up_record(input);
-            return READER_BAD;
+            return wrong_record(input, out, len_out);
         }
         if (more_bytes(input, &state, err))
             continue;
@@ -150,23 +190,16 @@ static enum reader_state next_record(struct format_input *input, char **out, siz
         }
         if (done == 0)
             return READER_END;
-        if (place == CELL_QUOTED) {
-            error_set(err, ERROR_INVALID, "a quote is opened and never closed");
-            give_up_record(input);
-            return READER_BAD;
-        }
-        break;
+        if (place != CELL_QUOTED)
+            return take_record(csv, done, out, len_out);
+        error_set(err, ERROR_INVALID, "a quote is opened and never closed");
+        return wrong_record(input, out, len_out);
     }
-    *out = csv->bytes.data + csv->at;
-    *len_out = done;
-    csv->line += lines_in(*out, done);
-    csv->at += done;
-    return READER_ROW;
 }
 
 /* Cuts a record, in place, into at most cells_max cells; returns how many it has (counting stops
- * one beyond). */
-static size_t split(char *record, size_t len, char separator, struct cell *cells,
+ * one beyond). literal: quotes are text. */
+static size_t split(char *record, size_t len, char separator, bool literal, struct cell *cells,
                     size_t cells_max) {
     size_t n = 0, at = 0;
     if (len && record[len - 1] == '\n')
@@ -176,7 +209,7 @@ static size_t split(char *record, size_t len, char separator, struct cell *cells
     for (bool more = true; more && n <= cells_max; n++) {
         char *to = record + at;
         struct cell cell = {to, 0};
-        bool quoted = at < len && record[at] == '"';
+        bool quoted = !literal && at < len && record[at] == '"';
         at += quoted;
         while (at < len && (quoted || record[at] != separator)) {
             if (quoted && record[at] == '"') {
@@ -302,7 +335,8 @@ static bool split_names(struct format_input *input, char separator, struct error
         buf_append(&csv->names, text, len);
     }
     csv->columns = mem_alloc(COLUMNS_MAX, sizeof *csv->columns);
-    csv->columns_n = split(csv->names.data, len, separator, csv->columns, COLUMNS_MAX);
+    csv->columns_n =
+        split(csv->names.data, len, separator, csv->literal, csv->columns, COLUMNS_MAX);
     if (csv->columns_n > COLUMNS_MAX)
         return error_set(err, ERROR_LIMIT, "more than %d columns", COLUMNS_MAX);
     csv->cells = mem_alloc(csv->columns_n, sizeof *csv->cells);
@@ -368,7 +402,7 @@ static bool read_row(struct format_input *input, char *record, size_t len, struc
     struct row row = *out;
     if (!charset_to_utf8(input->options->encoding, &record, &len, &csv->utf8, err))
         return false;
-    size_t n = split(record, len, csv->separator, csv->cells, csv->columns_n);
+    size_t n = split(record, len, csv->separator, csv->literal, csv->cells, csv->columns_n);
     if (n > csv->id) {
         const struct cell *id = &csv->cells[csv->id];
         buf_clear(&csv->bad_key);
@@ -419,6 +453,7 @@ static bool open_table(struct format_input *input, char separator, struct error 
     input->state = csv;
     csv->line = 1;
     csv->separator = separator;
+    csv->quotes_may_be_text = separator == '\t';
     buf_append(&csv->bytes, "", 0);
     if (!separator)
         csv->separator = guess_separator(input);

@@ -74,6 +74,26 @@ static void names_are_mapped(void) {
              (struct expected[]){{"1", "", "first", "", 1}, {"2", "", "second", "", 2}}, 2);
 }
 
+/* As MS MARCO's: no quoting, and quotes in the text. Where it makes sense as quoting it is that. */
+static void quotes_in_tsv_may_be_text(void) {
+    const struct reader_options bare = {.columns = "id,text"};
+    rows_are("text.tsv",
+             "1\t\"Quoted\" begins a text\n"
+             "2\t\"never closed\n"
+             "3\tplain\n"
+             "4\t\"two\nlines\"\n"
+             "\"5\" x\ty\n"
+             "6\t\"the last",
+             &bare,
+             (struct expected[]){{"1", "", "\"Quoted\" begins a text", "", 1},
+                                 {"2", "", "\"never closed", "", 2},
+                                 {"3", "", "plain", "", 3},
+                                 {"4", "", "two\nlines", "", 4},
+                                 {"\"5\" x", "", "y", "", 6},
+                                 {"6", "", "\"the last", "", 7}},
+             6);
+}
+
 static void what_is_no_table_is_said_once(void) {
     const struct reader_options wrong = {.names = {.text = "body"}};
 #define COMPLAINT(text, options, words)                                                            \
@@ -240,6 +260,7 @@ int main(void) {
     cells_and_columns();
     tables_in_utf16();
     names_are_mapped();
+    quotes_in_tsv_may_be_text();
     what_is_no_table_is_said_once();
     hostile_rows_are_bad_and_alone();
     a_bad_row_has_its_place_and_id();
