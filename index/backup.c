@@ -34,7 +34,8 @@ static bool count_bytes(const char *folder, struct backup_totals *out, struct er
     bool ok = index_count(index, &counts, err);
     index_close(index);
     if (ok)
-        *out = (struct backup_totals){counts.documents_n, counts.bytes_on_disk};
+        *out = (struct backup_totals){.documents_n = counts.documents_n,
+                                      .bytes = counts.bytes_on_disk};
     return ok;
 }
 

@@ -13,6 +13,7 @@
 
 struct backup_totals {
     uint64_t documents_n, bytes;
+    uint64_t changed_n; /* backup_update: entries written or deleted */
 };
 
 /* Copies the newest commit of the index at `from`, while others read and write it, to a new index
@@ -23,7 +24,15 @@ struct backup_totals {
 bool backup_copy(const char *from, const char *to, bool replace, struct backup_totals *out,
                  struct error *err);
 
-/* ---- for compact.c ---- */
+/* Brings an older copy of the same index up to date: the entries that differ are written in one
+ * LMDB commit of the copy's own, so whatever befalls it the copy is what it was or what the index
+ * is, who searches it goes on, and only what changed is written (docs/durability.md has figures).
+ * Everything of both is read. The copy may keep free pages; backup_copy with replace leaves none.
+ * ERROR_INVALID when `to` is no older copy; ERROR_CORRUPT when one of them is not sound; otherwise
+ * as backup_copy. */
+bool backup_update(const char *from, const char *to, struct backup_totals *out, struct error *err);
+
+/* ---- for compact.c and backup_update.c ---- */
 
 struct index;
 

@@ -1,6 +1,6 @@
-/* compact, repair and snapshot, killed at every call that reaches the disk, with the power cut, and
- * with a disk that is full: the index stays whole and the same, the copy's place has the old or the
- * new one, whole. TERCET_SEED=n runs the same again. */
+/* compact, repair, snapshot and its update, killed at every call that reaches the disk, with the
+ * power cut, and with a disk that is full: the index stays whole and the same, the copy's place has
+ * the old or the new one, whole. TERCET_SEED=n runs the same again. */
 #include <errno.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -39,6 +39,11 @@ static bool repair(const struct run *run, struct error *err) {
 static bool copy(const struct run *run, struct error *err) {
     struct backup_totals totals;
     return backup_copy(run->folder, run->copy, true, &totals, err);
+}
+
+static bool update(const struct run *run, struct error *err) {
+    struct backup_totals totals;
+    return backup_update(run->folder, run->copy, &totals, err);
 }
 
 static void write_batches(struct run *run, struct index *index, uint32_t n) {
@@ -117,10 +122,11 @@ static bool work_once(struct run *run, work_function work, struct fault fault) {
     run->errors_n += refused;
     int failed_before = check_failed;
     look_at_index(run);
-    look_at_copy(run, &now, batch, work == copy && status == 0);
+    look_at_copy(run, &now, batch, (work == copy || work == update) && status == 0);
     if (check_failed > failed_before)
         fprintf(stderr, "%s: fault %d at call %llu\n",
                 work == copy     ? "copy"
+                : work == update ? "update"
                 : work == repair ? "repair"
                                  : "compact",
                 (int)fault.kind, (unsigned long long)fault.at);
@@ -156,6 +162,7 @@ int main(void) {
     every_call(&run, compact);
     every_call(&run, repair);
     every_call(&run, copy);
+    every_call(&run, update);
     printf("%u killed, %u told of a full disk\n", run.kills_n, run.errors_n);
     CHECK(run.kills_n > 0 && run.errors_n > 0);
     fixture_remove(run.place);
