@@ -207,6 +207,23 @@ bool folder_place(struct folder *folder, struct error *err) {
     return file_sync_folder(folder->parent, err);
 }
 
+/* An empty folder takes its place and goes then; its lock is held meanwhile, so nobody makes an
+ * index of it in between. A kill leaves an empty folder, which is none. */
+bool folder_discard(const char *target, struct error *err) {
+    struct folder folder = {.lock = -1};
+    struct error ignored;
+    if (!folder_begin(target, true, &folder, err))
+        return false;
+    bool ok = file_exists(folder.target) && folder_place(&folder, err);
+    remove_ours(folder.making, false); /* the old one, now of that name */
+    if (ok) {
+        remove_ours(folder.target, false);
+        file_sync_folder(folder.parent, &ignored); /* an empty folder that comes back is no harm */
+    }
+    folder_end(&folder);
+    return ok;
+}
+
 void folder_end(struct folder *folder) {
     if (folder->making[0] == '\0')
         return;

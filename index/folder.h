@@ -37,6 +37,10 @@ bool folder_retake(struct folder *folder, struct error *err);
  * old one's writer.lock, if there is an old one. */
 bool folder_place(struct folder *folder, struct error *err);
 
+/* Removes the index at the target, whole: in one step it is gone from there, then its files are.
+ * The caller holds its writer.lock, or nobody writes. Who has it open goes on reading. */
+bool folder_discard(const char *target, struct error *err);
+
 /* Ends it; what was made and not placed is removed. A zeroed one is fine. One that was released
  * and not retaken leaves its files, hidden, for the next making to clear. */
 void folder_end(struct folder *folder);

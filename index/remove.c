@@ -6,6 +6,7 @@
 #include "engine/base/mem.h"
 #include "index/documents.h"
 #include "index/filter.h"
+#include "index/folder.h"
 #include "index/inside.h"
 #include "index/writer.h"
 
@@ -103,4 +104,12 @@ bool index_remove_passing(struct index *index, const struct filter *filter, uint
     writer_close(writer);
     arena_done(&arena);
     return ok;
+}
+
+/* ---- all of it ---- */
+
+bool index_destroy(struct index *index, struct error *err) {
+    if (!store_is_writable(index->store))
+        return error_set(err, ERROR_INVALID, "%s: not open for writing", index->folder);
+    return folder_discard(index->folder, err);
 }

@@ -158,6 +158,35 @@ static void which_filters_pass_all(void) {
     arena_done(&arena);
 }
 
+/* The folder goes, and what is open goes on; others' files keep it where it is. */
+static void destroys(void) {
+    struct error err;
+    char folder[64], path[96];
+    struct index *index, *other;
+    struct index_settings settings = fixture_settings(INDEX_LEXICAL_BM25);
+    fixture_folder(folder);
+    CHECK_OK(index_create(folder, &settings, &index, &err), err);
+    fixture_fill(index, 3, 0, 20, 10);
+    snprintf(path, sizeof path, "%s/strange", folder);
+    FILE *file = fopen(path, "w");
+    CHECK(file && fclose(file) == 0);
+    CHECK(!index_destroy(index, &err));
+    CHECK_EQUAL(err.code, ERROR_INVALID);
+    CHECK(index_exists(folder) && index_is_current(index));
+    CHECK(unlink(path) == 0);
+    CHECK_OK(index_destroy(index, &err), err);
+    CHECK(access(folder, F_OK) != 0);
+    CHECK_EQUAL(documents_in(index), 20);
+    CHECK_OK(index_create(folder, &settings, &other, &err), err); /* anew, beside the open one */
+    CHECK_EQUAL(documents_in(other), 0);
+    index_close(other);
+    index_close(index);
+    CHECK_OK(index_open(folder, INDEX_READ, &index, &err), err);
+    CHECK(!index_destroy(index, &err));
+    index_close(index);
+    fixture_remove(folder);
+}
+
 static void refuses(struct index *index, const char *folder) {
     struct error err;
     struct writer *writer;
@@ -200,5 +229,6 @@ int main(void) {
     fixture_remove(folder);
     removes_in_batches();
     which_filters_pass_all();
+    destroys();
     return check_result();
 }

@@ -46,14 +46,14 @@ static void opened_free(struct opened *opened, size_t workers_n) {
 }
 
 static struct collection *collection_new(const struct collections *collections, const char *name,
-                                         struct index *index) {
+                                         struct opened *opened) {
     struct collection *collection = mem_zalloc(1, sizeof *collection);
     struct buf folder = {0};
     buf_format(&folder, "%s/%s", collections->data, name);
     snprintf(collection->name, sizeof collection->name, "%s", name);
     collection->folder = mem_strdup(folder.data);
     collection->workers_n = collections->workers_n;
-    collection->opened = opened_new(index, collections->workers_n);
+    collection->opened = opened;
     pthread_mutex_init(&collection->lock, NULL);
     pthread_mutex_init(&collection->renewing, NULL);
     buf_done(&folder);
@@ -61,7 +61,8 @@ static struct collection *collection_new(const struct collections *collections, 
 }
 
 static void collection_free(struct collection *collection) {
-    opened_free(collection->opened, collection->workers_n);
+    if (collection->opened)
+        opened_free(collection->opened, collection->workers_n);
     pthread_mutex_destroy(&collection->lock);
     pthread_mutex_destroy(&collection->renewing);
     free(collection->folder);
@@ -72,10 +73,12 @@ const char *collection_name(const struct collection *collection) {
     return collection->name;
 }
 
+/* NULL: deleted. */
 static struct opened *take(struct collection *collection) {
     pthread_mutex_lock(&collection->lock);
     struct opened *opened = collection->opened;
-    opened->holders_n++;
+    if (opened)
+        opened->holders_n++;
     pthread_mutex_unlock(&collection->lock);
     return opened;
 }
@@ -88,37 +91,58 @@ void collection_release(struct collection *collection, struct opened *opened) {
         opened_free(opened, collection->workers_n);
 }
 
+/* Another opening takes the place of `old`, NULL: none does. False: it has given way already. */
+static bool replace(struct collection *collection, struct opened *old, struct opened *opened) {
+    pthread_mutex_lock(&collection->lock);
+    bool there = collection->opened == old;
+    if (there) {
+        collection->opened = opened;
+        old->holders_n--; /* the collection's; the caller has one */
+    }
+    pthread_mutex_unlock(&collection->lock);
+    return there;
+}
+
+void collection_drop(struct collection *collection, struct opened *opened) {
+    replace(collection, opened, NULL);
+}
+
 /* Opens the folder that has the name now, unless another thread did so meanwhile. */
 static void renew(struct collection *collection) {
     struct error ignored; /* the old one goes on; a write will say what is wrong */
     struct index *index;
     pthread_mutex_lock(&collection->renewing);
     struct opened *old = take(collection);
-    if (!index_is_current(old->index) &&
+    if (old && !index_is_current(old->index) &&
         index_open(collection->folder, INDEX_SHARED, &index, &ignored)) {
-        pthread_mutex_lock(&collection->lock);
-        collection->opened = opened_new(index, collection->workers_n);
-        old->holders_n--; /* the collection's; ours is left */
-        pthread_mutex_unlock(&collection->lock);
+        struct opened *opened = opened_new(index, collection->workers_n);
+        if (!replace(collection, old, opened))
+            opened_free(opened, collection->workers_n);
     }
     pthread_mutex_unlock(&collection->renewing);
-    collection_release(collection, old);
+    if (old)
+        collection_release(collection, old);
 }
 
-struct opened *collection_hold(struct collection *collection) {
+bool collection_hold(struct collection *collection, struct opened **out, struct error *err) {
     struct opened *opened = take(collection);
-    if (index_is_current(opened->index))
-        return opened;
-    collection_release(collection, opened);
-    renew(collection);
-    return take(collection);
+    if (opened && !index_is_current(opened->index)) {
+        collection_release(collection, opened);
+        renew(collection);
+        opened = take(collection);
+    }
+    *out = opened;
+    return opened ||
+           error_set(err, ERROR_NOT_FOUND, "the collection \"%s\" was deleted", collection->name);
 }
 
 bool collection_claim(struct collection *collection, struct opened **out, struct error *err) {
     enum { TRIES = 4 }; /* exchanged again and again between opening and claiming */
     for (int i = 0; i < TRIES; i++) {
-        struct opened *opened = collection_hold(collection);
+        struct opened *opened;
         bool moved;
+        if (!collection_hold(collection, &opened, err))
+            return false;
         if (index_claim(opened->index, &moved, err)) {
             *out = opened;
             return true;
@@ -147,20 +171,37 @@ static bool name_is_valid(const char *name) {
     return len > 0 && len <= COLLECTION_NAME_MAX && name[len] == '\0';
 }
 
+/* The place of one that was deleted; NULL: there was none of that name. */
+static struct collection *revive(struct collections *collections, const char *name,
+                                 struct opened *opened) {
+    struct collection *found = NULL;
+    for (size_t i = 0; i < collections->n && !found; i++)
+        if (strcmp(collections->items[i]->name, name) == 0)
+            found = collections->items[i];
+    if (found) {
+        pthread_mutex_lock(&found->lock);
+        found->opened = opened;
+        pthread_mutex_unlock(&found->lock);
+    }
+    return found;
+}
+
 bool collections_add(struct collections *collections, const char *name, struct index *index,
                      struct collection **out, struct error *err) {
-    struct collection *collection = collection_new(collections, name, index);
+    struct opened *opened = opened_new(index, collections->workers_n);
     index_yield(index);
     pthread_mutex_lock(&collections->lock);
-    bool room = collections->n < COLLECTIONS_MAX;
-    if (room)
+    struct collection *collection = revive(collections, name, opened);
+    if (!collection && collections->n < COLLECTIONS_MAX) {
+        collection = collection_new(collections, name, opened);
         collections->items[collections->n++] = collection;
+    }
     pthread_mutex_unlock(&collections->lock);
-    if (room) {
+    if (collection) {
         *out = collection;
         return true;
     }
-    collection_free(collection);
+    opened_free(opened, collections->workers_n);
     return error_set(err, ERROR_LIMIT, "%s holds %d collections, the most there can be",
                      collections->data, COLLECTIONS_MAX);
 }
@@ -232,11 +273,18 @@ struct collection *collections_at(struct collections *collections, size_t i) {
     return collection;
 }
 
+static bool is_there(struct collection *collection) {
+    pthread_mutex_lock(&collection->lock);
+    bool there = collection->opened != NULL;
+    pthread_mutex_unlock(&collection->lock);
+    return there;
+}
+
 struct collection *collections_find(struct collections *collections, const char *name) {
     struct collection *found = NULL;
     pthread_mutex_lock(&collections->lock);
     for (size_t i = 0; i < collections->n && !found; i++)
-        if (strcmp(collections->items[i]->name, name) == 0)
+        if (strcmp(collections->items[i]->name, name) == 0 && is_there(collections->items[i]))
             found = collections->items[i];
     pthread_mutex_unlock(&collections->lock);
     return found;

@@ -29,7 +29,8 @@ bool collections_open(const char *data, size_t workers_n, struct collections **o
                       struct error *err);
 void collections_close(struct collections *collections); /* nobody holds any */
 
-/* Names in order, newly made ones behind them. A collection stays until collections_close. */
+/* Names in order, newly made ones behind them; deleted ones keep their place, and are not found. A
+ * struct collection stays until collections_close, whatever becomes of its folder. */
 size_t collections_n(struct collections *collections);
 struct collection *collections_at(struct collections *collections, size_t i);
 struct collection *collections_find(struct collections *collections, const char *name);
@@ -47,14 +48,17 @@ struct opened {
     size_t holders_n;            /* under the collection's lock; the collection is one */
 };
 
-/* The newest, to be released. It is never refused: where a new folder cannot be opened, the old one
- * goes on answering. */
-struct opened *collection_hold(struct collection *collection);
+/* The newest, to be released. ERROR_NOT_FOUND: the collection was deleted. Else it is never
+ * refused: where a new folder cannot be opened, the old one goes on answering. */
+bool collection_hold(struct collection *collection, struct opened **out, struct error *err);
 void collection_release(struct collection *collection, struct opened *opened);
 
 /* The newest, with the writer's lock; nothing of it may be kept beyond collection_yield, which
  * releases it too. ERROR_BUSY when somebody else writes for longer than a moment. */
 bool collection_claim(struct collection *collection, struct opened **out, struct error *err);
 void collection_yield(struct collection *collection, struct opened *opened);
+
+/* A claimed one whose folder was removed: nobody gets it any more. To be yielded all the same. */
+void collection_drop(struct collection *collection, struct opened *opened);
 
 #endif

@@ -56,9 +56,11 @@ static void handle_health(void *context, size_t worker, const struct server_requ
 
 static bool describe(struct service *service, struct collection *collection, struct json *json,
                      struct error *err) {
-    struct opened *opened = collection_hold(collection);
-    const struct index_settings settings = *index_settings_of(opened->index);
+    struct opened *opened;
     struct index_counts counts;
+    if (!collection_hold(collection, &opened, err))
+        return false;
+    const struct index_settings settings = *index_settings_of(opened->index);
     bool ok = index_count(opened->index, &counts, err);
     collection_release(collection, opened);
     if (!ok)
@@ -94,8 +96,12 @@ static void handle_list(void *context, size_t worker, const struct server_reques
     json_add(answer, "collections", list);
     for (size_t i = 0, n = collections_n(service->collections); i < n; i++) {
         struct json *one = json_new_object();
-        json_push(list, one);
-        if (!describe(service, collections_at(service->collections, i), one, &err)) {
+        if (describe(service, collections_at(service->collections, i), one, &err)) {
+            json_push(list, one);
+            continue;
+        }
+        json_release(one);
+        if (err.code != ERROR_NOT_FOUND) { /* deleted */
             json_release(answer);
             server_response_failure(response, &err);
             return;
@@ -124,7 +130,9 @@ static void handle_describe(void *context, size_t worker, const struct server_re
 static bool search(struct service *service, struct collection *collection, size_t worker,
                    const struct search_request *search_request, struct arena *arena,
                    struct search_result *result, struct error *err) {
-    struct opened *opened = collection_hold(collection);
+    struct opened *opened;
+    if (!collection_hold(collection, &opened, err))
+        return false;
     struct searcher **searcher = &opened->searchers[worker];
     bool ok = (*searcher || searcher_open(opened->index, service->options.model, searcher, err)) &&
               search_run(*searcher, search_request, arena, result, err);
@@ -177,7 +185,11 @@ static void handle_get_document(void *context, size_t worker, const struct serve
     struct collection *collection = collection_of(service, request, response);
     if (!collection)
         return;
-    struct opened *opened = collection_hold(collection);
+    struct opened *opened;
+    if (!collection_hold(collection, &opened, &err)) {
+        server_response_failure(response, &err);
+        return;
+    }
     if (snapshot_open(opened->index, &snapshot, &err) &&
         document_find(snapshot, key, strlen(key), &docid, &err) &&
         document_get(snapshot, docid, request->arena, &document, &err))
@@ -220,6 +232,36 @@ static void handle_create(void *context, size_t worker, const struct server_requ
         json_release(answer);
         server_response_failure(response, &err);
     }
+}
+
+static bool delete_collection(struct service *service, struct collection *collection,
+                              struct error *err) {
+    struct opened *opened;
+    if (!collection_claim(collection, &opened, err))
+        return false;
+    bool ok = service->options.writer.destroy(service->options.writer.context, opened->index, err);
+    if (ok)
+        collection_drop(collection, opened);
+    collection_yield(collection, opened);
+    return ok;
+}
+
+static void handle_delete_collection(void *context, size_t worker,
+                                     const struct server_request *request,
+                                     struct server_response *response) {
+    struct service *service = context;
+    struct error err;
+    (void)worker;
+    struct collection *collection = collection_of(service, request, response);
+    if (!collection)
+        return;
+    if (!delete_collection(service, collection, &err)) {
+        server_response_failure(response, &err);
+        return;
+    }
+    struct json *answer = json_new_object();
+    json_add_string(answer, "deleted", collection_name(collection));
+    respond(response, answer);
 }
 
 static void handle_put_documents(void *context, size_t worker, const struct server_request *request,
@@ -365,6 +407,8 @@ static void routes_make(struct service *service) {
         {SERVER_GET, "/v1/collections", handle_list, service, SERVER_LANE_WORKERS},
         {SERVER_GET, "/v1/collections/{c}", handle_describe, service, SERVER_LANE_WORKERS},
         {SERVER_PUT, "/v1/collections/{c}", handle_create, service, SERVER_LANE_WRITER},
+        {SERVER_DELETE, "/v1/collections/{c}", handle_delete_collection, service,
+         SERVER_LANE_WRITER},
         {SERVER_POST, "/v1/collections/{c}/search", handle_search, service, SERVER_LANE_WORKERS},
         {SERVER_POST, "/v1/collections/{c}/documents", handle_put_documents, service,
          SERVER_LANE_WRITER},
@@ -410,7 +454,10 @@ const struct server_route *service_routes(const struct service *service, size_t 
 void service_each(struct service *service, service_visit *visit, void *context) {
     for (size_t i = 0; i < collections_n(service->collections); i++) {
         struct collection *collection = collections_at(service->collections, i);
-        struct opened *opened = collection_hold(collection);
+        struct opened *opened;
+        struct error deleted;
+        if (!collection_hold(collection, &opened, &deleted))
+            continue;
         visit(context, collection_name(collection), opened->index);
         collection_release(collection, opened);
     }

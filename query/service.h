@@ -31,6 +31,8 @@ struct service_writer {
     /* Deletes every document that passes. *removed_n_out: how many are gone, on failure too. */
     bool (*remove_passing)(void *context, struct index *index, const struct filter *filter,
                            uint64_t *removed_n_out, struct error *err);
+    /* Removes the index's folder; the index itself stays open. */
+    bool (*destroy)(void *context, struct index *index, struct error *err);
 };
 
 struct service_options {

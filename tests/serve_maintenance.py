@@ -149,6 +149,41 @@ def check_busy(server, index):
     server.post("/v1/collections/notes/documents", [{"id": "late", "text": "x"}])
 
 
+def check_deleted(server, data):
+    """A collection goes with its folder, while it is searched, and can be made anew."""
+    url, folder = "/v1/collections/brief", os.path.join(data, "brief")
+    strange, over = [], threading.Event()
+
+    def search():
+        while not over.is_set():
+            answer = server.ask("POST", url + "/search", {"query": "brief"})
+            if answer.status not in (200, 404):
+                strange.append(answer.body)
+
+    searcher = threading.Thread(target=search)
+    searcher.start()
+    for i in range(5):
+        server.post(url + "/documents", [{"id": f"d{i}", "text": "brief life"}])
+        check(ids_of(folder) == {f"d{i}"}, "a collection is made")
+        check(server.ask("DELETE", url).json() == {"deleted": "brief"}, "and deleted")
+        check(not os.path.exists(folder), "with its folder")
+        check(server.ask("DELETE", url).status == 404 and server.ask("GET", url).status == 404,
+              "and is not there then")
+    over.set()
+    searcher.join()
+    check(not strange, f"searches find it or do not {strange[:1]}")
+    gone = [name for name in open_files(server.process) if "(deleted)" in name and "brief" in name]
+    check(gone == [], f"nothing of it is open: {gone}")
+    names = [one["name"] for one in server.ask("GET", "/v1/collections").json()["collections"]]
+    check(names == ["notes"], "nor listed")
+    server.post(url + "/documents", [{"id": "x", "text": "brief"}])
+    with open(os.path.join(folder, "a stranger's file"), "w") as file:
+        file.write("keep")
+    refused = server.ask("DELETE", url)
+    check(refused.status == 400 and "a stranger's file" in refused.json()["error"]["message"] and
+          server.ask("GET", url + "/documents/x").status == 200, "files of others are not removed")
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         model = random_model(TERCET, "m3", os.path.join(folder, "model"))
@@ -161,6 +196,7 @@ def main():
             check_together(server, index, model, folder)
             check_one_by_one(server, index, folder)
             check_busy(server, index)
+            check_deleted(server, data)
             server.stop()
     print("1 passed, 0 failed")
 

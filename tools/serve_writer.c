@@ -196,6 +196,12 @@ static bool remove_passing(void *context, struct index *index, const struct filt
     return index_remove_passing(index, filter, removed_n_out, err);
 }
 
+static bool destroy(void *context, struct index *index, struct error *err) {
+    (void)context;
+    return index_destroy(index, err);
+}
+
 struct service_writer serve_writer_service(struct serve_writer *writer) {
-    return (struct service_writer){writer, create, put_documents, remove_one, remove_passing};
+    return (struct service_writer){writer,     create,         put_documents,
+                                   remove_one, remove_passing, destroy};
 }
