@@ -10,6 +10,7 @@ static const struct command *const benches[] = {
     &bench_rerank,
     &bench_search,
     &bench_sparse,
+    &bench_ingest,
 };
 
 enum { BENCHES_N = sizeof benches / sizeof *benches };
