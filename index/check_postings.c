@@ -7,6 +7,7 @@
 
 #include "engine/base/mem.h"
 #include "index/forward.h"
+#include "index/merges.h"
 #include "index/postings.h"
 
 enum { KEY_BYTES = 8 }; /* of postings: segment, term */
@@ -242,8 +243,9 @@ static const struct segment *find(const struct segments *segments, uint32_t id) 
     return NULL;
 }
 
-/* Jumps from segment to segment through the postings' keys. */
-static bool check_strangers(struct check *check, struct error *err) {
+/* Jumps from segment to segment through the postings' keys. What is being merged, or deleted, has
+ * lists and no segment. */
+static bool check_strangers(struct check *check, const struct merges *merges, struct error *err) {
     uint64_t next = 0;
     bool ok = true;
     while (ok && next <= UINT32_MAX) {
@@ -258,7 +260,7 @@ static bool check_strangers(struct check *check, struct error *err) {
         } else if (more) {
             uint32_t id = get_be32(cursor.key.data);
             next = (uint64_t)id + 1;
-            if (!find(&check->snapshot->published->segments, id))
+            if (!find(&check->snapshot->published->segments, id) && !merges_owns(merges, id))
                 check_problem(check, "table postings: of segment %u, which there is not", id);
         }
         store_cursor_close(&cursor);
@@ -268,34 +270,42 @@ static bool check_strangers(struct check *check, struct error *err) {
     return ok;
 }
 
-static void check_description(struct check *check, const struct segment *segment,
-                              const struct segment *before) {
+static void check_description(struct check *check, const struct segment *segment) {
     const struct index_state *state = &check->snapshot->state;
     uint64_t live = segment->docid_end - segment->docid_begin -
                     roaring_bitmap_get_cardinality(segment->tombstones);
     if (segment->id >= state->segment_next || segment->docid_end > state->docid_next)
         check_problem(check, "table segments: %u: an id or docids that were never given out",
                       segment->id);
-    if (before && before->id > segment->id)
-        check_problem(check, "table segments: %u is older than %u and has larger docids",
-                      segment->id, before->id);
     if (live != segment->docs_n - segment->dead_n)
         check_problem(check,
                       "table segments: %u: %llu docids without a tombstone, %u documents alive",
                       segment->id, (unsigned long long)live, segment->docs_n - segment->dead_n);
 }
 
+static bool check_merges(struct check *check, struct error *err) {
+    struct merges merges;
+    if (!merges_read(check->snapshot->txn, &check->snapshot->published->segments, &merges, err))
+        return check_took(check, false, err);
+    for (size_t i = 0; i < merges.n; i++)
+        if (merges.items[i].id >= check->snapshot->state.segment_next)
+            check_problem(check, "table meta: \"merge\": segment %u was never given out",
+                          merges.items[i].id);
+    bool ok = check_strangers(check, &merges, err);
+    merges_done(&merges);
+    return ok;
+}
+
 bool check_segments(struct check *check, struct error *err) {
     const struct segments *segments = &check->snapshot->published->segments;
     check->told_n = 0;
     for (size_t i = 0; i < segments->n; i++) {
-        const struct segment *segment = &segments->items[i];
-        check_description(check, segment, i > 0 ? segment - 1 : NULL);
+        check_description(check, &segments->items[i]);
         if (check->index->settings.lexical != INDEX_LEXICAL_NONE &&
-            !check_part(check, segment, err))
+            !check_part(check, &segments->items[i], err))
             return false;
     }
-    return check_strangers(check, err);
+    return check_merges(check, err);
 }
 
 /* ---- frequencies ---- */

@@ -3,7 +3,7 @@
 #include "index/backup.h"
 #include "index/folder.h"
 #include "index/inside.h"
-#include "index/merge.h"
+#include "index/merges.h"
 
 /* ---- all segments into one ---- */
 
@@ -26,15 +26,23 @@ static struct segment describe(const struct segments *olds, uint32_t id) {
     return made;
 }
 
+static bool delete_segment(struct store_txn *txn, uint32_t id, struct error *err) {
+    size_t work = SIZE_MAX;
+    bool done;
+    return merge_delete_postings(txn, id, &work, &done, err) &&
+           store_delete_u32(txn, TABLE_SEGMENTS, id, err);
+}
+
 static bool merge_into_one(struct store_txn *txn, const struct segments *olds,
                            struct index_state *state, struct error *err) {
     struct fresh fresh = {.dead = roaring_bitmap_create()};
     struct segment made = describe(olds, state->segment_next++);
-    bool ok = merge_postings(txn, made.id, olds->items, olds->n, &fresh, &made.postings_n, err) &&
-              segment_write(txn, &made, err);
+    struct merge_totals totals;
+    bool ok = merge_postings(txn, made.id, olds->items, olds->n, &fresh, &totals, err);
+    made.postings_n = ok ? totals.postings_n : 0;
+    ok = ok && segment_write(txn, &made, err);
     for (size_t i = 0; ok && i < olds->n; i++)
-        ok = merge_delete_postings(txn, olds->items[i].id, err) &&
-             store_delete_u32(txn, TABLE_SEGMENTS, olds->items[i].id, err);
+        ok = delete_segment(txn, olds->items[i].id, err);
     roaring_bitmap_free(made.tombstones);
     roaring_bitmap_free(fresh.dead);
     return ok && index_state_write(txn, state, err);
@@ -44,14 +52,16 @@ static bool merge_all(struct index *index, struct error *err) {
     struct store_txn *txn;
     struct index_state state;
     struct segments segments = {0};
+    bool dropped = false;
     if (!store_begin_write(index->store, &txn, err))
         return false;
-    bool ok = index_state_read(txn, &state, err) && segments_read(txn, &segments, err);
+    bool ok = index_state_read(txn, &state, err) && segments_read(txn, &segments, err) &&
+              merges_drop(txn, &segments, &dropped, err);
     bool needed = ok && (segments.n > 1 || (segments.n == 1 && segments.items[0].dead_n > 0));
     if (needed)
         ok = merge_into_one(txn, &segments, &state, err);
     segments_done(&segments);
-    if (ok && needed)
+    if (ok && (needed || dropped))
         return store_commit(txn, err);
     store_abort(txn);
     return ok;

@@ -9,6 +9,7 @@
 #include "index/dense_store.h"
 #include "index/fixture.h"
 #include "index/forward.h"
+#include "index/segment.h"
 #include "index/store.h"
 
 enum { VOCABULARY = 100 };
@@ -351,9 +352,9 @@ static void segments_stay_few(void) {
         CHECK_OK(writer_commit(writer, &err), err);
         CHECK_OK(index_count(index, &counts, &err), err);
         unsigned tiers = 1;
-        for (uint64_t n = counts.documents_n; n >= 4; n /= 4)
+        for (uint64_t n = counts.documents_n; n >= SEGMENT_FANOUT; n /= SEGMENT_FANOUT)
             tiers++;
-        CHECK(counts.segments_n <= 3 * tiers);
+        CHECK(counts.segments_n <= (SEGMENT_FANOUT - 1) * tiers);
     }
     writer_close(writer);
     index_close(index);

@@ -55,6 +55,9 @@ bool index_settings_read(struct store_txn *txn, struct index_settings *out, stru
 /* For tests: postings are written out when there are so many, not only when memory asks for it. */
 void writer_limit_postings(struct writer *writer, size_t postings_n);
 
+/* For tests: a commit merges so much (merge.h); 0: as it should. */
+void writer_limit_merging(struct writer *writer, size_t work);
+
 /* Forgets what snapshots share; called at close. */
 void index_unpublish(struct index *index);
 

@@ -57,10 +57,10 @@ static bool source_settle(struct source *source, struct error *err) {
     return true;
 }
 
-static bool source_open(struct store_txn *txn, const struct segment *segment, struct source *out,
-                        struct error *err) {
+static bool source_open(struct store_txn *txn, const struct segment *segment, uint32_t term,
+                        struct source *out, struct error *err) {
     uint8_t key[KEY_BYTES];
-    make_key(key, segment->id, 0);
+    make_key(key, segment->id, term);
     out->segment = segment;
     return store_cursor_open(txn, TABLE_POSTINGS, key, sizeof key, &out->cursor, err) &&
            source_settle(out, err);
@@ -79,6 +79,8 @@ struct merge {
     struct buf list;
     uint64_t postings_n;
     struct posting_context context; /* scale_min: of the term under way */
+    size_t work;                    /* bytes, about (merge.h) */
+    bool amid;                      /* newer segments have lists already */
 };
 
 static void push(struct merge *merge, struct posting posting) {
@@ -166,6 +168,19 @@ static void take_fresh(struct merge *merge, uint32_t term) {
     }
 }
 
+static bool put_list(struct merge *merge, uint32_t id, uint32_t term, struct error *err) {
+    uint8_t key[KEY_BYTES];
+    void *value;
+    make_key(key, id, term);
+    if (merge->amid)
+        return store_put(merge->txn, TABLE_POSTINGS, key, sizeof key, merge->list.data,
+                         merge->list.len, err);
+    if (!store_append(merge->txn, TABLE_POSTINGS, key, sizeof key, merge->list.len, &value, err))
+        return false;
+    memcpy(value, merge->list.data, merge->list.len);
+    return true;
+}
+
 static bool merge_term(struct merge *merge, uint32_t id, uint32_t term, size_t holders_n,
                        struct error *err) {
     merge->n = 0;
@@ -181,15 +196,27 @@ static bool merge_term(struct merge *merge, uint32_t id, uint32_t term, size_t h
     if (merge->n > 0)
         postings_encode(merge->postings, merge->n, &merge->context, &merge->list);
     merge->postings_n += merge->n;
+    merge->work += MERGE_LIST_WORK + merge->list.len;
     if (merge->list.len == 0) /* all dead */
         return true;
-    uint8_t key[KEY_BYTES];
-    void *value;
-    make_key(key, id, term);
-    if (!store_append(merge->txn, TABLE_POSTINGS, key, sizeof key, merge->list.len, &value, err))
-        return false;
-    memcpy(value, merge->list.data, merge->list.len);
+    return put_list(merge, id, term, err);
+}
+
+static bool open_sources(struct merge *merge, const struct segment *olds, uint32_t term,
+                         struct error *err) {
+    merge->sources = mem_zalloc(merge->sources_n + 1, sizeof *merge->sources);
+    for (size_t i = 0; i < merge->sources_n; i++)
+        if (!source_open(merge->txn, &olds[i], term, &merge->sources[i], err))
+            return false;
     return true;
+}
+
+static void merge_done(struct merge *merge) {
+    for (size_t i = 0; i < merge->sources_n; i++)
+        store_cursor_close(&merge->sources[i].cursor);
+    free(merge->sources);
+    free(merge->postings);
+    buf_done(&merge->list);
 }
 
 /* The mean length of the documents that come together; 0: they have none. Each fresh document of
@@ -211,34 +238,56 @@ static double length_mean(const struct segment *olds, size_t olds_n, const struc
 }
 
 bool merge_postings(struct store_txn *txn, uint32_t id, const struct segment *olds, size_t olds_n,
-                    const struct fresh *fresh, uint64_t *postings_n_out, struct error *err) {
+                    const struct fresh *fresh, struct merge_totals *out, struct error *err) {
     struct merge merge = {.txn = txn, .fresh = fresh, .sources_n = olds_n};
     merge.context.length_mean = length_mean(olds, olds_n, fresh);
-    merge.sources = mem_zalloc(olds_n + 1, sizeof *merge.sources);
-    bool ok = true;
-    for (size_t i = 0; ok && i < olds_n; i++)
-        ok = source_open(txn, &olds[i], &merge.sources[i], err);
     uint32_t term;
     size_t holders_n;
+    bool ok = open_sources(&merge, olds, 0, err);
     while (ok && next_term(&merge, &term, &holders_n))
         ok = merge_term(&merge, id, term, holders_n, err);
-    for (size_t i = 0; i < olds_n; i++)
-        store_cursor_close(&merge.sources[i].cursor);
-    free(merge.sources);
-    free(merge.postings);
-    buf_done(&merge.list);
+    merge_done(&merge);
     if (ok)
-        *postings_n_out = merge.postings_n;
+        *out = (struct merge_totals){.postings_n = merge.postings_n, .work = merge.work};
     return ok;
 }
 
-bool merge_delete_postings(struct store_txn *txn, uint32_t segment_id, struct error *err) {
+bool merge_slice(struct store_txn *txn, uint32_t id, const struct segment *olds, size_t olds_n,
+                 struct merge_place *place, size_t *budget, struct error *err) {
+    static const struct fresh none = {0};
+    struct merge merge = {.txn = txn, .fresh = &none, .sources_n = olds_n, .amid = true};
+    merge.context.length_mean = length_mean(olds, olds_n, &none);
+    uint32_t term;
+    size_t holders_n;
+    bool ok = open_sources(&merge, olds, (uint32_t)place->term_next, err), more = true;
+    while (ok && merge.work < *budget && (more = next_term(&merge, &term, &holders_n))) {
+        ok = merge_term(&merge, id, term, holders_n, err);
+        if (ok)
+            place->term_next = (uint64_t)term + 1;
+    }
+    merge_done(&merge);
+    if (ok && !more)
+        place->term_next = MERGE_PLACE_END;
+    place->postings_n += merge.postings_n;
+    *budget -= merge.work < *budget ? merge.work : *budget;
+    return ok;
+}
+
+bool merge_delete_postings(struct store_txn *txn, uint32_t segment_id, size_t *budget,
+                           bool *done_out, struct error *err) {
     struct store_cursor cursor = {0};
     uint8_t key[KEY_BYTES];
+    bool there = false;
     make_key(key, segment_id, 0);
     bool ok = store_cursor_open(txn, TABLE_POSTINGS, key, sizeof key, &cursor, err);
-    while (ok && cursor.key.data && get_be32(cursor.key.data) == segment_id)
+    while (ok && (there = cursor.key.data && get_be32(cursor.key.data) == segment_id) &&
+           *budget > 0) {
+        size_t work = MERGE_DELETED_LIST_WORK + cursor.value.len / MERGE_DELETED_BYTES;
+        *budget -= work < *budget ? work : *budget;
         ok = store_cursor_delete(&cursor, err);
+    }
     store_cursor_close(&cursor);
+    if (ok)
+        *done_out = !there;
     return ok;
 }

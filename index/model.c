@@ -151,12 +151,20 @@ bool model_change(struct model *model, struct writer *writer, unsigned long long
                                      : put(model, writer, key, version, err);
 }
 
+void model_limit_merging(struct writer *writer, unsigned long long *seed) {
+    static const size_t works[] = {100, 1000, 10000, 0}; /* a batch's own lists: some 10,000 */
+    writer_limit_merging(writer, works[check_random(seed) % 4]);
+}
+
 bool model_batch(struct model *model, struct writer *writer, unsigned long long seed,
                  uint32_t number, struct error *err) {
     unsigned long long own = (seed * 0x9E3779B97F4A7C15ull + number) | 1ull << 63;
     for (int i = 0; i < 4; i++) /* neighbouring seeds begin alike */
         check_random(&own);
     uint32_t n = 1 + (uint32_t)(check_random(&own) % MODEL_BATCH_MAX);
+    unsigned long long slices = own;
+    if (writer)
+        model_limit_merging(writer, &slices);
     bool ok = put(model, writer, 0, number, err);
     for (uint32_t i = 0; ok && i < n; i++)
         ok = model_change(model, writer, &own, err);

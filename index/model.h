@@ -51,6 +51,9 @@ bool model_change(struct model *model, struct writer *writer, unsigned long long
 bool model_delete_passing(struct model *model, struct index *index, unsigned long long *seed,
                           struct error *err);
 
+/* The next commit merges a list, a few, all there is: so that merges are met half done. */
+void model_limit_merging(struct writer *writer, unsigned long long *seed);
+
 /* Batch `number` (1, 2, ...) of the seed, not yet committed. */
 bool model_batch(struct model *model, struct writer *writer, unsigned long long seed,
                  uint32_t number, struct error *err);

@@ -137,9 +137,18 @@ static void hold(struct run *run) {
 
 static void commit(struct run *run) {
     struct error err;
+    model_limit_merging(run->writer, &run->seed);
     CHECK_OK(writer_commit(run->writer, &err), err);
     run->committed = run->now;
     run->commits_n++;
+}
+
+/* Time between commits. */
+static void merge(struct run *run) {
+    struct error err;
+    bool more;
+    commit(run);
+    CHECK_OK(writer_merge(run->writer, &more, &err), err);
 }
 
 static void change(struct run *run) {
@@ -155,8 +164,10 @@ static void operate(struct run *run) {
         change(run);
     } else if (dice < 1800) {
         commit(run);
-    } else if (dice < 1960) {
+    } else if (dice < 1955) {
         search(run);
+    } else if (dice < 1960) {
+        merge(run);
     } else if (dice < 1970) { /* dropped */
         writer_close(run->writer);
         run->now = run->committed;

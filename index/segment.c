@@ -38,6 +38,13 @@ void segments_push(struct segments *segments, struct segment segment) {
     segments->items[segments->n++] = segment;
 }
 
+void segments_insert(struct segments *segments, size_t at, struct segment segment) {
+    segments_push(segments, segment);
+    memmove(segments->items + at + 1, segments->items + at,
+            (segments->n - 1 - at) * sizeof *segments->items);
+    segments->items[at] = segment;
+}
+
 void segments_remove(struct segments *segments, size_t first, size_t n) {
     for (size_t i = first; i < first + n; i++)
         roaring_bitmap_free(segments->items[i].tombstones);
@@ -172,7 +179,7 @@ bool segment_write(struct store_txn *txn, const struct segment *segment, struct 
 
 /* ---- when to merge ---- */
 
-/* floor(log_4 docs_n) */
+/* floor(log_8 docs_n) */
 static unsigned tier_of(uint64_t docs_n) {
     unsigned tier = 0;
     while (docs_n >= SEGMENT_FANOUT) {
@@ -182,27 +189,27 @@ static unsigned tier_of(uint64_t docs_n) {
     return tier;
 }
 
-size_t segments_merge_n(const struct segments *segments, uint32_t docs_n) {
-    size_t taken = 0;
-    uint64_t size = docs_n;
+size_t segments_merge_n(const struct segments *segments, size_t begin, size_t end) {
+    size_t taken = 1;
+    uint64_t size = segments->items[end - 1].docs_n;
     for (;;) {
-        /* The newest segments not above our tier. Taken together when they fill the tier, or when
-         * one of them is below it: small ones must not be buried under large ones. */
+        /* The segments before it not above its tier. Taken together when they fill the tier, or
+         * when one of them is below it: small ones must not be buried under large ones. */
         unsigned tier = tier_of(size);
-        size_t end = taken;
+        size_t more = taken;
         uint64_t sum = size;
         bool below = false;
-        while (end < segments->n) {
-            const struct segment *older = &segments->items[segments->n - 1 - end];
+        while (more < end - begin) {
+            const struct segment *older = &segments->items[end - 1 - more];
             if (tier_of(older->docs_n) > tier)
                 break;
             below = below || tier_of(older->docs_n) < tier;
             sum += older->docs_n;
-            end++;
+            more++;
         }
-        if (end == taken || (!below && end - taken < SEGMENT_FANOUT - 1))
-            return taken;
-        taken = end;
+        if (more == taken || (!below && more - taken < SEGMENT_FANOUT - 1))
+            return taken > 1 ? taken : 0;
+        taken = more;
         size = sum;
     }
 }

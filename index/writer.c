@@ -14,7 +14,7 @@
 #include "index/fields.h"
 #include "index/forward.h"
 #include "index/inside.h"
-#include "index/merge.h"
+#include "index/merges.h"
 #include "index/multivector.h"
 
 enum {
@@ -22,6 +22,8 @@ enum {
     FRESH_MAX = 4 << 20,
     /* Field values held in memory: some 300,000, and half of what postings may take. */
     FIELDS_BYTES_MAX = 32 << 20,
+    /* Merging between commits: so much at a time, some 20 ms, and then its own commit. */
+    IDLE_WORK = 8 << 20,
     SPARSE_TERMS_MAX = 1 << 20,  /* distinct terms of one record */
     MULTI_VECTORS_MAX = 1 << 16, /* token vectors of one record; encoders stop at 8,192 */
 };
@@ -36,6 +38,9 @@ struct writer {
     struct index_state state; /* as this transaction leaves it */
     struct index_state state_before;
     struct segments segments;
+    struct merges merges; /* of the same moment */
+    size_t work;          /* of the lists written since the transaction began */
+    size_t slice_work;    /* what a commit merges; 0, but in tests: as merges.h says */
 
     /* Documents since the transaction began or fresh postings were last written. */
     struct fresh fresh;
@@ -79,6 +84,10 @@ void writer_limit_postings(struct writer *writer, size_t postings_n) {
     writer->fresh_max = postings_n;
 }
 
+void writer_limit_merging(struct writer *writer, size_t work) {
+    writer->slice_work = work;
+}
+
 static void fresh_clear(struct writer *writer) {
     writer->fresh.n = 0;
     writer->fresh.dead_n = 0;
@@ -94,6 +103,7 @@ static void forget(struct writer *writer) {
     writer->txn = NULL;
     writer->loaded = false;
     segments_done(&writer->segments);
+    merges_done(&writer->merges);
     fresh_clear(writer);
     fields_clear(&writer->fields);
 }
@@ -123,7 +133,8 @@ static bool writer_begin(struct writer *writer, struct error *err) {
         return false;
     if (!writer->loaded) {
         if (!index_state_read(writer->txn, &writer->state, err) ||
-            !segments_read(writer->txn, &writer->segments, err)) {
+            !segments_read(writer->txn, &writer->segments, err) ||
+            !merges_read(writer->txn, &writer->segments, &writer->merges, err)) {
             forget(writer);
             return false;
         }
@@ -131,6 +142,7 @@ static bool writer_begin(struct writer *writer, struct error *err) {
     }
     writer->state_before = writer->state;
     writer->changed = false;
+    writer->work = 0;
     fresh_clear(writer);
     return true;
 }
@@ -145,15 +157,25 @@ static bool give_up(struct writer *writer, const struct error *err) {
 
 /* ---- is a record fit to be put? ---- */
 
+/* Without a branch, so that many are compared at once: a document's token vectors are many. */
+static bool all_within(const float *values, size_t n, float max) {
+    int beyond = 0;
+    for (size_t i = 0; i < n; i++)
+        beyond |= !(fabsf(values[i]) <= max); /* NaN too */
+    return beyond == 0;
+}
+
 static bool check_vector(const float *values, size_t n, float max, const char *what,
                          struct error *err) {
-    for (size_t i = 0; i < n; i++)
-        if (!(fabsf(values[i]) <= max))
-            return error_set(err, ERROR_INVALID,
-                             "%s: value %zu is %g; it must be a number "
-                             "between -%g and %g",
-                             what, i, (double)values[i], (double)max, (double)max);
-    return true;
+    if (all_within(values, n, max))
+        return true;
+    size_t i = 0;
+    while (fabsf(values[i]) <= max)
+        i++;
+    return error_set(err, ERROR_INVALID,
+                     "%s: value %zu is %g; it must be a number "
+                     "between -%g and %g",
+                     what, i, (double)values[i], (double)max, (double)max);
 }
 
 static bool check_sparse(const struct record *record, struct error *err) {
@@ -309,71 +331,51 @@ static bool count_terms(struct writer *writer, struct error *err) {
     return true;
 }
 
-static bool delete_segment(struct writer *writer, const struct segment *segment,
-                           struct error *err) {
-    return merge_delete_postings(writer->txn, segment->id, err) &&
-           store_delete_u32(writer->txn, TABLE_SEGMENTS, segment->id, err);
-}
-
-/* What the segment made of the olds and the fresh says of itself. */
-static struct segment describe(const struct writer *writer, const struct segment *olds,
-                               size_t olds_n, uint32_t live_n) {
+/* The fresh postings as a segment. */
+static bool write_segment(struct writer *writer, uint32_t live_n, struct error *err) {
+    struct merge_totals totals;
     struct segment made = {
         .id = writer->state.segment_next,
-        .docid_begin = olds_n > 0 ? olds[0].docid_begin : writer->fresh_begin,
+        .docid_begin = writer->fresh_begin,
         .docid_end = writer->state.docid_next,
         .docs_n = live_n,
         .length_sum = writer->fresh_length_sum,
         .tombstones = roaring_bitmap_copy(writer->fresh.dead),
     };
-    for (size_t i = 0; i < olds_n; i++) {
-        uint32_t next = i + 1 < olds_n ? olds[i + 1].docid_begin : writer->fresh_begin;
-        roaring_bitmap_or_inplace(made.tombstones, olds[i].tombstones);
-        if (olds[i].docid_end < next) /* a segment that died whole lay between */
-            roaring_bitmap_add_range(made.tombstones, olds[i].docid_end, next);
-        made.docs_n += olds[i].docs_n - olds[i].dead_n;
-        made.length_sum += olds[i].length_sum;
-    }
-    return made;
+    if (!merge_postings(writer->txn, made.id, NULL, 0, &writer->fresh, &totals, err))
+        goto failed;
+    made.postings_n = totals.postings_n;
+    if (!segment_write(writer->txn, &made, err))
+        goto failed;
+    writer->work += totals.work;
+    writer->state.segment_next++;
+    segments_push(&writer->segments, made);
+    return true;
+failed:
+    roaring_bitmap_free(made.tombstones);
+    return false;
 }
 
 static bool write_fresh(struct writer *writer, struct error *err) {
-    struct segments *segments = &writer->segments;
     uint32_t live_n = writer->state.docid_next - writer->fresh_begin - writer->fresh.dead_n;
     if (writer->fresh_begin == writer->state.docid_next && writer->lost_n == 0)
         return true; /* nothing new */
     fresh_sort(&writer->fresh);
-    if (!count_terms(writer, err))
+    if (!count_terms(writer, err) || (live_n > 0 && !write_segment(writer, live_n, err)))
         return false;
-    if (live_n > 0) {
-        size_t olds_n = segments_merge_n(segments, live_n);
-        size_t first = segments->n - olds_n;
-        const struct segment *olds = segments->items + first;
-        struct segment made = describe(writer, olds, olds_n, live_n);
-        bool ok = merge_postings(writer->txn, made.id, olds, olds_n, &writer->fresh,
-                                 &made.postings_n, err) &&
-                  segment_write(writer->txn, &made, err);
-        for (size_t i = 0; ok && i < olds_n; i++)
-            ok = delete_segment(writer, &olds[i], err);
-        if (!ok) {
-            roaring_bitmap_free(made.tombstones);
-            return false;
-        }
-        writer->state.segment_next++;
-        segments_remove(segments, first, olds_n);
-        segments_push(segments, made);
-    }
     fresh_clear(writer);
     return true;
 }
 
+/* A segment whose documents are all dead goes; one that is being merged goes when that is done. */
 static bool write_tombstones(struct writer *writer, struct error *err) {
     struct segments *segments = &writer->segments;
     for (size_t i = segments->n; i-- > 0;) {
         struct segment *segment = &segments->items[i];
-        if (segment->dead_n == segment->docs_n) {
-            if (!delete_segment(writer, segment, err))
+        if (segment->dead_n == segment->docs_n && !merges_has(&writer->merges, segment->id)) {
+            if (!store_delete_u32(writer->txn, TABLE_SEGMENTS, segment->id, err))
                 return false;
+            merges_leave(&writer->merges, segment->id);
             segments_remove(segments, i, 1);
         } else if (segment->dirty) {
             if (!segment_write(writer->txn, segment, err))
@@ -384,6 +386,29 @@ static bool write_tombstones(struct writer *writer, struct error *err) {
     return true;
 }
 
+/* Merges on, and ends the transaction. */
+static bool finish(struct writer *writer, size_t work, struct error *err) {
+    bool ok =
+        merges_run(writer->txn, &writer->merges, &writer->segments, &writer->state, work, err) &&
+        merges_write(writer->txn, &writer->merges, err) &&
+        (memcmp(&writer->state, &writer->state_before, sizeof writer->state) == 0 ||
+         index_state_write(writer->txn, &writer->state, err));
+    if (ok) {
+        ok = store_commit(writer->txn, err);
+        writer->txn = NULL;
+    }
+    if (!ok)
+        forget(writer);
+    return ok;
+}
+
+static size_t work_of_commit(const struct writer *writer) {
+    size_t work = MERGES_FACTOR * writer->work;
+    if (writer->slice_work > 0)
+        return writer->slice_work;
+    return work > MERGES_WORK_MIN ? work : MERGES_WORK_MIN;
+}
+
 bool writer_commit(struct writer *writer, struct error *err) {
     if (writer->broken) {
         *err = writer->why;
@@ -392,17 +417,23 @@ bool writer_commit(struct writer *writer, struct error *err) {
     }
     if (!writer->txn)
         return true;
-    bool ok = write_fresh(writer, err) && write_tombstones(writer, err) &&
-              fields_write(writer->txn, &writer->fields, err) &&
-              (memcmp(&writer->state, &writer->state_before, sizeof writer->state) == 0 ||
-               index_state_write(writer->txn, &writer->state, err));
-    if (ok) {
-        ok = store_commit(writer->txn, err);
-        writer->txn = NULL;
-    }
-    if (!ok)
-        forget(writer);
-    return ok;
+    if (write_fresh(writer, err) && write_tombstones(writer, err) &&
+        fields_write(writer->txn, &writer->fields, err))
+        return finish(writer, writer->changed ? work_of_commit(writer) : 0, err);
+    forget(writer);
+    return false;
+}
+
+bool writer_merge(struct writer *writer, bool *more_out, struct error *err) {
+    if (writer->txn && writer->changed)
+        return error_set(err, ERROR_INVALID, "commit before segments are merged");
+    if (!writer_begin(writer, err))
+        return false;
+    bool pending = merges_pending(&writer->merges, &writer->segments);
+    if (pending && !finish(writer, IDLE_WORK, err))
+        return false;
+    *more_out = pending && merges_pending(&writer->merges, &writer->segments);
+    return true;
 }
 
 /* ---- put, delete, and what they ask ---- */

@@ -6,7 +6,8 @@
  *
  * How often to commit: every 1,000 to 10,000 records. An open batch costs memory (postings, at most
  * 64 MiB of them at a time, and the pages it changed: about what the records weigh on disk, up to
- * LMDB's 512 MiB, written out early beyond that), a commit costs an fsync and now and then a merge.
+ * LMDB's 512 MiB, written out early beyond that), a commit costs an fsync and a slice of merging
+ * (merges.h): some times what writing its own postings costs, never a whole merge.
  * A call refused for its input (ERROR_INVALID, ERROR_LIMIT) changes nothing. When the disk fails in
  * the middle of a put or delete, the whole batch is dropped, and every call says so until
  * writer_commit has said it: half a batch cannot be committed by mistake.
@@ -61,6 +62,11 @@ bool writer_delete(struct writer *writer, const char *key, size_t key_len, bool 
 
 /* Durable when it returns true. On failure everything since the last commit is dropped. */
 bool writer_commit(struct writer *writer, struct error *err);
+
+/* For whoever has time between commits: goes on merging for some 20 ms and commits that. *more_out:
+ * there is more to do. Searches are right without it, only slower. ERROR_INVALID between a put and
+ * its commit. */
+bool writer_merge(struct writer *writer, bool *more_out, struct error *err);
 
 /* Builds the next FAISS generation when enough documents are newer than the last one, writes it
  * (temporary file, fsync, rename, folder fsync) and commits its name. Call it after a commit, when
