@@ -432,6 +432,10 @@ bool writer_merge(struct writer *writer, bool *more_out, struct error *err) {
     bool pending = merges_pending(&writer->merges, &writer->segments);
     if (pending && !finish(writer, IDLE_WORK, err))
         return false;
+    if (!pending) { /* nothing was changed; and nobody waits with a transaction open */
+        store_abort(writer->txn);
+        writer->txn = NULL;
+    }
     *more_out = pending && merges_pending(&writer->merges, &writer->segments);
     return true;
 }
