@@ -24,6 +24,8 @@ enum {
     /* Stored text is held whole, however little of it is encoded, and so are unchanged rows. One
      * row may be larger (SOURCE_LINE_BYTES_MAX): it ends its window. */
     WINDOW_HELD_BYTES = 32 << 20,
+    /* A row of a slow stream is durable and found so late at most. */
+    COMMIT_MS = 1000,
     /* One call of the encoder: enough runs for every core. */
     BATCH_ROWS = 64,
     BATCH_BYTES = 64 << 10,
@@ -114,6 +116,8 @@ struct window {
     struct encoding *encodings;
     uint64_t *hashes;
     size_t n;
+    size_t stored_n;               /* rows before them that were stored while the reader waited */
+    double began_ms;               /* when the first row came */
     size_t read_bytes, held_bytes; /* that the encoder will read, about; that lie in memory */
 };
 
@@ -132,7 +136,7 @@ static struct window window_new(struct ingest *ingest) {
 }
 
 static bool window_is_full(const struct window *window) {
-    return window->n == WINDOW_ROWS || window->read_bytes >= WINDOW_BYTES ||
+    return window->stored_n + window->n == WINDOW_ROWS || window->read_bytes >= WINDOW_BYTES ||
            window->held_bytes >= WINDOW_HELD_BYTES;
 }
 
@@ -169,6 +173,8 @@ static void window_add_ready(struct ingest *ingest, struct window *window, size_
 static void window_add(struct ingest *ingest, struct window *window, const struct row *row) {
     size_t i = window->n++;
     uint64_t there;
+    if (i == 0)
+        window->began_ms = clock_now_ms();
     window->rows[i] = *row;
     window->hashes[i] = row_hash(row);
     window->held_bytes += row->title_len + row->text_len + row->fields_len;
@@ -414,25 +420,64 @@ static void window_count(const struct window *window, struct progress *progress)
     }
 }
 
-/* Fills a window from the reader; false when there is no more to come. */
-static bool window_read(struct ingest *ingest, struct reader *reader, struct progress *progress,
-                        struct window *window) {
-    while (!window_is_full(window)) {
-        struct row row;
-        struct error err;
-        if (stop_asked(progress))
-            return false;
-        switch (reader_next(reader, &ingest->rows, &row, &err)) {
-        case READER_END: return false;
-        case READER_ROW: window_add(ingest, window, &row); break;
-        case READER_BAD:
-            if (err.code == ERROR_STOPPED && stop_asked(progress))
-                return false; /* the signal that asks us to stop broke a read off */
-            tell_bad(progress, &row, &err);
-            break;
-        }
+/* Between rows that are long in coming. */
+struct waiting {
+    struct ingest *ingest;
+    struct window *window;
+    struct progress *progress;
+    bool failed;
+    struct error *err;
+};
+
+/* The window is stored when its time has come, and begins again with the arena as it is: the reader
+ * may be in the middle of a row. After that there is time for merging. */
+static int while_waiting(void *context) {
+    struct waiting *waiting = context;
+    struct window *window = waiting->window;
+    double left_ms = window->began_ms + COMMIT_MS - clock_now_ms();
+    bool more = false;
+    if (stop_asked(waiting->progress))
+        return UNPACK_NO_MORE;
+    if (window->n == 0) {
+        waiting->failed = !writer_merge(waiting->ingest->writer, &more, waiting->err);
+        return waiting->failed ? UNPACK_NO_MORE : more ? 0 : COMMIT_MS;
     }
-    return true;
+    if (left_ms > 0)
+        return (int)left_ms + 1;
+    waiting->failed = !window_store(waiting->ingest, window, waiting->progress, waiting->err);
+    if (waiting->failed)
+        return UNPACK_NO_MORE;
+    window_count(window, waiting->progress);
+    progress_tell(waiting->progress);
+    window->stored_n += window->n;
+    window->n = 0;
+    memset(window->states, 0, WINDOW_ROWS * sizeof *window->states);
+    memset(window->verdicts, 0, WINDOW_ROWS * sizeof *window->verdicts);
+    map_clear(&waiting->ingest->newest);
+    return 0;
+}
+
+/* Fills a window from the reader. *more_out false: there is no more to come. */
+static bool window_read(struct ingest *ingest, struct reader *reader, struct progress *progress,
+                        struct window *window, bool *more_out, struct error *err) {
+    struct waiting waiting = {ingest, window, progress, false, err};
+    reader_on_waiting(reader, (struct unpack_waiting){while_waiting, &waiting});
+    enum reader_state state = READER_ROW;
+    while (state != READER_END && !window_is_full(window) && !stop_asked(progress)) {
+        struct row row;
+        struct error bad;
+        state = reader_next(reader, &ingest->rows, &row, &bad);
+        if (state == READER_ROW)
+            window_add(ingest, window, &row);
+        else if (waiting.failed ||
+                 (state == READER_BAD && bad.code == ERROR_STOPPED && stop_asked(progress)))
+            break; /* the signal that asks us to stop broke a read off */
+        else if (state == READER_BAD)
+            tell_bad(progress, &row, &bad);
+    }
+    reader_on_waiting(reader, (struct unpack_waiting){0});
+    *more_out = state != READER_END && !stop_asked(progress);
+    return !waiting.failed;
 }
 
 /* After a failure the writer was closed with all it held; the next call begins afresh. */
@@ -449,10 +494,10 @@ bool ingest_run(struct ingest *ingest, struct reader *reader, const atomic_bool 
         return false;
     for (bool more = true; more;) {
         struct window window = window_new(ingest);
-        more = window_read(ingest, reader, &progress, &window);
+        bool ok = window_read(ingest, reader, &progress, &window, &more, err);
         progress.window_begin = progress.window_end;
         reader_progress(reader, &progress.window_end, &stats->bytes_total);
-        bool ok = window_store(ingest, &window, &progress, err);
+        ok = ok && window_store(ingest, &window, &progress, err);
         if (ok)
             window_count(&window, &progress);
         arena_reset(&ingest->rows);
@@ -465,6 +510,9 @@ bool ingest_run(struct ingest *ingest, struct reader *reader, const atomic_bool 
         return error_set(err, ERROR_STOPPED,
                          "stopped; what was stored so far is committed, and the same command goes "
                          "on from there");
+    for (bool more = true; more && !stop_asked(&progress);)
+        if (!writer_merge(ingest->writer, &more, err))
+            return false;
     if (!writer_build_dense(ingest->writer, 0, err))
         return false;
     progress_tell(&progress);
@@ -472,6 +520,10 @@ bool ingest_run(struct ingest *ingest, struct reader *reader, const atomic_bool 
 }
 
 /* ---- from a request ---- */
+
+bool ingest_merge(struct ingest *ingest, bool *more_out, struct error *err) {
+    return writer_ready(ingest, err) && writer_merge(ingest->writer, more_out, err);
+}
 
 bool ingest_rows(struct ingest *ingest, const struct row *rows, size_t n,
                  struct ingest_verdict *verdicts_out, struct error *err) {

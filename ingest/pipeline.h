@@ -2,9 +2,10 @@
  *
  * A window of rows (bounded in documents and bytes) is sorted by length and encoded in batches of
  * like length, all cores sharing each batch; then the window is put in the order it was read and
- * committed. Of rows with the same key the last wins. So memory is bounded by the window, not by
- * the input, and a kill loses at most what was not committed yet; ingesting again skips what is
- * there unchanged.
+ * committed. When rows are long in coming (a pipe), a window is stored a second after its first
+ * one. Of rows with the same key the last wins. So memory is bounded by the window, not by the
+ * input, and a kill loses at most what was not committed yet; ingesting again skips what is there
+ * unchanged.
  * Threads: an ingest is one thread's; its pool serves the encoder. */
 #ifndef TERCET_INGEST_PIPELINE_H
 #define TERCET_INGEST_PIPELINE_H
@@ -68,5 +69,9 @@ struct ingest_verdict {
  * verdicts_out: [n]. */
 bool ingest_rows(struct ingest *ingest, const struct row *rows, size_t n,
                  struct ingest_verdict *verdicts_out, struct error *err);
+
+/* For whoever has time between requests: some 20 ms of merging, committed. *more_out: there is more
+ * to do. */
+bool ingest_merge(struct ingest *ingest, bool *more_out, struct error *err);
 
 #endif

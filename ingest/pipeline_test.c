@@ -2,10 +2,12 @@
 #include "ingest/pipeline.h"
 #include "ingest/settings.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "engine/base/clock.h"
 #include "engine/model.h"
 #include "index/writer.h"
 #include "tests/check.h"
@@ -176,6 +178,62 @@ static void a_stop_ends_waiting_for_input(struct index *index) {
     close(ends[1]);
 }
 
+/* The far end of a pipe that says a row, waits until it is found, says the next. */
+struct trickle {
+    struct index *index;
+    int end;
+    unsigned found_n;
+    double slowest_ms;
+};
+
+static void *trickle_rows(void *context) {
+    enum { ROWS = 3, LIMIT_MS = 20000 };
+    struct trickle *trickle = context;
+    for (int i = 0; i < ROWS; i++) {
+        char row[64];
+        uint64_t before = documents_n(trickle->index);
+        double began_ms = clock_now_ms(), took_ms = 0;
+        int len = snprintf(row, sizeof row, "{\"id\":\"slow%d\",\"text\":\"row %d\"}\n{\"id", i, i);
+        len -= i == ROWS - 1 ? 4 : 0; /* each but the last leaves the next one begun */
+        const char *from = i == 0 ? row : row + 4;
+        CHECK(write(trickle->end, from, (size_t)(row + len - from)) > 0);
+        while (documents_n(trickle->index) == before && took_ms < LIMIT_MS) {
+            usleep(5000);
+            took_ms = clock_now_ms() - began_ms;
+        }
+        trickle->found_n += took_ms < LIMIT_MS;
+        trickle->slowest_ms = took_ms > trickle->slowest_ms ? took_ms : trickle->slowest_ms;
+    }
+    close(trickle->end);
+    return NULL;
+}
+
+static void a_slow_stream_is_found(struct index *index) {
+    struct ingest_stats stats = {0};
+    struct ingest *ingest;
+    struct reader *reader;
+    struct error err;
+    const char *path = "-";
+    pthread_t thread;
+    int ends[2], input_before = dup(STDIN_FILENO);
+    CHECK(pipe(ends) == 0 && dup2(ends[0], STDIN_FILENO) >= 0);
+    struct trickle trickle = {.index = index, .end = ends[1]};
+    CHECK_OK(ingest_open(index, model, NULL, &ingest, &err), err);
+    CHECK_OK(reader_open(&path, 1, &reader, &err), err);
+    CHECK_EQUAL(pthread_create(&thread, NULL, trickle_rows, &trickle), 0);
+    CHECK_OK(ingest_run(ingest, reader, NULL, NULL, &stats, &err), err);
+    pthread_join(thread, NULL);
+    CHECK_EQUAL(trickle.found_n, 3);
+    CHECK_EQUAL(stats.stored, 3);
+    CHECK_EQUAL(stats.bad, 0);
+    reader_close(reader);
+    ingest_close(ingest);
+    dup2(input_before, STDIN_FILENO);
+    close(input_before);
+    close(ends[0]);
+    printf("a row of a slow stream was found after %.0f ms at most\n", trickle.slowest_ms);
+}
+
 static void stops_when_asked(struct index *index) {
     struct ingest_stats stats;
     struct error err;
@@ -273,6 +331,7 @@ int main(void) {
     stops_when_asked(index);
     a_stop_ends_the_batch_and_keeps_it(index);
     a_stop_ends_waiting_for_input(index);
+    a_slow_stream_is_found(index);
     requests_get_a_verdict_a_row(index, &arena);
     index_close(index);
     other_settings_are_refused();

@@ -14,6 +14,7 @@ struct reader {
     struct format_input input; /* of it; source NULL: not open yet */
     struct seen seen;
     uint64_t bytes_before;
+    struct unpack_waiting waiting;
 };
 
 static const struct reader_options default_options;
@@ -70,6 +71,12 @@ void reader_close(struct reader *reader) {
     free(reader);
 }
 
+void reader_on_waiting(struct reader *reader, struct unpack_waiting waiting) {
+    reader->waiting = waiting;
+    if (reader->input.source)
+        source_on_waiting(reader->input.source, waiting);
+}
+
 /* ---- rows ---- */
 
 static bool open_input(struct reader *reader, struct error *err) {
@@ -77,6 +84,7 @@ static bool open_input(struct reader *reader, struct error *err) {
     struct source *source;
     if (!source_open(file->path, &source, err))
         return false;
+    source_on_waiting(source, reader->waiting);
     reader->input = (struct format_input){
         .source = source,
         .path = source_name(source),

@@ -13,6 +13,7 @@
 
 #include "ingest/format.h"
 #include "ingest/row.h"
+#include "ingest/unpack.h"
 #include "ingest/walk.h"
 
 struct reader;
@@ -40,6 +41,10 @@ void reader_close(struct reader *reader);
  * tell which row it was; the key is good until the next call. */
 enum reader_state reader_next(struct reader *reader, struct arena *arena, struct row *out,
                               struct error *err);
+
+/* Asked whenever the next row is long in coming (unpack.h); rows handed out so far are whole, and
+ * the arena of the one under way must not be reset. */
+void reader_on_waiting(struct reader *reader, struct unpack_waiting waiting);
 
 /* How far it is, in bytes of the files; total 0: not known (standard input). */
 void reader_progress(const struct reader *reader, uint64_t *read_out, uint64_t *total_out);

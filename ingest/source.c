@@ -7,7 +7,6 @@
 
 #include "engine/base/mem.h"
 #include "ingest/charset.h"
-#include "ingest/unpack.h"
 
 enum { READ_BYTES = 256 << 10 };
 
@@ -46,6 +45,10 @@ void source_close(struct source *source) {
     free(source->bytes);
     free(source->path);
     free(source);
+}
+
+void source_on_waiting(struct source *source, struct unpack_waiting waiting) {
+    unpack_on_waiting(source->unpack, waiting);
 }
 
 const char *source_name(const struct source *source) {

@@ -12,6 +12,7 @@
 
 #include "engine/base/buf.h"
 #include "engine/base/error.h"
+#include "ingest/unpack.h"
 
 /* A longer line, or document, is no document but a mistake: the longest book fits ten times. */
 enum { SOURCE_LINE_BYTES_MAX = 64 << 20 };
@@ -27,6 +28,8 @@ enum source_state {
 
 bool source_open(const char *path, struct source **out, struct error *err);
 void source_close(struct source *source);
+
+void source_on_waiting(struct source *source, struct unpack_waiting waiting);
 
 /* The file's name, for messages. */
 const char *source_name(const struct source *source);

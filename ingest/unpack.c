@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -29,6 +30,7 @@ struct unpack {
     ZSTD_DStream *zstd;
     uint64_t bytes_in, bytes_out;
     struct error damage; /* found behind bytes that were good: told by the next call */
+    struct unpack_waiting waiting;
 };
 
 bool unpack_open(const char *path, struct unpack **out, struct error *err) {
@@ -58,10 +60,30 @@ uint64_t unpack_bytes_read(const struct unpack *unpack) {
     return unpack->bytes_in;
 }
 
+void unpack_on_waiting(struct unpack *unpack, struct unpack_waiting waiting) {
+    unpack->waiting = waiting;
+}
+
+/* Until there is something to read; a plain file always has. */
+static bool wait_for_input(struct unpack *unpack, struct error *err) {
+    struct pollfd file = {.fd = unpack->file, .events = POLLIN};
+    int ms = 0, ready;
+    while (unpack->waiting.ask && (ready = poll(&file, 1, ms)) <= 0) {
+        if (ready < 0 && errno != EINTR)
+            return error_set_errno(err, "poll");
+        ms = unpack->waiting.ask(unpack->waiting.context);
+        if (ms < 0)
+            return error_set(err, ERROR_STOPPED, "stopped");
+    }
+    return true;
+}
+
 /* Appends to the input what one read gives. There is room: who asks for more has all but taken what
  * is there. */
 static bool read_more(struct unpack *unpack, struct error *err) {
     size_t left = unpack->input_len - unpack->input_at;
+    if (!wait_for_input(unpack, err))
+        return false;
     memmove(unpack->input, unpack->input + unpack->input_at, left);
     unpack->input_at = 0;
     unpack->input_len = left;

@@ -23,6 +23,16 @@ struct unpack;
 bool unpack_open(const char *path, struct unpack **out, struct error *err);
 void unpack_close(struct unpack *unpack);
 
+/* Asked when a pipe or terminal has nothing at once, before and while it is waited for, and when a
+ * signal came: there is time now for what else is to do. Returns for how many milliseconds to wait
+ * before it is asked again; UNPACK_NO_MORE: the read is ERROR_STOPPED. */
+enum { UNPACK_NO_MORE = -1 };
+struct unpack_waiting {
+    int (*ask)(void *context); /* NULL: nobody is asked */
+    void *context;
+};
+void unpack_on_waiting(struct unpack *unpack, struct unpack_waiting waiting);
+
 /* The next bytes, up to `max`; *n_out 0: the end. The messages have no file's name in front.
  * ERROR_STOPPED: a signal came while it waited; nothing is lost, and a later call goes on. */
 bool unpack_read(struct unpack *unpack, char *out, size_t max, size_t *n_out, struct error *err);
