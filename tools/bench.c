@@ -7,6 +7,7 @@
 
 static const struct command *const benches[] = {
     &bench_encode,
+    &bench_maxsim,
     &bench_rerank,
     &bench_search,
     &bench_sparse,
