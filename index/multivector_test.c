@@ -2,6 +2,7 @@
 #include "index/multivector.h"
 
 #include "engine/base/mem.h"
+#include "engine/base/vec.h"
 #include "index/fixture.h"
 
 /* About normal: a sum of uniform draws. */
@@ -57,13 +58,21 @@ static float *decode(const struct multi_codes *codes) {
     return vectors;
 }
 
-/* Random directions are the hardest case; the mean is stated at CLIPS in multivector.c. */
+/* Random directions are the hardest case: nothing in common, so all of it goes through the points,
+ * whose distortion (codebook.c) is what the squared cosine lacks. */
 static void codes_keep_the_direction(void) {
-    const uint32_t dims[] = {40, 41, 128, 384, 1024};
+    const struct {
+        uint32_t dim;
+        double mean, worst;
+    } cases[] = {{40, 0.993, 0.965},
+                 {41, 0.993, 0.965},
+                 {128, 0.940, 0.900},
+                 {384, 0.870, 0.840},
+                 {1024, 0.805, 0.780}};
     unsigned long long seed = 23;
-    for (size_t i = 0; i < sizeof dims / sizeof *dims; i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         enum { N = 200 };
-        uint32_t dim = dims[i];
+        uint32_t dim = cases[i].dim;
         float *vectors = draw_vectors(&seed, N, dim);
         struct encoded encoded = encode(vectors, N, dim);
         float *back = decode(&encoded.codes);
@@ -75,11 +84,34 @@ static void codes_keep_the_direction(void) {
             worst = fmin(worst, cosine);
         }
         printf("%u dimensions: mean cosine %.5f, worst %.5f\n", dim, sum / N, worst);
-        CHECK(sum / N > 0.994 && worst > 0.985);
+        CHECK(sum / N > cases[i].mean && worst > cases[i].worst);
         free(vectors);
         free(back);
         free(encoded.bytes);
     }
+}
+
+/* What vectors share costs nothing: the same scatter around a common direction is held better. */
+static void the_mean_is_held_once(void) {
+    enum { N = 200, DIM = 384 };
+    unsigned long long seed = 25;
+    float *vectors = draw_vectors(&seed, N, DIM);
+    for (size_t v = 1; v < N; v++)
+        for (size_t i = 0; i < DIM; i++)
+            vectors[v * DIM + i] = vectors[i] + 0.5f * vectors[v * DIM + i];
+    struct encoded encoded = encode(vectors, N, DIM);
+    float *back = decode(&encoded.codes);
+    double worst = 1;
+    for (size_t v = 0; v < N; v++) {
+        vec_normalize(vectors + v * DIM, DIM);
+        vec_normalize(back + v * DIM, DIM);
+        worst = fmin(worst, (double)vec_dot_f32(vectors + v * DIM, back + v * DIM, DIM));
+    }
+    printf("around a common direction: worst cosine %.5f\n", worst);
+    CHECK(worst > 0.95); /* 1/5 of the energy at a squared cosine of 0.765 */
+    free(vectors);
+    free(back);
+    free(encoded.bytes);
 }
 
 static void maxsim_is_near_the_oracle(void) {
@@ -100,7 +132,7 @@ static void maxsim_is_near_the_oracle(void) {
             float score = multi_maxsim(&ready, &encoded.codes);
             /* The query's int8 costs little beside the codes' 4 bits. */
             CHECK_NEAR(score, oracle(query, query_n, back, n, dim), 0.005);
-            CHECK_NEAR(score, oracle(query, query_n, vectors, n, dim), dim < 40 ? 0.15 : 0.04);
+            CHECK_NEAR(score, oracle(query, query_n, vectors, n, dim), dim < 40 ? 0.15 : 0.06);
             CHECK(score == multi_maxsim(&ready, &encoded.codes)); /* scratch holds nothing over */
             free(query);
             free(vectors);
@@ -141,17 +173,19 @@ static void explanation_adds_up(void) {
 }
 
 static void odd_vectors_are_taken(void) {
-    float vectors[4][5] = {{0}, {1e-30f, -1e-30f}, {1e38f, -1e38f, 1, 0, 0}, {0, 0, 1}};
+    float vectors[4][5] = {{0}, {1e-30f, -1e-30f}, {6e4f, -6e4f, 1, 0, 0}, {0, 0, 1}};
     float query[5] = {0, 0, 1};
     struct arena arena = {0};
     struct error err;
     struct multi_query ready;
     struct encoded encoded = encode(&vectors[0][0], 4, 5);
     float back[5];
-    multi_decode(&encoded.codes, 0, back);
+    multi_decode(&encoded.codes, 2, back); /* at the end of f16's reach, beside nothing at all */
+    CHECK_NEAR(back[0], 6e4f, 8e3);
+    CHECK_NEAR(back[1], -6e4f, 8e3);
+    struct encoded zeros = encode(&vectors[0][0], 1, 5);
+    multi_decode(&zeros.codes, 0, back);
     CHECK(back[0] == 0 && back[4] == 0);
-    multi_decode(&encoded.codes, 2, back); /* beyond f16's reach: cut off, still finite */
-    CHECK(isfinite(back[0]) && back[0] > 0 && back[1] < 0);
     CHECK_OK(multi_query_init(&ready, query, 1, 5, &arena, &err), err);
     CHECK(isfinite(multi_maxsim(&ready, &encoded.codes)));
     struct encoded none = encode(&vectors[0][0], 0, 5);
@@ -169,6 +203,7 @@ static void odd_vectors_are_taken(void) {
     CHECK_EQUAL(err.code, ERROR_LIMIT);
     free(encoded.bytes);
     free(none.bytes);
+    free(zeros.bytes);
     arena_done(&arena);
 }
 
@@ -253,6 +288,7 @@ static void snapshots_score_and_explain(void) {
 
 int main(void) {
     codes_keep_the_direction();
+    the_mean_is_held_once();
     maxsim_is_near_the_oracle();
     explanation_adds_up();
     odd_vectors_are_taken();

@@ -125,70 +125,6 @@ static void normalize_makes_length_1(void) {
     CHECK_NEAR(tiny[0], 0.6, 1e-6);
 }
 
-/* One query vector and one row after the other, in 64-bit integers. */
-static void u4_oracle(const int8_t *query, size_t queries_n, size_t dim, const uint8_t *rows,
-                      size_t row_bytes, const float *scales, size_t rows_n, float *best) {
-    for (size_t q = 0; q < queries_n; q++)
-        for (size_t r = 0; r < rows_n; r++) {
-            long long sum = 0;
-            for (size_t d = 0; d < dim; d++) {
-                uint8_t byte = rows[r * row_bytes + d % row_bytes];
-                int code = d < row_bytes ? byte & 15 : byte >> 4;
-                sum += query[q * dim + d] * (2 * code - 15);
-            }
-            float product = scales[r] * (float)sum;
-            best[q] = product > best[q] ? product : best[q];
-        }
-}
-
-static void u4_case(enum cpu_level level, size_t dim, size_t queries_n, size_t rows_n, bool extreme,
-                    unsigned long long *seed) {
-    size_t groups_n = (queries_n + VEC_U4_LANES - 1) / VEC_U4_LANES, lanes = VEC_U4_LANES;
-    size_t row_bytes = (dim + 1) / 2, steps_n = (2 * row_bytes + 3) / 4;
-    int8_t *query = mem_alloc(queries_n * dim, 1);
-    int8_t *values = mem_zalloc(groups_n * steps_n * lanes * 4, 1);
-    int32_t *offsets = mem_zalloc(groups_n * lanes, sizeof *offsets);
-    uint8_t *rows = mem_alloc(rows_n * row_bytes, 1);
-    float *scales = mem_alloc(rows_n, sizeof *scales);
-    float *best = mem_alloc(groups_n * lanes, sizeof *best);
-    float *expected = mem_alloc(groups_n * lanes, sizeof *expected);
-    for (size_t q = 0; q < queries_n; q++)
-        for (size_t d = 0; d < dim; d++) {
-            int value = extreme ? (q % 2 ? 127 : -127) : (int)(check_random(seed) % 255) - 127;
-            size_t group = q / lanes, lane = q % lanes;
-            query[q * dim + d] = (int8_t)value;
-            values[((group * steps_n + d / 4) * lanes + lane) * 4 + d % 4] = (int8_t)value;
-            offsets[q] += 15 * value;
-        }
-    for (size_t i = 0; i < rows_n * row_bytes; i++) /* beyond an odd dim too: it must not count */
-        rows[i] = extreme ? 0xff : (uint8_t)check_random(seed);
-    for (size_t r = 0; r < rows_n; r++)
-        scales[r] = 1 + check_random_float(seed);
-    for (size_t i = 0; i < groups_n * lanes; i++)
-        best[i] = expected[i] = -INFINITY;
-    struct tight tight = tight_copy(rows, rows_n * row_bytes, 1);
-    u4_oracle(query, queries_n, dim, rows, row_bytes, scales, rows_n, expected);
-    struct vec_u4_query u4 = {values, offsets, groups_n, steps_n};
-    vec_kind_of(level)->u4_best(&u4, tight.at, row_bytes, scales, rows_n, best);
-    CHECK(memcmp(best, expected, queries_n * sizeof *best) == 0); /* to the bit */
-    void *all[] = {query, values, offsets, rows, scales, best, expected, tight.memory};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        free(all[i]);
-}
-
-static void u4_agrees(enum cpu_level level) {
-    const size_t dims[] = {1, 2, 3, 7, 8, 33, 40, 63, 64, 65, 127, 128, 129, 384, 1024, 4095};
-    const size_t queries[] = {1, 15, 16, 17, 32, 33, 50};
-    unsigned long long seed = 17;
-    for (size_t d = 0; d < sizeof dims / sizeof *dims; d++)
-        for (size_t q = 0; q < sizeof queries / sizeof *queries; q++)
-            u4_case(level, dims[d], queries[q], check_random(&seed) % 12, false, &seed);
-    for (size_t rows_n = 0; rows_n <= 9; rows_n++)
-        u4_case(level, 41, 20, rows_n, false, &seed);
-    u4_case(level, 1024, 32, 5, true, &seed); /* the largest sums there can be */
-    u4_case(level, VEC_U4_DIM_MAX, 2, 5, true, &seed);
-}
-
 int main(void) {
     CHECK(vec_kind_of(CPU_PLAIN));
     for (int i = CPU_PLAIN; i <= CPU_AVX512; i++) {
@@ -199,7 +135,6 @@ int main(void) {
         }
         dots_agree(level);
         halves_agree(level);
-        u4_agrees(level);
     }
     known_halves();
     normalize_makes_length_1();

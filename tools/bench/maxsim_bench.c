@@ -7,6 +7,7 @@
 
 #include "engine/base/mem.h"
 #include "engine/base/topk.h"
+#include "engine/base/vec.h"
 #include "index/multivector.h"
 #include "tools/bench/benches.h"
 #include "tools/bench/latency.h"
