@@ -147,6 +147,13 @@ bool dense_search(struct snapshot *snapshot, const float *query, size_t k, bool 
                   const struct docid_set *allowed, struct arena *arena, struct scored_list *out,
                   struct error *err);
 
+/* MaxSim of every allowed document that has multi-vectors: exact, so an oracle for what candidates
+ * miss, and good enough where documents are few (docs/multivectors.md has times). An empty query
+ * scores all 0. query: [query_n, multi_dim], as for multi_score. */
+bool multi_search(struct snapshot *snapshot, const float *query, size_t query_n, size_t k,
+                  const struct docid_set *allowed, struct arena *arena, struct scored_list *out,
+                  struct error *err);
+
 /* ---- exact scores of given candidates from the forward tables; scores_out: [n] ---- */
 /* docids must be live in the snapshot. Reading in ascending order is kindest to the page cache. */
 

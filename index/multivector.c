@@ -6,8 +6,6 @@
 
 #include "engine/base/vec.h"
 #include "index/codebook.h"
-#include "index/dense_store.h"
-#include "index/index.h"
 
 enum {
     HEADER_BYTES = 10,
@@ -306,60 +304,4 @@ void multi_best(struct multi_query *query, const struct multi_codes *codes, uint
         products_of_mean(query, codes);
     for (size_t q = 0; q < query->n && codes->n; q++)
         products_out[q] = product_of(query, q, products_out[q]);
-}
-
-/* ---- over a snapshot (index.h) ---- */
-
-/* The codes of a docid; n 0 when it has none. */
-static bool codes_of(struct snapshot *snapshot, uint32_t docid, uint32_t dim,
-                     struct multi_codes *out, struct error *err) {
-    size_t bytes_len;
-    const void *bytes = forward_multi_codes(snapshot, docid, &bytes_len);
-    if (!bytes) {
-        *out = (struct multi_codes){.dim = dim};
-        return true;
-    }
-    return multi_codes_open(bytes, bytes_len, dim, out, err) ||
-           error_wrap(err, "docid %u: ", docid);
-}
-
-static bool query_of(struct snapshot *snapshot, const float *vectors, size_t n, struct arena *arena,
-                     struct multi_query *out, struct error *err) {
-    const struct index_settings *settings = index_settings_of(snapshot_index(snapshot));
-    if (settings->multi_dim == 0)
-        return error_set(err, ERROR_INVALID, "this index holds no multi-vectors");
-    if (settings->multi_dim > MULTI_DIM_MAX)
-        return error_set(err, ERROR_LIMIT, "multi-vectors of %u dimensions, at most %d",
-                         settings->multi_dim, MULTI_DIM_MAX);
-    return multi_query_init(out, vectors, n, settings->multi_dim, arena, err);
-}
-
-bool multi_score(struct snapshot *snapshot, const float *query, size_t query_n,
-                 const uint32_t *docids, size_t n, struct arena *arena, float *scores_out,
-                 struct error *err) {
-    struct multi_query ready;
-    struct multi_codes codes;
-    if (!query_of(snapshot, query, query_n, arena, &ready, err))
-        return false;
-    float *scores = ARENA_NEW(arena, float, n); /* scores_out stays untouched on failure */
-    for (size_t i = 0; i < n; i++) {
-        if (!codes_of(snapshot, docids[i], ready.dim, &codes, err))
-            return false;
-        scores[i] = multi_maxsim(&ready, &codes);
-    }
-    if (n > 0)
-        memcpy(scores_out, scores, n * sizeof *scores);
-    return true;
-}
-
-bool multi_explain(struct snapshot *snapshot, const float *query, size_t query_n, uint32_t docid,
-                   struct arena *arena, uint32_t *best_out, float *products_out,
-                   struct error *err) {
-    struct multi_query ready;
-    struct multi_codes codes;
-    if (!query_of(snapshot, query, query_n, arena, &ready, err) ||
-        !codes_of(snapshot, docid, ready.dim, &codes, err))
-        return false;
-    multi_best(&ready, &codes, best_out, products_out);
-    return true;
 }

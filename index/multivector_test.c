@@ -245,44 +245,124 @@ static void hostile_bytes_are_refused(void) {
     arena_done(&arena);
 }
 
-/* Through a folder: multi_score and multi_explain against the vectors that went in. */
-static void snapshots_score_and_explain(void) {
-    struct index_settings settings = {.dense_dim = FIXTURE_DIM, .multi_dim = FIXTURE_DIM};
-    struct fixture_record records[20];
-    struct error err;
-    struct arena arena = {0};
+/* ---- through a folder ---- */
+
+enum { DOCUMENTS = 60, QUERY_VECTORS = 3 };
+
+struct stored {
     struct index *index;
     struct writer *writer;
     struct snapshot *snapshot;
-    unsigned long long seed = 41;
+    struct fixture_record records[DOCUMENTS];
+    float *query;
     char folder[64];
-    fixture_folder(folder);
-    CHECK_OK(index_create(folder, &settings, &index, &err), err);
-    CHECK_OK(writer_open(index, &writer, &err), err);
-    for (uint32_t i = 0; i < 20; i++) {
-        fixture_record(&seed, INDEX_LEXICAL_NONE, 1, i, &records[i]);
-        struct record record = fixture_view(&records[i]);
-        CHECK_OK(writer_put(writer, &record, &err), err);
+};
+
+/* Every seventh document is deleted again. */
+static void stored_open(struct stored *stored) {
+    struct index_settings settings = {.dense_dim = FIXTURE_DIM, .multi_dim = FIXTURE_DIM};
+    struct error err;
+    unsigned long long seed = 41;
+    bool found;
+    fixture_folder(stored->folder);
+    CHECK_OK(index_create(stored->folder, &settings, &stored->index, &err), err);
+    CHECK_OK(writer_open(stored->index, &stored->writer, &err), err);
+    for (uint32_t i = 0; i < DOCUMENTS; i++) {
+        fixture_record(&seed, INDEX_LEXICAL_NONE, 1, i, &stored->records[i]);
+        struct record record = fixture_view(&stored->records[i]);
+        CHECK_OK(writer_put(stored->writer, &record, &err), err);
     }
-    CHECK_OK(writer_commit(writer, &err), err);
-    CHECK_OK(snapshot_open(index, &snapshot, &err), err);
-    float *query = draw_vectors(&seed, 3, FIXTURE_DIM), scores[20], products[3];
-    uint32_t docids[20], best[3];
-    for (uint32_t i = 0; i < 20; i++)
-        docids[i] = i;
-    CHECK_OK(multi_score(snapshot, query, 3, docids, 20, &arena, scores, &err), err);
-    for (uint32_t i = 0; i < 20; i++) {
-        size_t n = records[i].multi_n;
-        double expected = n ? oracle(query, 3, records[i].multi, n, FIXTURE_DIM) : 0;
-        CHECK_NEAR(scores[i], expected, 0.15); /* long rows, few dimensions */
-        CHECK_OK(multi_explain(snapshot, query, 3, i, &arena, best, products, &err), err);
-        CHECK_NEAR((products[0] + products[1] + products[2]) / 3, scores[i], 1e-6);
+    CHECK_OK(writer_commit(stored->writer, &err), err);
+    for (uint32_t i = 0; i < DOCUMENTS; i += 7) {
+        const char *key = stored->records[i].key;
+        CHECK_OK(writer_delete(stored->writer, key, strlen(key), &found, &err), err);
     }
-    snapshot_close(snapshot);
-    writer_close(writer);
-    index_close(index);
-    fixture_remove(folder);
-    free(query);
+    CHECK_OK(writer_commit(stored->writer, &err), err);
+    CHECK_OK(snapshot_open(stored->index, &stored->snapshot, &err), err);
+    stored->query = draw_vectors(&seed, QUERY_VECTORS, FIXTURE_DIM);
+}
+
+static void stored_close(struct stored *stored) {
+    snapshot_close(stored->snapshot);
+    writer_close(stored->writer);
+    index_close(stored->index);
+    fixture_remove(stored->folder);
+    free(stored->query);
+}
+
+/* multi_score and multi_explain against the vectors that went in. */
+static void snapshots_score_and_explain(struct stored *stored) {
+    struct arena arena = {0};
+    struct error err;
+    for (uint32_t i = 0; i < DOCUMENTS; i++) {
+        const struct fixture_record *record = &stored->records[i];
+        float score, products[QUERY_VECTORS];
+        uint32_t best[QUERY_VECTORS];
+        if (i % 7 == 0)
+            continue;
+        CHECK_OK(multi_score(stored->snapshot, stored->query, QUERY_VECTORS, &i, 1, &arena, &score,
+                             &err),
+                 err);
+        double expected = record->multi_n ? oracle(stored->query, QUERY_VECTORS, record->multi,
+                                                   record->multi_n, FIXTURE_DIM)
+                                          : 0;
+        CHECK_NEAR(score, expected, 0.15); /* long rows, few dimensions */
+        CHECK_OK(multi_explain(stored->snapshot, stored->query, QUERY_VECTORS, i, &arena, best,
+                               products, &err),
+                 err);
+        CHECK_NEAR((products[0] + products[1] + products[2]) / 3, score, 1e-6);
+    }
+    arena_done(&arena);
+}
+
+/* The k best by multi_score of one document after the other. */
+static struct topk search_oracle(const struct stored *stored, size_t k,
+                                 const struct docid_set *allowed, struct arena *arena) {
+    struct topk topk;
+    struct error err;
+    topk_init(&topk, k, arena);
+    for (uint32_t i = 0; i < DOCUMENTS; i++) {
+        float score;
+        if (i % 7 == 0 || stored->records[i].multi_n == 0 ||
+            (allowed && !docid_set_has(allowed, i)))
+            continue;
+        CHECK_OK(
+            multi_score(stored->snapshot, stored->query, QUERY_VECTORS, &i, 1, arena, &score, &err),
+            err);
+        topk_push(&topk, score, i);
+    }
+    topk_sort(&topk);
+    return topk;
+}
+
+static void searches_find_the_best(struct stored *stored) {
+    const size_t ks[] = {0, 1, 10, DOCUMENTS, 100000};
+    struct arena arena = {0};
+    struct error err;
+    unsigned long long seed = 43;
+    for (size_t i = 0; i < sizeof ks / sizeof *ks; i++)
+        for (size_t percent = 0; percent <= 100; percent += 25) {
+            struct docid_set set = docid_set_new(DOCUMENTS, &arena);
+            const struct docid_set *allowed = percent == 100 ? NULL : &set;
+            struct scored_list found;
+            for (uint32_t d = 0; d < DOCUMENTS; d++) /* a filter allows live ones only */
+                if (d % 7 != 0 && check_random(&seed) % 100 < percent)
+                    docid_set_add(&set, d);
+            CHECK_OK(multi_search(stored->snapshot, stored->query, QUERY_VECTORS, ks[i], allowed,
+                                  &arena, &found, &err),
+                     err);
+            struct topk wanted = search_oracle(stored, ks[i], allowed, &arena);
+            CHECK_EQUAL(found.n, wanted.n);
+            for (size_t j = 0; j < found.n && j < wanted.n; j++)
+                CHECK(found.entries[j].docid == wanted.heap[j].docid &&
+                      found.entries[j].score == wanted.heap[j].score);
+            arena_reset(&arena);
+        }
+    stored->query[1] = NAN;
+    struct scored_list untouched = {.n = 7};
+    CHECK(!multi_search(stored->snapshot, stored->query, QUERY_VECTORS, 3, NULL, &arena, &untouched,
+                        &err));
+    CHECK(err.code == ERROR_INVALID && untouched.n == 7);
     arena_done(&arena);
 }
 
@@ -293,6 +373,10 @@ int main(void) {
     explanation_adds_up();
     odd_vectors_are_taken();
     hostile_bytes_are_refused();
-    snapshots_score_and_explain();
+    struct stored stored;
+    stored_open(&stored);
+    snapshots_score_and_explain(&stored);
+    searches_find_the_best(&stored);
+    stored_close(&stored);
     return check_result();
 }
