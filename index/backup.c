@@ -71,10 +71,10 @@ static bool named_generation(const char *folder, uint64_t *number_out, struct er
 static bool copy_generation(const char *from, const char *to, uint64_t number, struct error *err) {
     struct buf source = {0}, copy = {0};
     unsigned long long n = number;
-    buf_format(&source, "%s/dense/%llu.faiss", from, n);
+    buf_format(&source, "%s/dense/%llu.lists", from, n);
     buf_format(&copy, "%s/dense", to);
     bool ok = file_make_folder(copy.data, err);
-    buf_format(&copy, "/%llu.faiss", n);
+    buf_format(&copy, "/%llu.lists", n);
     ok = ok && folder_copy_file(source.data, copy.data, err);
     buf_done(&source);
     buf_done(&copy);

@@ -18,7 +18,7 @@ static struct index *make(const char *folder) {
     struct index_settings settings = fixture_settings(INDEX_LEXICAL_BM25);
     settings.dense_dim = settings.multi_dim = FIXTURE_DIM;
     CHECK_OK(index_create(folder, &settings, &index, &err), err);
-    dense_index_set_limits(index_dense(index), (struct dense_limits){1, 1000, 1, 1});
+    dense_index_set_limits(index_dense(index), (struct dense_limits){1, 1000, 1, 0, 1});
     fixture_fill(index, 1, 0, DOCUMENTS_N, 60);
     return index;
 }

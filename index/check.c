@@ -7,6 +7,7 @@
 #include "index/check_fields.h"
 #include "index/check_postings.h"
 #include "index/dense.h"
+#include "index/dense_file.h"
 #include "index/documents.h"
 #include "index/inside.h"
 #include "index/multivector.h"
@@ -216,21 +217,20 @@ static bool check_rows(struct check *check, enum store_table table, bool used,
 /* ---- the dense generation ---- */
 
 /* Every living row below covered_end must be in the file's table. */
-static void check_generation_docids(struct check *check, const struct file_map *map,
+static void check_generation_docids(struct check *check, const struct dense_lists *lists,
                                     struct index_generation named) {
     roaring_bitmap_t *covered = roaring_bitmap_create();
-    for (size_t i = 0; i < named.rows_n; i++)
-        roaring_bitmap_add(covered, get_u32(map->data + DENSE_HEADER_BYTES + 4 * i));
+    roaring_bitmap_add_many(covered, named.rows_n, lists->docids);
     if (roaring_bitmap_get_cardinality(covered) != named.rows_n ||
         (named.rows_n > 0 && roaring_bitmap_maximum(covered) >= named.covered_end))
-        check_problem(check, "dense/%llu.faiss: docids twice, or beyond what it covers",
+        check_problem(check, "dense generation %llu: docids twice, or beyond what it covers",
                       (unsigned long long)named.number);
     roaring_bitmap_t *missing = roaring_bitmap_copy(check->rows); /* of the dense table */
     if (named.covered_end < UINT32_MAX)
         roaring_bitmap_remove_range(missing, named.covered_end, UINT32_MAX);
     roaring_bitmap_andnot_inplace(missing, covered);
     if (!roaring_bitmap_is_empty(missing))
-        check_problem(check, "dense/%llu.faiss: lacks docid %u, and %llu in all",
+        check_problem(check, "dense generation %llu: lacks docid %u, and %llu in all",
                       (unsigned long long)named.number, roaring_bitmap_minimum(missing),
                       (unsigned long long)roaring_bitmap_get_cardinality(missing));
     roaring_bitmap_free(missing);
@@ -239,28 +239,28 @@ static void check_generation_docids(struct check *check, const struct file_map *
 
 static bool check_generation(struct check *check, struct error *err) {
     struct index_generation named = snapshot_generation(check->snapshot);
+    struct dense_index *dense = check->index->dense;
     struct buf path = {0};
-    struct file_map map;
+    (void)err;
     check->told_n = 0;
     if (named.covered_end > check->snapshot->state.docid_next)
         check_problem(check, "table meta: generation %llu covers docids that were never given out",
                       (unsigned long long)named.number);
-    if (named.number == 0 || !check->index->dense)
+    if (named.number == 0 || !dense)
         return true;
-    buf_format(&path, "%s/dense/%llu.faiss", check->index->folder,
-               (unsigned long long)named.number);
-    bool ok = true;
-    if (!dense_usable(check->index->dense, named)) {
+    dense_path(dense, named.number, &path);
+    struct dense_generation *generation =
+        dense_usable(dense, named) ? dense_acquire(dense, named) : NULL;
+    if (generation)
+        check_generation_docids(check, &dense_generation_file(generation)->lists, named);
+    else
         check_problem(check,
                       "%s: missing, damaged, or another generation than data.mdb names (searches "
                       "are right without it, and slower)",
                       path.data);
-    } else if ((ok = file_map_open(path.data, &map, err))) {
-        check_generation_docids(check, &map, named);
-        file_map_close(&map);
-    }
+    dense_release(dense, generation);
     buf_done(&path);
-    return ok;
+    return true;
 }
 
 /* ---- all of it ---- */

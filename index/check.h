@@ -11,7 +11,7 @@
  *              no document without those it must have
  *   postings   each block's bytes, order and bounds; of every living document its sparse row
  *   terms, frequencies     every id given once; counts that are those of the postings
- *   dense/N.faiss   checksums; it holds the generation that is named, with every row it
+ *   dense/N.lists   checksums; it holds the generation that is named, with every row it
  *              must have */
 #ifndef TERCET_INDEX_CHECK_H
 #define TERCET_INDEX_CHECK_H

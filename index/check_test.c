@@ -43,7 +43,7 @@ static void make(char folder[64], enum index_lexical lexical) {
     settings.dense_dim = settings.multi_dim = FIXTURE_DIM;
     fixture_folder(folder);
     CHECK_OK(index_create(folder, &settings, &index, &err), err);
-    dense_index_set_limits(index_dense(index), (struct dense_limits){1, 1000, 1, 1});
+    dense_index_set_limits(index_dense(index), (struct dense_limits){1, 1000, 1, 0, 1});
     fill(index, 5);
     const struct index_key keys[] = {{"doc-3", 5}, {"doc-11", 6}};
     CHECK_OK(index_remove(index, keys, 2, found, &err), err);
@@ -222,11 +222,11 @@ static void generation_is_checked(void) {
     char folder[64], path[96];
     struct stat info;
     make(folder, INDEX_LEXICAL_BM25);
-    snprintf(path, sizeof path, "%s/dense/1.faiss", folder);
+    snprintf(path, sizeof path, "%s/dense/1.lists", folder);
     CHECK(stat(path, &info) == 0);
     CHECK(truncate(path, info.st_size - 1) == 0);
     CHECK_EQUAL(problems_of(folder), 1);
-    CHECK(strstr(problems, "1.faiss"));
+    CHECK(strstr(problems, "1.lists"));
     CHECK(unlink(path) == 0);
     CHECK_EQUAL(problems_of(folder), 1);
     fixture_remove(folder);

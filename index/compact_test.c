@@ -22,7 +22,7 @@ static void make(char folder[64], enum index_lexical lexical) {
     settings.dense_dim = settings.multi_dim = FIXTURE_DIM;
     fixture_folder(folder);
     CHECK_OK(index_create(folder, &settings, &index, &err), err);
-    dense_index_set_limits(index_dense(index), (struct dense_limits){1, 1000, 1, 1});
+    dense_index_set_limits(index_dense(index), (struct dense_limits){1, 1000, 1, 0, 1});
     fixture_fill(index, 1, 0, DOCUMENTS_N, 90);
     fixture_fill(index, 2, 0, REPLACED_N, 70);
     bool found;

@@ -66,7 +66,7 @@ static void make(struct fix *fix, unsigned long long seed) {
     }
     writer_close(writer);
     CHECK_OK(snapshot_open(index, &snapshot, &err), err);
-    snprintf(fix->dense, sizeof fix->dense, "%s/dense/%llu.faiss", fix->folder,
+    snprintf(fix->dense, sizeof fix->dense, "%s/dense/%llu.lists", fix->folder,
              (unsigned long long)snapshot_generation(snapshot).number);
     snapshot_close(snapshot);
     index_close(index);

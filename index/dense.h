@@ -1,43 +1,32 @@
-/* dense.h - the FAISS side of dense search: generations, loaded when first needed.
+/* dense.h - inside dense search: the generations of an index, opened when first needed.
  *
- * A generation is a FAISS index over the rows of all docids below covered_end that were alive when
- * it was built. It is derived: LMDB's f16 rows are the truth, and every score that leaves this
- * file is computed from them. A generation that is missing, damaged or of another shape is left
- * out, and the rows are scanned instead: same answers (better ones, even), more time.
+ * A generation is a file (dense_file.h) of the rows of all docids below covered_end that were alive
+ * when it was made. It is derived: LMDB's f16 rows are the truth, and every score that leaves
+ * dense_search.c is computed from them. A generation that is missing, damaged or of another shape
+ * is left out, and the rows are scanned instead: same answers (better ones, even), more time.
  *
- * Up to a few thousand rows there is no generation at all; then FAISS "Flat"; then "HNSW32"
- * (Malkov & Yashunin 2016), inner product.
- *
- * Bytes of FOLDER/dense/<number>.faiss, little-endian:
- *   OFFSET         SIZE        MEANING
- *   0              8           "TERCETDV"
- *   8              4           version, 1
- *   12             4           dim
- *   16             8           generation number
- *   24             4           covered_end
- *   28             4           rows_n
- *   32             8           FAISS bytes behind the table
- *   40             8           XXH3-64 of everything from offset 64 on
- *   48             8           0
- *   56             8           XXH3-64 of bytes 0 .. 55
- *   64             4 rows_n    docid of each FAISS row, ascending
- *   64 + 4 rows_n              what faiss_write_index wrote
- * FAISS's reader trusts its input, so nothing reaches it before both sums agree.
+ * Which files do what:
+ *   dense_search.c   a search over a snapshot: candidates, exact scores, newer rows
+ *   dense_scan.c     candidates from one generation
+ *   dense_lists.c    how a row is told in signs and bytes
+ *   dense_grow.c     when a generation is made, and the thread that makes it meanwhile
+ *   dense_build.c    a snapshot's rows -> a generation; dense_train.c, dense_measure.c: its lists
+ *   dense_file.c     its bytes; checked_map.c: their checksums; dense_rotate.c: the rotation
+ * Why it is so, with figures: docs/search-dense.md.
  *
  * Threads: one struct dense_index for all threads of a process. */
 #ifndef TERCET_INDEX_DENSE_H
 #define TERCET_INDEX_DENSE_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "engine/base/arena.h"
-#include "engine/base/error.h"
+#include "engine/base/buf.h"
 #include "index/dense_store.h"
 
-/* In front of the table of docids; see above. */
-enum { DENSE_HEADER_BYTES = 64 };
+struct dense_file;
 
 /* folder: the index's. Reads nothing yet; never fails. */
 struct dense_index *dense_index_new(const char *folder, uint32_t dim);
@@ -45,54 +34,45 @@ struct dense_index *dense_index_new(const char *folder, uint32_t dim);
 /* No search may be running. NULL is fine. */
 void dense_index_free(struct dense_index *dense);
 
-/* When a generation is worth having and using. The defaults and their reasons: dense.c. */
+/* When a generation is worth having. The defaults and their reasons: dense.c. */
 struct dense_limits {
     uint32_t generation_rows_min; /* fewer rows: no generation */
-    uint32_t hnsw_rows_min;       /* fewer rows: "Flat" */
+    uint32_t lists_rows_min;      /* fewer rows: one list, of which every row is looked at */
     uint32_t uncovered_min;       /* fewer new docids: no new generation */
-    uint32_t rows_a_candidate;    /* asking FAISS for one costs what scanning so many rows does */
+    uint32_t sure_rows_max;       /* of so few allowed ones every row is looked at */
+    float breadth_times;          /* how much of the lists is looked at: 0 or 1: as measured */
 };
 struct dense_limits dense_index_limits(const struct dense_index *dense);
 
 /* For tests: small limits make every path run on few rows. Before other threads use the index. */
 void dense_index_set_limits(struct dense_index *dense, struct dense_limits limits);
 
-/* For tests: true when this process holds the generation in memory. */
+/* For tests: true when this process has the generation open. */
 bool dense_index_has(struct dense_index *dense, uint64_t number);
+
+/* FOLDER/dense, and a generation's file in it. */
+const char *dense_folder(const struct dense_index *dense);
+void dense_path(const struct dense_index *dense, uint64_t number, struct buf *out);
+
+/* Held by who makes a generation, so that no two do. */
+pthread_mutex_t *dense_making(struct dense_index *dense);
 
 /* ---- using a generation ---- */
 
 struct dense_generation;
 
-/* Loads the generation when it is first needed; the caller holds it until dense_release, whatever
- * is published meanwhile. NULL when it cannot be used (missing, damaged), another thread is loading
- * it at this moment, or this is the process's first search: scan the rows. A failure is remembered,
- * not tried again. */
+/* Opens the generation when it is first needed; the caller holds it until dense_release, whatever
+ * is published meanwhile. NULL when it cannot be used (missing, damaged): scan the rows. A failure
+ * is remembered, not tried again. */
 struct dense_generation *dense_acquire(struct dense_index *dense, struct index_generation named);
 void dense_release(struct dense_index *dense, struct dense_generation *generation);
+struct dense_file *dense_generation_file(struct dense_generation *generation);
 
-/* Docids of (about) the n rows nearest to the query, best first, dead ones among them. Any
- * number of threads may ask one generation.
- * query: [dim]; docids_out: [n]; how many were found comes back in *n_out. */
-bool dense_nearest(struct dense_generation *generation, const float *query, size_t n,
-                   struct arena *arena, uint32_t *docids_out, size_t *n_out, struct error *err);
+/* It was seen to be damaged: no search gets it from now on. */
+void dense_fail(struct dense_index *dense, struct dense_generation *generation);
 
-/* ---- making one ---- */
-
-/* True when the named generation is in memory or its file is whole. */
+/* True when the named generation's file is whole; reads all of it, once. */
 bool dense_usable(struct dense_index *dense, struct index_generation named);
-
-/* Rows go in by ascending docid; rows_n says how many will come (it chooses the kind). */
-struct dense_builder;
-bool dense_builder_open(struct dense_index *dense, size_t rows_n, size_t threads_n,
-                        struct dense_builder **out, struct error *err);
-bool dense_builder_add(struct dense_builder *builder, uint32_t docid, const void *row_f16,
-                       struct error *err);
-/* Writes FOLDER/dense/<number>.faiss so that it is whole on disk or not there. *rows_n_out: rows
- * that were added. */
-bool dense_builder_write(struct dense_builder *builder, uint64_t number, uint32_t covered_end,
-                         uint32_t *rows_n_out, struct error *err);
-void dense_builder_close(struct dense_builder *builder); /* NULL is fine */
 
 /* Removes all generations' files but this one's. What cannot be removed stays: it does no harm. */
 void dense_remove_others(struct dense_index *dense, uint64_t number);

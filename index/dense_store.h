@@ -42,7 +42,7 @@ uint32_t snapshot_docid_end(const struct snapshot *snapshot);
 /* The index a snapshot looks at (its settings, folder and dense part). */
 struct index *snapshot_index(const struct snapshot *snapshot);
 
-/* The FAISS generation that the snapshot's meta names: FOLDER/dense/<number>.faiss holds the rows
+/* The generation that the snapshot's meta names: FOLDER/dense/<number>.lists holds the rows
  * of docids below covered_end. number 0: none was built yet. */
 struct index_generation {
     uint64_t number;

@@ -2,10 +2,9 @@
  * them made to fail or to be the process's last.
  *
  * Linking fault.c into a program puts its pwrite, write, writev, fsync, fdatasync, ftruncate,
- * msync, rename, renameat2, unlink, unlinkat, fwrite and fflush in front of libc's, for LMDB and
- * FAISS too. Unarmed they only pass on. Calls on other things than files and folders (pipes,
- * terminals) are not counted.
- * Not seen: what stdio writes by itself (a full buffer), which only the dense generations use.
+ * msync, rename, renameat2, unlink, unlinkat, fwrite and fflush in front of libc's, for LMDB too.
+ * Unarmed they only pass on. Calls on other things than files and folders (pipes, terminals) are
+ * not counted.
  * Threads: arm before there are others; one thread at a time may write. */
 #ifndef TERCET_INDEX_FAULT_H
 #define TERCET_INDEX_FAULT_H

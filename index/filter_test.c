@@ -365,7 +365,7 @@ struct recall {
     size_t found, wanted;
 };
 
-/* One query in every mode. flat: FAISS compares every row, so nothing may differ. */
+/* One query in every mode. flat: every row is compared, so nothing may differ. */
 static void check_query(struct fix *fix, struct snapshot *snapshot, const struct docid_set *set,
                         bool flat, struct recall *recall) {
     enum { K = 20 };
@@ -399,9 +399,8 @@ static void searches(bool flat) {
     struct snapshot *snapshot;
     struct recall recall = {0};
     struct fix *fix = fix_open(flat ? 11 : 12);
-    /* A candidate of FAISS counts as one row, so that it is asked whenever it could know. */
-    struct dense_limits limits = {
-        .generation_rows_min = 1, .hnsw_rows_min = flat ? PUTS_N : 1, .rows_a_candidate = 1};
+    /* Through lists, if there are some, however few rows are allowed. */
+    struct dense_limits limits = {.generation_rows_min = 1, .lists_rows_min = flat ? PUTS_N : 1};
     dense_index_set_limits(index_dense(fix->index), limits);
     fill(fix, 3000);
     CHECK_OK(writer_build_dense(fix->writer, 1, &err), err);

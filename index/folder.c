@@ -21,7 +21,8 @@ enum { COPY_BYTES = 1 << 20 };
 static bool is_generation(const char *name) {
     char *end;
     strtoull(name, &end, 10);
-    return end != name && (strcmp(end, ".faiss") == 0 || strcmp(end, ".faiss.tmp") == 0);
+    return end != name && (strcmp(end, ".lists") == 0 || strcmp(end, ".lists.tmp") == 0 ||
+                           strcmp(end, ".faiss") == 0); /* formats 1 and 2 */
 }
 
 static bool is_ours(const char *name, bool in_dense) {

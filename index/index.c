@@ -212,8 +212,10 @@ static struct index *index_new(const char *folder, struct store *store,
     index->folder = mem_strdup(folder);
     index->store = store;
     index->settings = *settings;
-    if (settings->dense_dim > 0)
+    if (settings->dense_dim > 0) {
         index->dense = dense_index_new(folder, settings->dense_dim);
+        index->tender = dense_tender_new(index);
+    }
     pthread_mutex_init(&index->published_lock, NULL);
     return index;
 }
@@ -283,6 +285,7 @@ bool index_open(const char *folder, enum index_mode mode, struct index **out, st
 void index_close(struct index *index) {
     if (!index)
         return;
+    dense_tender_free(index->tender);
     dense_index_free(index->dense);
     index_unpublish(index);
     pthread_mutex_destroy(&index->published_lock);

@@ -3,7 +3,7 @@
  * A record is a key, stored text and fields, and up to three representations: a dense vector, a
  * sparse vector, multi-vectors. The index knows nothing of models or text analysis.
  *
- * On disk: FOLDER/data.mdb (LMDB, the truth) and FOLDER/dense/<generation>.faiss (derived).
+ * On disk: FOLDER/data.mdb (LMDB, the truth) and FOLDER/dense/<generation>.lists (derived).
  * Words: docid = dense u32 given in order of writing, never used again; doc_key = the user's id; a
  * segment = an immutable docid range with its own postings; a tombstone = a docid that is dead.
  * Threads: struct index may be shared by all threads of a process. A process opens a folder once
@@ -73,13 +73,20 @@ bool index_exists(const char *folder); /* FOLDER/data.mdb is there and not empty
 const struct index_settings *index_settings_of(const struct index *index);
 const char *index_folder(const struct index *index);
 
+/* Looks by a thread of its own whether dense search wants a new generation (there is none, it is
+ * damaged, or much is newer), and makes it while others search and write. Call it after an index is
+ * opened for writing, and after commits; searches are right without it, only slower. It ends with
+ * index_close, before which the writer must be closed. */
+void index_tend(struct index *index);
+bool index_is_tending(struct index *index); /* that thread is at work */
+
 struct index_counts {
     uint64_t documents_n; /* alive */
     uint64_t dead_n;      /* replaced or deleted, not reclaimed yet */
     uint64_t segments_n;
     uint64_t terms_n;          /* distinct words known (analysed words only) */
     uint64_t bytes_on_disk;    /* of the folder */
-    uint64_t dense_generation; /* number of the FAISS generation in use; 0: none */
+    uint64_t dense_generation; /* number of the generation in use; 0: none */
     uint64_t dense_covered_n;  /* docids below this are in the generation; the rest is exact */
 };
 bool index_count(struct index *index, struct index_counts *out, struct error *err);
@@ -139,13 +146,18 @@ bool sparse_search_approximate(struct snapshot *snapshot, const struct sparse_ve
                                size_t k, const struct docid_set *allowed, float mass,
                                struct arena *arena, struct scored_list *out, struct error *err);
 
-/* FAISS over the generation, exact over the newer rows; scores are the exact inner products with
- * the stored rows. exact: score every row instead (the oracle). query: [dense_dim].
- * Few allowed documents are scored one by one; for many, FAISS is asked for more until k of them
- * are among what it finds: a filter costs time, never recall. */
+/* By lists over the generation, exact over the newer rows; scores are the exact inner products with
+ * the stored rows. exact: the best k for certain. query: [dense_dim].
+ * A filter is asked before a row is looked at: what it lets through is found as well as anything. */
 bool dense_search(struct snapshot *snapshot, const float *query, size_t k, bool exact,
                   const struct docid_set *allowed, struct arena *arena, struct scored_list *out,
                   struct error *err);
+
+/* The same, but where all rows are looked at, a pool's workers share them. NULL: this thread. */
+struct pool;
+bool dense_search_shared(struct snapshot *snapshot, const float *query, size_t k, bool exact,
+                         const struct docid_set *allowed, struct pool *pool, struct arena *arena,
+                         struct scored_list *out, struct error *err);
 
 /* MaxSim of every allowed document that has multi-vectors: exact, so an oracle for what candidates
  * miss, and good enough where documents are few (docs/multivectors.md has times). An empty query

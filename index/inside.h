@@ -12,6 +12,7 @@
 #include "index/index.h"
 #include "index/segment.h"
 #include "index/store.h"
+#include "index/writer.h"
 
 /* The meta value "state": what a commit moves on. On disk as it is here (32 bytes). */
 struct index_state {
@@ -33,7 +34,8 @@ struct index {
     char *folder;
     struct store *store;
     struct index_settings settings;
-    struct dense_index *dense; /* NULL: no dense vectors */
+    struct dense_index *dense;   /* NULL: no dense vectors */
+    struct dense_tender *tender; /* NULL then, too; dense_grow.c */
     pthread_mutex_t published_lock;
     struct published *published; /* of the newest commit read so far; NULL at first */
     atomic_bool writing;         /* a writer is open */
@@ -57,6 +59,15 @@ void writer_limit_postings(struct writer *writer, size_t postings_n);
 
 /* For tests: a commit merges so much (merge.h); 0: as it should. */
 void writer_limit_merging(struct writer *writer, size_t work);
+
+/* Who makes dense generations meanwhile. Freed before what it works on, after the writer: it may be
+ * waiting for the writer's batch to end. */
+struct dense_tender *dense_tender_new(struct index *index);
+void dense_tender_free(struct dense_tender *tender); /* NULL is fine */
+
+/* Ends a transaction that holds no change, so that another thread may commit. ERROR_INVALID when it
+ * holds one: commit first. */
+bool writer_rest(struct writer *writer, struct error *err);
 
 /* Forgets what snapshots share; called at close. */
 void index_unpublish(struct index *index);

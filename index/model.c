@@ -88,12 +88,11 @@ static struct index_settings model_settings(enum index_lexical lexical) {
     return settings;
 }
 
-/* "Flat" generations only: they are exact, so a search through one must give the oracle's list. */
+/* Generations of one list only: they are exact, so a search through one must give the oracle's. */
 static void small_limits(struct index *index) {
     dense_index_set_limits(index_dense(index), (struct dense_limits){.generation_rows_min = 40,
-                                                                     .hnsw_rows_min = 1 << 30,
-                                                                     .uncovered_min = 30,
-                                                                     .rows_a_candidate = 1});
+                                                                     .lists_rows_min = 1 << 30,
+                                                                     .uncovered_min = 30});
 }
 
 bool model_create(const char *folder, enum index_lexical lexical, struct index **out,

@@ -122,6 +122,25 @@ void writer_close(struct writer *writer) {
     free(writer);
 }
 
+/* The one thing that somebody else may have committed meanwhile (index_tend). */
+static bool read_generation(struct writer *writer, struct error *err) {
+    struct index_state state;
+    if (!index_state_read(writer->txn, &state, err))
+        return false;
+    writer->state.generation_number = state.generation_number;
+    writer->state.generation_covered_end = state.generation_covered_end;
+    writer->state.generation_rows_n = state.generation_rows_n;
+    return true;
+}
+
+bool writer_rest(struct writer *writer, struct error *err) {
+    if (writer->txn && writer->changed)
+        return error_set(err, ERROR_INVALID, "commit before a dense generation is built");
+    if (writer->txn)
+        forget(writer);
+    return true;
+}
+
 static bool writer_begin(struct writer *writer, struct error *err) {
     if (writer->broken) {
         *err = writer->why;
@@ -139,6 +158,10 @@ static bool writer_begin(struct writer *writer, struct error *err) {
             return false;
         }
         writer->loaded = true;
+    }
+    if (!read_generation(writer, err)) {
+        forget(writer);
+        return false;
     }
     writer->state_before = writer->state;
     writer->changed = false;

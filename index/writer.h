@@ -68,10 +68,10 @@ bool writer_commit(struct writer *writer, struct error *err);
  * its commit. */
 bool writer_merge(struct writer *writer, bool *more_out, struct error *err);
 
-/* Builds the next FAISS generation when enough documents are newer than the last one, writes it
+/* Makes the next dense generation when enough documents are newer than the last one, writes it
  * (temporary file, fsync, rename, folder fsync) and commits its name. Call it after a commit, when
- * there is time: at the end of an ingest. Searches are right without it, only slower. threads_n 0:
- * all cores. */
+ * there is time: at the end of an ingest. index_tend does the same meanwhile. Searches are right
+ * without either, only slower. threads_n 0: all cores. */
 bool writer_build_dense(struct writer *writer, size_t threads_n, struct error *err);
 
 #endif

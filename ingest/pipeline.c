@@ -541,10 +541,7 @@ bool ingest_rows(struct ingest *ingest, const struct row *rows, size_t n,
         from = at;
         arena_reset(&ingest->rows);
     }
-    /* The rows are safe by now. Without the new generation a search is right and only slower, so a
-     * failure here is not the request's; the next one tries again. */
-    struct error ignored;
     if (ok)
-        writer_build_dense(ingest->writer, 0, &ignored);
+        index_tend(ingest->index); /* a request does not wait for a dense generation */
     return ok;
 }

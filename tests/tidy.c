@@ -44,7 +44,6 @@ static const struct {
     {"<openssl/", {"engine/hub_hash.c", "query/server/tls.c"}},
     {"<libstemmer.h>", {"engine/lexical.c"}},
     {"<lmdb.h>", {"index/store_inside.h"}},
-    {"<faiss/", {"index/dense.c"}},
     {"<uv.h>", {"query/server/"}},
     {"<llhttp.h>", {"query/server/http.c"}},
     {"<zlib.h>", {"ingest/"}},

@@ -6,6 +6,7 @@
 #include "tools/commands.h"
 
 static const struct command *const benches[] = {
+    &bench_dense,
     &bench_encode,
     &bench_maxsim,
     &bench_rerank,

@@ -5,7 +5,7 @@
 #include "tools/options.h"
 
 /* Named "bench NAME"; argv[0] of run is NAME. */
-extern const struct command bench_encode, bench_ingest, bench_maxsim, bench_rerank,
+extern const struct command bench_dense, bench_encode, bench_ingest, bench_maxsim, bench_rerank,
     bench_search, bench_sparse;
 
 #endif
