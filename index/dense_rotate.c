@@ -1,6 +1,8 @@
 #include "index/dense_rotate.h"
 
 #include <math.h>
+#include <pthread.h>
+#include <string.h>
 
 #include "engine/base/vec_s8.h"
 
@@ -16,6 +18,12 @@ uint32_t dense_rotated_dim(uint32_t dim) {
     return (dim + VEC_S8_STEP - 1) / VEC_S8_STEP * VEC_S8_STEP;
 }
 
+/* A sign bit for each dimension and round, filled when first needed. */
+static struct {
+    pthread_once_t once;
+    uint32_t masks[ROUNDS][VEC_S8_DIM_MAX]; /* 0x80000000 or 0 */
+} signs = {.once = PTHREAD_ONCE_INIT};
+
 /* SplitMix64's mixing (Steele, Lea & Flood 2014): 64 signs for each number. */
 static uint64_t sign_bits(uint64_t number) {
     uint64_t z = (number + 1) * 0x9e3779b97f4a7c15u + sign_seed;
@@ -24,30 +32,60 @@ static uint64_t sign_bits(uint64_t number) {
     return z ^ z >> 31;
 }
 
+static void fill_signs(void) {
+    for (uint64_t round = 0; round < ROUNDS; round++)
+        for (size_t i = 0; i < VEC_S8_DIM_MAX; i++)
+            signs.masks[round][i] = (uint32_t)(sign_bits(round << 32 | i / 64) >> (i % 64) & 1)
+                                    << 31;
+}
+
 static void flip_signs(float *vector, size_t n, uint64_t round) {
-    for (size_t i = 0; i < n; i += 64) {
-        uint64_t bits = sign_bits(round << 32 | i / 64);
-        for (size_t j = 0; j < 64; j++)
-            vector[i + j] *= 1 - 2 * (float)(bits >> j & 1);
+    const uint32_t *masks = signs.masks[round];
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, &vector[i], sizeof bits);
+        bits ^= masks[i];
+        memcpy(&vector[i], &bits, sizeof bits);
     }
 }
 
-/* n: a power of two. */
+/* Eight values in registers: the transform's first three steps. */
+static void hadamard8(float *v) {
+    float a0 = v[0] + v[1], a1 = v[0] - v[1], a2 = v[2] + v[3], a3 = v[2] - v[3];
+    float a4 = v[4] + v[5], a5 = v[4] - v[5], a6 = v[6] + v[7], a7 = v[6] - v[7];
+    float b0 = a0 + a2, b1 = a1 + a3, b2 = a0 - a2, b3 = a1 - a3;
+    float b4 = a4 + a6, b5 = a5 + a7, b6 = a4 - a6, b7 = a5 - a7;
+    v[0] = b0 + b4;
+    v[1] = b1 + b5;
+    v[2] = b2 + b6;
+    v[3] = b3 + b7;
+    v[4] = b0 - b4;
+    v[5] = b1 - b5;
+    v[6] = b2 - b6;
+    v[7] = b3 - b7;
+}
+
+/* n: a power of two, at least VEC_S8_STEP. */
 static void hadamard(float *vector, size_t n) {
     float scale = 1 / sqrtf((float)n);
-    for (size_t half = 1; half < n; half *= 2)
-        for (size_t i = 0; i < n; i += 2 * half)
-            for (size_t j = i; j < i + half; j++) {
-                float a = vector[j], b = vector[j + half];
-                vector[j] = a + b;
-                vector[j + half] = a - b;
+    for (size_t i = 0; i < n; i += 8)
+        hadamard8(vector + i);
+    for (size_t half = 8; half < n; half *= 2)
+        for (size_t i = 0; i < n; i += 2 * half) {
+            float *restrict low = vector + i, *restrict high = vector + i + half;
+            for (size_t j = 0; j < half; j++) {
+                float a = low[j], b = high[j];
+                low[j] = a + b;
+                high[j] = a - b;
             }
+        }
     for (size_t i = 0; i < n; i++)
         vector[i] *= scale;
 }
 
 void dense_rotate(float *vector, size_t rotated_dim) {
     size_t part = VEC_S8_STEP;
+    pthread_once(&signs.once, fill_signs);
     while (2 * part <= rotated_dim)
         part *= 2;
     for (uint64_t round = 0; round < ROUNDS; round++) {

@@ -11,9 +11,10 @@ enum {
     /* Rows that are looked at between two glances at the filter or the heap: their numbers stay in
      * the first cache. */
     BATCH = 256,
+    SCORED = 16, /* rows that are scored by their bytes between two glances at the worst kept */
     /* Of scores by bytes, whose order may differ from the exact one: kept beyond the k-th. */
-    MARGIN = 16,
-    MARGIN_PART = 4, /* and a quarter of k */
+    MARGIN = 6,
+    MARGIN_PART = 8, /* and an eighth of k */
 };
 
 /* A row is scored by its bytes when its guess and so many deviations reach the worst kept. At 1.9
@@ -133,31 +134,50 @@ struct list_scan {
     float sums[BATCH];
 };
 
+/* Scores n rows by their bytes. */
+static bool score_rows(struct list_scan *list, const uint32_t *rows, size_t n, struct error *err) {
+    const struct dense_scan *scan = list->scan;
+    const struct dense_lists *lists = &scan->file->lists;
+    float sums[SCORED];
+    for (size_t i = 0; i < n; i++)
+        if (!touch(scan, lists->bytes + (size_t)rows[i] * lists->dim, 1, lists->dim) ||
+            !touch(scan, lists->scales + rows[i], 1, sizeof *lists->scales))
+            return damaged(err);
+    vec_s8_dots(&scan->query, lists->bytes, rows, n, sums);
+    for (size_t i = 0; i < n; i++)
+        topk_push(list->topk, sums[i] * scan->query.scale * lists->scales[rows[i]].scale,
+                  lists->docids[rows[i]]);
+    return true;
+}
+
 /* The n rows in list->rows: guess, and score those that may be among the best. */
 static bool look_at(struct list_scan *list, size_t n, struct error *err) {
     const struct dense_scan *scan = list->scan;
     const struct dense_lists *lists = &scan->file->lists;
     float slope = scan->query.byte_scale, doubt = doubts * list->distance;
-    float threshold = topk_threshold(list->topk);
+    uint32_t passing[SCORED];
+    size_t passing_n = 0;
     vec_s8_signs(&scan->query, lists->signs, list->rows, n, list->sums);
     for (size_t i = 0; i < n; i++) {
         struct dense_guess guess = lists->guesses[list->rows[i]];
         list->sums[i] = list->product + guess.constant + guess.slope * slope * list->sums[i] +
                         doubt * guess.doubt;
     }
+    float threshold = topk_threshold(list->topk);
     for (size_t i = 0; i < n; i++) {
-        uint32_t row = list->rows[i], docid = lists->docids[row];
-        float sum;
-        if (list->sums[i] < threshold || (!scan->allowed && !passes(scan, docid)))
+        uint32_t row = list->rows[i];
+        if (list->sums[i] < threshold || (!scan->allowed && !passes(scan, lists->docids[row])))
             continue;
-        if (!touch(scan, lists->bytes + (size_t)row * lists->dim, 1, lists->dim) ||
-            !touch(scan, lists->scales + row, 1, sizeof *lists->scales))
-            return damaged(err);
-        vec_s8_dots(&scan->query, lists->bytes, &row, 1, &sum);
-        if (topk_push(list->topk, sum * scan->query.scale * lists->scales[row].scale, docid))
+        __builtin_prefetch(lists->bytes + (size_t)row * lists->dim);
+        passing[passing_n++] = row;
+        if (passing_n == SCORED) {
+            if (!score_rows(list, passing, passing_n, err))
+                return false;
+            passing_n = 0;
             threshold = topk_threshold(list->topk);
+        }
     }
-    return true;
+    return score_rows(list, passing, passing_n, err);
 }
 
 static bool scan_list(struct list_scan *list, uint32_t number, size_t *seen_n, struct error *err) {

@@ -190,55 +190,109 @@ AVX2 static void signs_avx2(const struct vec_s8_query *query, const uint8_t *sig
 #define AVX512 __attribute__((target(AVX512_TARGET)))
 #define AVX512_INLINE static inline __attribute__((always_inline, target(AVX512_TARGET)))
 
-/* vpdpbusd wants unsigned times signed: the bias is taken off at the end. */
-AVX512 static void dots_avx512(const struct vec_s8_query *query, const uint8_t *rows,
-                               const uint32_t *which, size_t n, float *sums_out) {
-    int64_t bias = VEC_S8_BIAS * query->sum;
-    for (size_t r = 0; r < n; r++) {
-        const uint8_t *row = rows + which[r] * query->dim;
-        __m512i high = _mm512_setzero_si512(), low = high;
-        if (r + AHEAD < n)
-            read_ahead(rows + which[r + AHEAD] * query->dim, query->dim);
-        for (size_t i = 0; i < query->dim; i += 64) {
-            __m512i bytes = _mm512_loadu_si512(row + i);
-            high = _mm512_dpbusd_epi32(high, bytes, _mm512_loadu_si512(query->high + i));
-            low = _mm512_dpbusd_epi32(low, bytes, _mm512_loadu_si512(query->low + i));
-        }
-        int64_t sum = 64 * (int64_t)_mm512_reduce_add_epi32(high) + _mm512_reduce_add_epi32(low);
-        sums_out[r] = (float)(sum - bias);
+/* The sums of four registers' lanes. */
+AVX512_INLINE __m128i sum4_epi32(__m512i a, __m512i b, __m512i c, __m512i d) {
+    __m512i ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+    __m512i cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+    __m512i all = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+    __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(all), _mm512_extracti64x4_epi64(all, 1));
+    return _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+}
+
+/* Rows r .. r + 3 of which[0 .. n), the last one again where there are fewer. */
+static inline void four_rows(const uint8_t *rows, size_t row_bytes, const uint32_t *which, size_t n,
+                             size_t r, const uint8_t *out[4]) {
+    for (size_t i = 0; i < 4; i++) {
+        out[i] = rows + which[r + i < n ? r + i : n - 1] * row_bytes;
+        if (r + i + AHEAD < n)
+            read_ahead(rows + which[r + i + AHEAD] * row_bytes, row_bytes);
     }
 }
 
-/* Four rows share a load of the query; a mask register holds 64 signs. */
-AVX512_INLINE void signs4_avx512(const struct vec_s8_query *query, const uint8_t *const rows[4],
-                                 float *sums_out, size_t n) {
-    const __m512i ones = _mm512_set1_epi8(1);
-    __m512i sums[4] = {_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512(),
-                       _mm512_setzero_si512()};
+/* vpdpbusd wants unsigned times signed: the bias is taken off at the end. Four rows share the loads
+ * of the query. */
+AVX512_INLINE void dots4_avx512(const struct vec_s8_query *query, const uint8_t *const rows[4],
+                                float sums_out[4]) {
+    const uint8_t *row0 = rows[0], *row1 = rows[1], *row2 = rows[2], *row3 = rows[3];
+    __m512i high0 = _mm512_setzero_si512(), high1 = high0, high2 = high0, high3 = high0;
+    __m512i low0 = high0, low1 = high0, low2 = high0, low3 = high0;
     for (size_t i = 0; i < query->dim; i += 64) {
-        __m512i bytes = _mm512_loadu_si512(query->byte + i);
-        for (size_t r = 0; r < 4; r++) {
-            uint64_t signs;
-            memcpy(&signs, rows[r] + i / 8, sizeof signs);
-            sums[r] = _mm512_dpbusd_epi32(
-                sums[r], _mm512_maskz_mov_epi8(_cvtu64_mask64(signs), ones), bytes);
-        }
+        __m512i high = _mm512_loadu_si512(query->high + i);
+        __m512i low = _mm512_loadu_si512(query->low + i);
+        __m512i bytes0 = _mm512_loadu_si512(row0 + i), bytes1 = _mm512_loadu_si512(row1 + i);
+        __m512i bytes2 = _mm512_loadu_si512(row2 + i), bytes3 = _mm512_loadu_si512(row3 + i);
+        high0 = _mm512_dpbusd_epi32(high0, bytes0, high);
+        high1 = _mm512_dpbusd_epi32(high1, bytes1, high);
+        high2 = _mm512_dpbusd_epi32(high2, bytes2, high);
+        high3 = _mm512_dpbusd_epi32(high3, bytes3, high);
+        low0 = _mm512_dpbusd_epi32(low0, bytes0, low);
+        low1 = _mm512_dpbusd_epi32(low1, bytes1, low);
+        low2 = _mm512_dpbusd_epi32(low2, bytes2, low);
+        low3 = _mm512_dpbusd_epi32(low3, bytes3, low);
     }
-    for (size_t r = 0; r < n; r++)
-        sums_out[r] = (float)(2 * _mm512_reduce_add_epi32(sums[r]) - query->byte_sum);
+    __m256i high = _mm256_cvtepi32_epi64(sum4_epi32(high0, high1, high2, high3));
+    __m256i low = _mm256_cvtepi32_epi64(sum4_epi32(low0, low1, low2, low3));
+    __m256i sum = _mm256_add_epi64(_mm256_slli_epi64(high, 6), low);
+    sum = _mm256_sub_epi64(sum, _mm256_set1_epi64x(VEC_S8_BIAS * query->sum));
+    _mm_storeu_ps(sums_out, _mm256_cvtepi64_ps(sum));
+}
+
+AVX512_INLINE void dots1_avx512(const struct vec_s8_query *query, const uint8_t *row,
+                                float *sum_out) {
+    __m512i high = _mm512_setzero_si512(), low = high;
+    for (size_t i = 0; i < query->dim; i += 64) {
+        __m512i bytes = _mm512_loadu_si512(row + i);
+        high = _mm512_dpbusd_epi32(high, bytes, _mm512_loadu_si512(query->high + i));
+        low = _mm512_dpbusd_epi32(low, bytes, _mm512_loadu_si512(query->low + i));
+    }
+    int64_t sum = 64 * (int64_t)_mm512_reduce_add_epi32(high) + _mm512_reduce_add_epi32(low);
+    *sum_out = (float)(sum - VEC_S8_BIAS * query->sum);
+}
+
+AVX512 static void dots_avx512(const struct vec_s8_query *query, const uint8_t *rows,
+                               const uint32_t *which, size_t n, float *sums_out) {
+    size_t r = 0;
+    for (; r + 4 <= n; r += 4) {
+        const uint8_t *four[4];
+        four_rows(rows, query->dim, which, n, r, four);
+        dots4_avx512(query, four, sums_out + r);
+    }
+    for (; r < n; r++)
+        dots1_avx512(query, rows + which[r] * query->dim, sums_out + r);
+}
+
+/* A mask register holds 64 signs and picks the query's bytes. */
+AVX512_INLINE __m512i add_picked(__m512i sum, const uint8_t *signs, __m512i bytes) {
+    uint64_t mask;
+    memcpy(&mask, signs, sizeof mask);
+    return _mm512_dpbusd_epi32(sum, _mm512_set1_epi8(1),
+                               _mm512_maskz_mov_epi8(_cvtu64_mask64(mask), bytes));
+}
+
+AVX512_INLINE void signs4_avx512(const struct vec_s8_query *query, const uint8_t *const rows[4],
+                                 float sums_out[4]) {
+    const uint8_t *row0 = rows[0], *row1 = rows[1], *row2 = rows[2], *row3 = rows[3];
+    __m512i sum0 = _mm512_setzero_si512(), sum1 = sum0, sum2 = sum0, sum3 = sum0;
+    for (size_t i = 0; i < query->dim / 8; i += 8) {
+        __m512i bytes = _mm512_loadu_si512(query->byte + 8 * i);
+        sum0 = add_picked(sum0, row0 + i, bytes);
+        sum1 = add_picked(sum1, row1 + i, bytes);
+        sum2 = add_picked(sum2, row2 + i, bytes);
+        sum3 = add_picked(sum3, row3 + i, bytes);
+    }
+    __m128i sums = _mm_slli_epi32(sum4_epi32(sum0, sum1, sum2, sum3), 1);
+    sums = _mm_sub_epi32(sums, _mm_set1_epi32(query->byte_sum));
+    _mm_storeu_ps(sums_out, _mm_cvtepi32_ps(sums));
 }
 
 AVX512 static void signs_avx512(const struct vec_s8_query *query, const uint8_t *signs,
                                 const uint32_t *which, size_t n, float *sums_out) {
-    size_t row_bytes = query->dim / 8;
     for (size_t r = 0; r < n; r += 4) {
-        const uint8_t *rows[4];
-        for (size_t i = 0; i < 4; i++) {
-            rows[i] = signs + which[r + i < n ? r + i : n - 1] * row_bytes;
-            if (r + i + AHEAD < n)
-                read_ahead(signs + which[r + i + AHEAD] * row_bytes, row_bytes);
-        }
-        signs4_avx512(query, rows, sums_out + r, n - r < 4 ? n - r : 4);
+        const uint8_t *four[4];
+        float sums[4];
+        four_rows(signs, query->dim / 8, which, n, r, four);
+        signs4_avx512(query, four, sums);
+        memcpy(sums_out + r, sums, (n - r < 4 ? n - r : 4) * sizeof *sums);
     }
 }
 #endif
