@@ -7,17 +7,16 @@
 #   tools/setup.sh threads        deps, then the tests with threads in them under ThreadSanitizer
 #
 #   TERCET_CACHE=DIR              keeps the libraries built here (default: .cache in the project)
-#   TERCET_SYSTEM_FAISS=1         uses the installed FAISS and its C API instead of building them
 #
 # Installs the distribution's packages (Debian 12 and 13, Ubuntu 24.04; elsewhere it says what is
-# missing), builds FAISS with its C API for this processor, then Tercet. Writes nowhere but through
+# missing), builds llhttp where there is no package of it, then Tercet. Writes nowhere but through
 # the package manager, in the cache and in the build folders. What is there already is kept, so a
 # second run takes seconds and needs neither the network nor root.
 set -euo pipefail
 shopt -s nullglob
 export LC_ALL=C CC=${CC:-gcc}
 
-usage() { sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
+usage() { sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
 say() { printf '==> %s\n' "$*"; }
 die() { printf 'setup.sh: %s\n' "$*" >&2; exit 1; }
 
@@ -42,7 +41,6 @@ packages_wanted() {
     echo 'the server|libuv1-dev'
     echo 'pulling models|libcurl4-openssl-dev libssl-dev ca-certificates'
     if offers_package libllhttp-dev; then echo 'HTTP parsing|libllhttp-dev'; fi
-    if ! system_faiss_wanted; then echo 'to build FAISS|cmake dpkg-dev'; fi
     # The sanitizers come with gcc.
     if [[ $command == test ]]; then
         echo 'the tests|clang curl python3 python3-venv poppler-utils'
@@ -51,7 +49,6 @@ packages_wanted() {
 
 has_package() { [[ $(dpkg-query -W -f='${Status}' "$1" 2>/dev/null) == 'install ok installed' ]]; }
 offers_package() { has_package "$1" || apt-cache show "$1" >/dev/null 2>&1; }
-system_faiss_wanted() { [[ ${TERCET_SYSTEM_FAISS:-0} == 1 ]]; }
 
 # The wanted lines, less what is installed.
 packages_missing() {
@@ -96,23 +93,22 @@ check_by_hand() {
         libcrypto; do
         pkg-config --exists "$name" 2>/dev/null || missing+=("the library $name (by pkg-config)")
     done
-    for name in lmdb.h roaring/roaring.h libstemmer.h faiss/c_api/Index_c.h; do
+    for name in lmdb.h roaring/roaring.h libstemmer.h; do
         has_header "$name" || missing+=("the header <$name> and its library")
     done
     ((${#missing[@]})) || return 0
     die "packages are installed for you on Debian 12, Debian 13 and Ubuntu 24.04; this is $os_name.
 Install these with your package manager, then run this again:
 $(printf '  - %s\n' "${missing[@]}")
-Debian's names: $(packages_wanted | cut -d'|' -f2 | tr '\n' ' ')
-FAISS: build release 1.7.3 or newer with -DFAISS_ENABLE_C_API=ON and install it."
+Debian's names: $(packages_wanted | cut -d'|' -f2 | tr '\n' ' ')"
 }
 
 has_header() { echo "#include <$1>" | gcc -E -x c - >/dev/null 2>&1; }
 
-# ---- sources from the distribution -----------------------------------------------------------
+# ---- packages that are not installed -----------------------------------------------------------
 
-# Machines rarely have deb-src lines, so apt gets sources and lists of its own, drawn from the
-# machine's entries; the system's configuration stays as it is.
+# apt gets sources and lists of its own, drawn from the machine's entries: nothing that is
+# downloaded to be unpacked touches the system's configuration.
 private_apt() {
     local apt="$scratch/apt"
     "$1" -q -o Dir::Etc::SourceList="$apt/sources.list" -o Dir::Etc::SourceParts=- \
@@ -147,17 +143,12 @@ distribution_sources() {
             if [[ $origin == \$* ]]; then origin=$os_id; fi
             if [[ ${origin,,} == "$os_id" &&
                 $codename =~ ^$os_codename(-updates|-security)?$ ]]; then
-                printf "%s $options$uri $suite $component\n" deb deb-src
+                echo "deb $options$uri $suite $component"
             fi
         done | sort -u
 }
 
 # ---- libraries built here --------------------------------------------------------------------
-
-faiss_flags=(-DCMAKE_BUILD_TYPE=Release '-DCMAKE_CXX_FLAGS_RELEASE=-O3 -DNDEBUG -march=native'
-    -DCMAKE_C_COMPILER=gcc -DCMAKE_CXX_COMPILER=g++ -DBLA_VENDOR=OpenBLAS
-    -DFAISS_ENABLE_C_API=ON -DFAISS_ENABLE_GPU=OFF -DFAISS_ENABLE_PYTHON=OFF
-    -DBUILD_TESTING=OFF -DBUILD_SHARED_LIBS=OFF)
 
 # Names what a built library depends on: the release, the compiler, what -march=native means on
 # this processor, and the flags. A cache folder carried to another machine is not used by mistake.
@@ -187,39 +178,7 @@ provide() {
 }
 
 # build_*: leave the release in `version` and what is to be kept in `out` (lib, include).
-build_faiss() {
-    local source # with a slash at its end
-    if ! (logged faiss-source private_apt apt-get source faiss) 2>/dev/null; then
-        take_packaged_faiss
-        return
-    fi
-    source=$(echo faiss-*/)
-    dpkg-parsechangelog -l "${source}debian/changelog" -S Version >version
-    say "building FAISS $(<version) for this processor (a minute or two)"
-    logged faiss-configure cmake -S "$source" -B objects -G Ninja "${faiss_flags[@]}"
-    logged faiss ninja -C objects -j "$(nproc)" faiss faiss_c
-    mkdir -p out/lib out/include/faiss
-    cp objects/faiss/libfaiss.a objects/c_api/libfaiss_c.a out/lib/
-    cp -r "${source}c_api" out/include/faiss/
-    find out/include -type f ! -name '*.h' -delete
-}
-
-# Second best, from Debian 13 on: the package's own static libraries, unpacked, not installed.
-take_packaged_faiss() {
-    logged faiss-package private_apt apt-get download libfaiss-dev
-    dpkg-deb -x libfaiss-dev_*.deb unpacked
-    if [[ ! -e unpacked/usr/include/faiss/c_api/Index_c.h ]]; then
-        tail "$cache/log/faiss-source.log" >&2
-        die "the source package of FAISS can't be had, and $os_name's libfaiss-dev has no C API"
-    fi
-    say "FAISS's source package can't be had now; taking libfaiss-dev, made for any processor"
-    say "(slower: to try again, remove $cache/faiss-*)"
-    echo "$(dpkg-deb -f libfaiss-dev_*.deb Version)-generic" >version
-    mkdir -p out/lib
-    cp unpacked/usr/lib/*/libfaiss*.a out/lib/
-    mv unpacked/usr/include out/include
-}
-
+#
 # Debian 12 has llhttp only as C sources inside a package for Node.js, which is unpacked here and
 # not installed: that would bring Node.js along.
 build_llhttp() {
@@ -245,12 +204,6 @@ write_pc() {
 provide_libraries() {
     local built=/usr/local
     rm -rf "$scratch"
-    if ! system_faiss_wanted; then
-        provide faiss "$(build_key "${faiss_flags[@]}")"
-    elif ! has_header faiss/c_api/Index_c.h; then
-        die 'TERCET_SYSTEM_FAISS=1, but <faiss/c_api/Index_c.h> is not installed'
-    fi
-    write_pc faiss_c "$built" '-lfaiss_c -lfaiss -lopenblas -lstdc++ -lgomp -lm -lpthread'
     if ! pkg-config --exists libllhttp; then
         provide llhttp "$(build_key)"
         write_pc libllhttp "$built" -lllhttp
@@ -275,9 +228,9 @@ deps() {
     flock --nonblock 9 || { say 'waiting for another run of setup.sh' && flock 9; }
     case "$os_id $os_version" in
     'debian 12' | 'debian 13' | 'ubuntu 24.04') timed 'packages' install_packages ;;
-    *) check_by_hand && TERCET_SYSTEM_FAISS=1 ;;
+    *) check_by_hand ;;
     esac
-    timed 'FAISS and other libraries' provide_libraries
+    timed 'libraries' provide_libraries
     timed 'configuring' logged configure configure build --buildtype=release
     timed 'building' ninja -C build
     if [[ -e build/tools/tercet ]]; then ln -sf tools/tercet build/tercet; fi # shorter to type
