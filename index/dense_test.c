@@ -188,8 +188,8 @@ static void few_rows_need_no_generation(void) {
     fix_close(&fix);
 }
 
-/* One list finds everything; so do newer rows and deletions, until so many are dead that it is built
- * anew. */
+/* One list finds everything; so do newer rows and deletions, until so many are dead that it is
+ * built anew. */
 static void one_list_covers_newer_and_dead(void) {
     struct fix fix;
     fix_open(&fix, (struct dense_limits){100, 100000, 300, 0, 1}, 2);
@@ -260,8 +260,8 @@ static void damage(const char *path, size_t at, unsigned char flip) {
     fclose(file);
 }
 
-/* After each kind of damage: right answers, exact ones for certain, and a new generation at the next
- * build. Damage where no search came by is noticed by the build. */
+/* After each kind of damage: right answers, exact ones for certain, and a new generation at the
+ * next build. Damage where no search came by is noticed by the build. */
 static void damaged_files_are_built_anew(void) {
     struct dense_limits limits = {100, 500, 300, 0, 1};
     struct fix fix;

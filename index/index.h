@@ -148,7 +148,7 @@ bool sparse_search_approximate(struct snapshot *snapshot, const struct sparse_ve
 
 /* By lists over the generation, exact over the newer rows; scores are the exact inner products with
  * the stored rows. exact: the best k for certain. query: [dense_dim].
- * A filter is asked before a row is looked at: what it lets through is found as well as anything. */
+ * A filter is asked before a row is looked at: what it lets through is found as well as all. */
 bool dense_search(struct snapshot *snapshot, const float *query, size_t k, bool exact,
                   const struct docid_set *allowed, struct arena *arena, struct scored_list *out,
                   struct error *err);
