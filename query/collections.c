@@ -171,19 +171,21 @@ static bool name_is_valid(const char *name) {
     return len > 0 && len <= COLLECTION_NAME_MAX && name[len] == '\0';
 }
 
-/* The place of one that was deleted; NULL: there was none of that name. */
-static struct collection *revive(struct collections *collections, const char *name,
-                                 struct opened *opened) {
-    struct collection *found = NULL;
-    for (size_t i = 0; i < collections->n && !found; i++)
+static struct collection *lookup(struct collections *collections, const char *name) {
+    for (size_t i = 0; i < collections->n; i++)
         if (strcmp(collections->items[i]->name, name) == 0)
-            found = collections->items[i];
-    if (found) {
-        pthread_mutex_lock(&found->lock);
-        found->opened = opened;
-        pthread_mutex_unlock(&found->lock);
-    }
-    return found;
+            return collections->items[i];
+    return NULL;
+}
+
+/* Gives a collection that was deleted a new opening. False: it has one. */
+static bool revive(struct collection *collection, struct opened *opened) {
+    pthread_mutex_lock(&collection->lock);
+    bool dead = !collection->opened;
+    if (dead)
+        collection->opened = opened;
+    pthread_mutex_unlock(&collection->lock);
+    return dead;
 }
 
 bool collections_add(struct collections *collections, const char *name, struct index *index,
@@ -191,17 +193,20 @@ bool collections_add(struct collections *collections, const char *name, struct i
     struct opened *opened = opened_new(index, collections->workers_n);
     index_yield(index);
     pthread_mutex_lock(&collections->lock);
-    struct collection *collection = revive(collections, name, opened);
+    struct collection *collection = lookup(collections, name);
+    bool taken = collection && revive(collection, opened);
     if (!collection && collections->n < COLLECTIONS_MAX) {
         collection = collection_new(collections, name, opened);
         collections->items[collections->n++] = collection;
+        taken = true;
     }
     pthread_mutex_unlock(&collections->lock);
+    if (!taken)
+        opened_free(opened, collections->workers_n);
     if (collection) {
         *out = collection;
         return true;
     }
-    opened_free(opened, collections->workers_n);
     return error_set(err, ERROR_LIMIT, "%s holds %d collections, the most there can be",
                      collections->data, COLLECTIONS_MAX);
 }
@@ -210,28 +215,47 @@ static int compare_names(const void *a, const void *b) {
     return strcmp((*(struct collection *const *)a)->name, (*(struct collection *const *)b)->name);
 }
 
-static bool open_all(struct collections *collections, struct error *err) {
+static bool is_there(struct collection *collection) {
+    pthread_mutex_lock(&collection->lock);
+    bool there = collection->opened != NULL;
+    pthread_mutex_unlock(&collection->lock);
+    return there;
+}
+
+static struct collection *find_known(struct collections *collections, const char *name) {
+    pthread_mutex_lock(&collections->lock);
+    struct collection *found = lookup(collections, name);
+    pthread_mutex_unlock(&collections->lock);
+    return found && is_there(found) ? found : NULL;
+}
+
+/* ERROR_NOT_FOUND: there is no index of that name, or one that is half made: its first documents
+ * make it again. */
+static bool open_one(struct collections *collections, const char *name, struct collection **out,
+                     struct error *err) {
     struct buf folder = {0};
+    struct index *index;
+    buf_format(&folder, "%s/%s", collections->data, name);
+    bool ok = name_is_valid(name) && index_exists(folder.data);
+    if (!ok)
+        error_set(err, ERROR_NOT_FOUND, "%s: no collection", folder.data);
+    ok = ok && index_open(folder.data, INDEX_SHARED, &index, err) &&
+         collections_add(collections, name, index, out, err);
+    buf_done(&folder);
+    return ok;
+}
+
+static bool open_all(struct collections *collections, struct error *err) {
+    struct collection *collection;
     DIR *listing = opendir(collections->data);
     if (!listing)
         return error_set_errno(err, "%s", collections->data);
     bool ok = true;
-    for (struct dirent *entry; ok && (entry = readdir(listing));) {
-        struct index *index;
-        struct collection *collection;
-        buf_clear(&folder);
-        buf_format(&folder, "%s/%s", collections->data, entry->d_name);
-        if (!name_is_valid(entry->d_name) || !index_exists(folder.data))
-            continue;
-        if (index_open(folder.data, INDEX_SHARED, &index, err))
-            ok = collections_add(collections, entry->d_name, index, &collection, err);
-        else
-            ok = err->code == ERROR_NOT_FOUND; /* half made: its first documents make it again */
-    }
+    for (struct dirent *entry; ok && (entry = readdir(listing));)
+        if (!find_known(collections, entry->d_name))
+            ok = open_one(collections, entry->d_name, &collection, err) ||
+                 err->code == ERROR_NOT_FOUND;
     closedir(listing);
-    buf_done(&folder);
-    if (collections->n > 1)
-        qsort(collections->items, collections->n, sizeof *collections->items, compare_names);
     return ok;
 }
 
@@ -245,6 +269,8 @@ bool collections_open(const char *data, size_t workers_n, struct collections **o
         collections_close(collections);
         return false;
     }
+    if (collections->n > 1)
+        qsort(collections->items, collections->n, sizeof *collections->items, compare_names);
     *out = collections;
     return true;
 }
@@ -273,19 +299,15 @@ struct collection *collections_at(struct collections *collections, size_t i) {
     return collection;
 }
 
-static bool is_there(struct collection *collection) {
-    pthread_mutex_lock(&collection->lock);
-    bool there = collection->opened != NULL;
-    pthread_mutex_unlock(&collection->lock);
-    return there;
+struct collection *collections_find(struct collections *collections, const char *name) {
+    struct error ignored; /* another thread may have been faster */
+    struct collection *found = find_known(collections, name);
+    if (!found && !open_one(collections, name, &found, &ignored))
+        found = find_known(collections, name);
+    return found;
 }
 
-struct collection *collections_find(struct collections *collections, const char *name) {
-    struct collection *found = NULL;
-    pthread_mutex_lock(&collections->lock);
-    for (size_t i = 0; i < collections->n && !found; i++)
-        if (strcmp(collections->items[i]->name, name) == 0 && is_there(collections->items[i]))
-            found = collections->items[i];
-    pthread_mutex_unlock(&collections->lock);
-    return found;
+void collections_look(struct collections *collections) {
+    struct error ignored; /* what cannot be opened is no collection yet */
+    open_all(collections, &ignored);
 }

@@ -33,7 +33,10 @@ void collections_close(struct collections *collections); /* nobody holds any */
  * struct collection stays until collections_close, whatever becomes of its folder. */
 size_t collections_n(struct collections *collections);
 struct collection *collections_at(struct collections *collections, size_t i);
+/* NULL: there is none. One that another process has made meanwhile is opened. */
 struct collection *collections_find(struct collections *collections, const char *name);
+/* Opens what others have made in the folder since. */
+void collections_look(struct collections *collections);
 const char *collection_name(const struct collection *collection);
 
 /* Takes over an index made for writing, and gives its lock back. ERROR_LIMIT when there are

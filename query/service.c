@@ -94,6 +94,7 @@ static void handle_list(void *context, size_t worker, const struct server_reques
     (void)request;
     struct json *answer = json_new_object(), *list = json_new_array();
     json_add(answer, "collections", list);
+    collections_look(service->collections);
     for (size_t i = 0, n = collections_n(service->collections); i < n; i++) {
         struct json *one = json_new_object();
         if (describe(service, collections_at(service->collections, i), one, &err)) {

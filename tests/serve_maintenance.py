@@ -149,7 +149,7 @@ def check_busy(server, index):
     server.post("/v1/collections/notes/documents", [{"id": "late", "text": "x"}])
 
 
-def check_deleted(server, data):
+def check_deleted(server, data, model):
     """A collection goes with its folder, while it is searched, and can be made anew."""
     url, folder = "/v1/collections/brief", os.path.join(data, "brief")
     strange, over = [], threading.Event()
@@ -176,6 +176,15 @@ def check_deleted(server, data):
     check(gone == [], f"nothing of it is open: {gone}")
     names = [one["name"] for one in server.ask("GET", "/v1/collections").json()["collections"]]
     check(names == ["notes"], "nor listed")
+    rows = os.path.join(data, "rows.jsonl")
+    with open(rows, "w") as out:
+        out.write('{"id":"outside","text":"made by another process"}\n')
+    run(TERCET, "ingest", os.path.join(data, "other"), rows, "--model", model)
+    hits = server.post("/v1/collections/other/search", {"query": "made"})["hits"]
+    check([hit["id"] for hit in hits] == ["outside"], "a collection made outside is found")
+    run(TERCET, "ingest", os.path.join(data, "another"), rows, "--model", model)
+    names = [one["name"] for one in server.ask("GET", "/v1/collections").json()["collections"]]
+    check(sorted(names) == ["another", "notes", "other"], "and listed")
     server.post(url + "/documents", [{"id": "x", "text": "brief"}])
     with open(os.path.join(folder, "a stranger's file"), "w") as file:
         file.write("keep")
@@ -196,7 +205,7 @@ def main():
             check_together(server, index, model, folder)
             check_one_by_one(server, index, folder)
             check_busy(server, index)
-            check_deleted(server, data)
+            check_deleted(server, data, model)
             server.stop()
     print("1 passed, 0 failed")
 

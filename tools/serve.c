@@ -83,7 +83,7 @@ static void parts_close(struct parts *parts) {
     metrics_close(parts->metrics);
     encode_service_close(parts->encode_service);
     encoders_close(parts->encoders);
-    serve_writer_close(parts->writer); /* its ingests borrow the service's indexes */
+    serve_writer_close(parts->writer);
     service_close(parts->service);
     access_close(parts->access);
 }
