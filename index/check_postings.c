@@ -140,7 +140,8 @@ static bool take_block(struct part *part, const struct posting_list *list, uint3
         float weight = posting_block_weight(&block, i), length = posting_block_length(&block, i);
         uint32_t group = docid / POSTINGS_GROUP_N - list->group_first;
         if ((int64_t)docid <= *last || docid < segment->docid_begin ||
-            docid >= segment->docid_end || block.codes[i] == 0 || !(length >= 0) ||
+            docid >= segment->docid_end || block.codes[i] == 0 ||
+            (block.codes[i] == 1 && !list->low) || !(length >= 0) ||
             (list->table && group >= list->groups_n))
             return false;
         *last = docid;

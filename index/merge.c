@@ -78,7 +78,7 @@ struct merge {
     size_t n, cap;
     struct buf list;
     uint64_t postings_n;
-    struct posting_context context; /* scale_min: of the term under way */
+    struct posting_context context; /* its first two: of the term under way */
     size_t work;                    /* bytes, about (merge.h) */
     bool amid;                      /* newer segments have lists already */
 };
@@ -155,6 +155,7 @@ static bool take_source(struct merge *merge, struct source *source, bool alone, 
     }
     if (list.scale > merge->context.scale_min)
         merge->context.scale_min = list.scale;
+    merge->context.rounded = merge->context.rounded || list.rounded;
     return store_cursor_next(&source->cursor, err) && source_settle(source, err);
 }
 
@@ -185,6 +186,7 @@ static bool merge_term(struct merge *merge, uint32_t id, uint32_t term, size_t h
                        struct error *err) {
     merge->n = 0;
     merge->context.scale_min = 0;
+    merge->context.rounded = false;
     buf_clear(&merge->list);
     for (size_t i = 0; i < merge->sources_n; i++) {
         struct source *source = &merge->sources[i];

@@ -12,6 +12,9 @@ enum {
     AT_N = 4,
     AT_SCALE = 8,
     AT_TABLE_SCALE = 9,
+    AT_FLAGS = 10,
+    FLAG_LOW = 1,
+    FLAG_ROUNDED = 2,
     BLOCK_AT_END = 4,
     BLOCK_AT_SUM = 8,
     TABLE_AT_GROUPS_N = 4,
@@ -129,6 +132,17 @@ static uint8_t scale_of(const struct posting *postings, size_t n, uint8_t scale_
     return scale > scale_min ? scale : scale_min;
 }
 
+static uint8_t flags_of(const struct posting *postings, size_t n, uint8_t scale, bool rounded) {
+    uint8_t flags = rounded ? FLAG_ROUNDED : 0;
+    uint32_t code_base = posting_code_base(scale);
+    for (size_t i = 0; i < n; i++) {
+        uint8_t code = posting_code(postings[i].weight, scale);
+        flags |= code == 1 ? FLAG_LOW | FLAG_ROUNDED : 0;
+        flags |= posting_decode(code_base, code) > postings[i].weight ? FLAG_ROUNDED : 0;
+    }
+    return flags;
+}
+
 static bool wants_table(const struct posting *postings, size_t n) {
     size_t groups_n =
         postings[n - 1].docid / POSTINGS_GROUP_N - postings[0].docid / POSTINGS_GROUP_N + 1;
@@ -164,6 +178,7 @@ void postings_encode(const struct posting *postings, size_t n,
     put_u32(list + AT_N, (uint32_t)n);
     list[AT_SCALE] = (char)scale;
     list[AT_TABLE_SCALE] = (char)table_scale;
+    list[AT_FLAGS] = (char)flags_of(postings, n, scale, context->rounded);
     put_u32(list + AT_SUM, sum_of(list + AT_N, data_at - list_at - AT_N));
 }
 
@@ -193,6 +208,8 @@ bool posting_list_open(struct bytes bytes, struct posting_list *out) {
         .n = get_u32(data + AT_N),
         .scale = data[AT_SCALE],
         .table_scale = data[AT_TABLE_SCALE],
+        .low = data[AT_FLAGS] & FLAG_LOW,
+        .rounded = data[AT_FLAGS] & FLAG_ROUNDED,
         .headers = data + POSTINGS_HEADER_BYTES,
     };
     size_t blocks_n = ((size_t)list.n + POSTINGS_BLOCK_N - 1) / POSTINGS_BLOCK_N;

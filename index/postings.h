@@ -47,6 +47,7 @@ struct posting {
 /* What the lists of one segment have in common, or were made from. */
 struct posting_context {
     uint8_t scale_min;  /* the largest scale of the lists merged; 0: the postings are fresh */
+    bool rounded;       /* of a list merged: the weights given here are not the first ones */
     double length_mean; /* of the segment's documents, about; 0: not known, or learned weights */
 };
 
@@ -85,6 +86,8 @@ struct posting_list {
     size_t data_len;
     uint32_t n, blocks_n;
     uint8_t scale;
+    bool low;             /* some weights may be far below their codes: those of code 1 */
+    bool rounded;         /* some weights are below their codes, by 1/32 at most or by `low` */
     const uint8_t *table; /* [groups_n] codes, 0 where the term is not; NULL: no table */
     uint32_t group_first, groups_n;
     uint8_t table_scale;

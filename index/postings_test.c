@@ -55,6 +55,21 @@ static float max_of(const struct posting *postings, size_t n) {
     return max;
 }
 
+/* What the flags promise: no code 1 unless they say so, and no rounding. */
+static void flags_are_right(const struct posting_list *list, const struct posting *postings) {
+    bool low = false, rounded = false;
+    for (uint32_t b = 0, at = 0; b < list->blocks_n; b++) {
+        struct posting_block block;
+        CHECK(posting_list_block(list, b, &block));
+        for (uint32_t i = 0; i < block.n; i++, at++) {
+            low = low || block.codes[i] == 1;
+            rounded = rounded || posting_block_weight(&block, i) > postings[at].weight;
+        }
+    }
+    CHECK_EQUAL(list->low, low);
+    CHECK_EQUAL(list->rounded, rounded || low);
+}
+
 static void read_back(const struct posting_list *list, const struct posting *postings, size_t n) {
     float smallest = max_of(postings, n) / 120; /* above it, codes are true to 1/32 */
     CHECK_EQUAL(list->n, n);
@@ -140,6 +155,7 @@ static void coding_twice_is_coding_once(const struct buf *bytes, const struct po
                                  posting_block_length(&block, i)};
     }
     context.scale_min = list->scale;
+    context.rounded = list->rounded;
     postings_encode(again, list->n, &context, &twice);
     CHECK_EQUAL(twice.len, bytes->len);
     CHECK(memcmp(twice.data, bytes->data, bytes->len) == 0);
@@ -215,6 +231,7 @@ int main(void) {
         postings_encode(postings, n, &context, &bytes);
         CHECK(posting_list_open((struct bytes){bytes.data, bytes.len}, &list));
         read_back(&list, postings, n);
+        flags_are_right(&list, postings);
         table_is_right(&list, postings, n);
         finds_what_scanning_finds(&list, postings, n, &seed);
         coding_twice_is_coding_once(&bytes, &list, context);

@@ -4,9 +4,13 @@
 #include <string.h>
 
 #include "index/forward.h"
+#include "index/sparse_kinds.h"
 #include "index/sparse_plan.h"
 
-enum { QUERY_TERMS_MAX = 65536 };
+enum {
+    QUERY_TERMS_MAX = 65536,
+    FIND_TERMS_MAX = 64, /* more are found by walking through query and row */
+};
 
 /* ---- scores ---- */
 
@@ -101,17 +105,31 @@ void sparse_plan_thin(struct sparse_plan *plan, float mass, struct arena *arena)
 
 /* ---- scores of given docids, from the forward rows ---- */
 
-static void match_row(const struct sparse_plan *plan, const struct sparse_row *row,
-                      float *weights) {
+/* Both ascend, so one walk through both finds all: for queries of very many terms. */
+static void merge_row(const struct sparse_plan *plan, const struct sparse_row *row) {
     const uint32_t *ids = plan->query->ids;
     size_t i = 0, r = 0;
-    memset(weights, 0, plan->n * sizeof *weights);
     while (i < plan->n && r < row->n) {
         uint32_t id = get_u32(row->ids + 4 * r), wanted = ids[i];
         if (id == wanted)
-            weights[i] = get_f32(row->weights + 4 * r);
+            plan->row[i] = get_f32(row->weights + 4 * r);
         i += wanted <= id;
         r += id <= wanted;
+    }
+}
+
+/* Fills plan->row. */
+static void match_row(const struct sparse_plan *plan, const struct sparse_row *row) {
+    const struct sparse_kind *kind = sparse_kind_of(cpu_level());
+    memset(plan->row, 0, plan->n * sizeof *plan->row);
+    if (plan->n > FIND_TERMS_MAX) {
+        merge_row(plan, row);
+        return;
+    }
+    for (size_t i = 0; i < plan->n; i++) {
+        uint32_t at = kind->find_id(row->ids, row->n, plan->query->ids[i]);
+        if (at > 0)
+            plan->row[i] = get_f32(row->weights + (size_t)4 * (at - 1));
     }
 }
 
@@ -122,7 +140,7 @@ bool sparse_plan_score(const struct sparse_plan *plan, uint32_t docid, float *ou
     float score = 0;
     if (!forward_sparse_row(plan->snapshot->txn, docid, &row, err))
         return false;
-    match_row(plan, &row, plan->row);
+    match_row(plan, &row);
     for (size_t i = 0; i < plan->n; i++)
         if (plan->row[i] > 0)
             score += sparse_plan_share(plan, plan->weights[i], plan->row[i], row.length);
@@ -157,7 +175,7 @@ bool sparse_explain(struct snapshot *snapshot, const struct sparse_vector *query
     if (snapshot->index->settings.lexical != INDEX_LEXICAL_NONE &&
         !forward_sparse_row(snapshot->txn, docid, &row, err))
         return false;
-    match_row(&plan, &row, plan.row);
+    match_row(&plan, &row);
     for (size_t i = 0; i < plan.n; i++)
         shares_out[i] = plan.row[i] > 0
                             ? sparse_plan_share(&plan, plan.weights[i], plan.row[i], row.length)

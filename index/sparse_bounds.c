@@ -4,65 +4,6 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- kernels: plain C, compiled once for each level ---- */
-
-#define INLINE static inline __attribute__((always_inline))
-
-INLINE void add_codes(float *restrict sums, const uint8_t *restrict codes, size_t n,
-                      uint32_t code_base, float weight) {
-    for (size_t i = 0; i < n; i++) {
-        uint32_t code = codes[i], bits = code_base + (code << 18);
-        float value;
-        bits = code == 0 ? 0 : bits;
-        memcpy(&value, &bits, sizeof value);
-        sums[i] += weight * value;
-    }
-}
-
-INLINE void window_max(const float *restrict values, size_t windows_n, float *restrict max_out) {
-    enum { LANES = 16 };
-    for (size_t w = 0; w < windows_n; w++) {
-        const float *window = values + w * SPARSE_WINDOW_GROUPS;
-        float lanes[LANES];
-        memcpy(lanes, window, sizeof lanes);
-        for (size_t i = LANES; i < SPARSE_WINDOW_GROUPS; i += LANES)
-            for (size_t l = 0; l < LANES; l++)
-                lanes[l] = window[i + l] > lanes[l] ? window[i + l] : lanes[l];
-        float max = 0;
-        for (size_t l = 0; l < LANES; l++)
-            max = lanes[l] > max ? lanes[l] : max;
-        max_out[w] = max;
-    }
-}
-
-#define KIND(name, attributes)                                                                     \
-    attributes static void add_codes_##name(float *sums, const uint8_t *codes, size_t n,           \
-                                            uint32_t code_base, float weight) {                    \
-        add_codes(sums, codes, n, code_base, weight);                                              \
-    }                                                                                              \
-    attributes static void window_max_##name(const float *values, size_t windows_n,                \
-                                             float *max_out) {                                     \
-        window_max(values, windows_n, max_out);                                                    \
-    }
-
-KIND(plain, )
-#if defined(__x86_64__)
-KIND(avx2, __attribute__((target("avx2,fma"))))
-KIND(avx512, __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl"))))
-#endif
-
-static const struct sparse_kind kinds[] = {
-    [CPU_PLAIN] = {add_codes_plain, window_max_plain},
-#if defined(__x86_64__)
-    [CPU_AVX2] = {add_codes_avx2, window_max_avx2},
-    [CPU_AVX512] = {add_codes_avx512, window_max_avx512},
-#endif
-};
-
-const struct sparse_kind *sparse_kind_of(enum cpu_level level) {
-    return level <= cpu_level() ? &kinds[level] : NULL;
-}
-
 /* ---- one term's list ---- */
 
 static bool damaged(const struct sparse_part *part, const struct sparse_term *term,
@@ -144,8 +85,9 @@ static bool open_term(struct sparse_part *part, size_t at, struct arena *arena, 
         return damaged(part, &term, err);
     term.list.checked = ARENA_ZERO(arena, uint64_t, term.list.blocks_n / 64 + 1);
     term.open_b = term.list.blocks_n;
-    part->floor_sum += sparse_plan_share(plan, term.weight,
-                                         posting_decode(posting_code_base(term.list.scale), 1), 0);
+    float lowest = posting_decode(posting_code_base(term.list.scale), 1);
+    part->floor_sum += term.list.low ? sparse_plan_share(plan, term.weight, lowest, 0) : 0;
+    part->rounded = part->rounded || term.list.rounded;
     if (has_table(plan, &term.list)) {
         term.scale = table_scale(plan, &term);
         part->tables[part->tables_n++] = term;
@@ -205,9 +147,9 @@ static bool add_list(struct sparse_part *part, size_t at, struct error *err) {
 
 static void add_table(struct sparse_part *part, const struct sparse_term *term) {
     const struct posting_list *list = &term->list;
-    kinds[cpu_level()].add_codes(part->bounds + (list->group_first - part->group_begin),
-                                 list->table, list->groups_n, posting_code_base(list->table_scale),
-                                 term->scale);
+    sparse_kinds[cpu_level()].add_codes(part->bounds + (list->group_first - part->group_begin),
+                                        list->table, list->groups_n,
+                                        posting_code_base(list->table_scale), term->scale);
 }
 
 static void drop_forbidden(struct sparse_part *part, const struct docid_set *allowed) {
@@ -248,7 +190,7 @@ bool sparse_part_open(const struct sparse_plan *plan, const struct segment *segm
         add_table(&part, &part.tables[i]);
     if (allowed)
         drop_forbidden(&part, allowed);
-    kinds[cpu_level()].window_max(part.bounds, part.windows_n, part.window_max);
+    sparse_kinds[cpu_level()].window_max(part.bounds, part.windows_n, part.window_max);
     *out = part;
     return true;
 }

@@ -6,14 +6,11 @@
 #ifndef TERCET_INDEX_SPARSE_BOUNDS_H
 #define TERCET_INDEX_SPARSE_BOUNDS_H
 
-#include "engine/base/cpu.h"
 #include "index/postings.h"
+#include "index/sparse_kinds.h"
 #include "index/sparse_plan.h"
 
-enum {
-    SPARSE_WINDOW_GROUPS = 64,
-    SPARSE_MASK_TERMS = 32, /* bits of a mask */
-};
+enum { SPARSE_MASK_TERMS = 32 }; /* bits of a mask */
 
 struct sparse_term {
     uint32_t id;
@@ -37,7 +34,8 @@ struct sparse_part {
     float *bounds;     /* [windows_n * SPARSE_WINDOW_GROUPS] */
     uint32_t *masks;   /* the same: bit i: lists[i] is there; the last bit: any from there on */
     float *window_max; /* [windows_n] the largest bound */
-    float floor_sum;   /* what all terms add at most by weights too small for their lists' codes */
+    float floor_sum;   /* what weights too small for their lists' codes add at most */
+    bool rounded;      /* some sums of shares are bounds only */
 };
 
 /* allowed: NULL: all; else groups without an allowed docid get the bound 0. ERROR_CORRUPT when a
@@ -57,18 +55,5 @@ static inline float sparse_part_table_bound(const struct sparse_part *part,
     uint8_t code = at < term->list.groups_n ? term->list.table[at] : 0;
     return code ? term->scale * posting_decode(posting_code_base(term->list.table_scale), code) : 0;
 }
-
-/* ---- the kernels, one kind at a time, for tests ---- */
-
-struct sparse_kind {
-    /* sums[i] += weight x the value of codes[i], nothing for code 0. */
-    void (*add_codes)(float *sums, const uint8_t *codes, size_t n, uint32_t code_base,
-                      float weight);
-    /* max_out[w]: of values [windows_n * SPARSE_WINDOW_GROUPS]; no value is below 0 or NaN. */
-    void (*window_max)(const float *values, size_t windows_n, float *max_out);
-};
-
-/* NULL when this CPU (or TERCET_CPU) rules the level out. */
-const struct sparse_kind *sparse_kind_of(enum cpu_level level);
 
 #endif

@@ -93,7 +93,7 @@ static float certain_of(const struct sparse_plan *plan, const struct sparse_part
                         float bound) {
     if (!(bound > smallest_certain && bound <= FLT_MAX))
         return 0;
-    float certain = bound * weight_certain / plan->slack - part->floor_sum;
+    float certain = bound * (part->rounded ? weight_certain : 1) / plan->slack - part->floor_sum;
     return certain > 0 ? certain : 0;
 }
 

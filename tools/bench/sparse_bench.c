@@ -1,6 +1,5 @@
 /* tercet bench sparse - lexical search over learned weights or BM25: inserting, bytes, top k. */
-#include <dirent.h>
-#include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include "tools/bench/latency.h"
 #include "tools/bench/scratch.h"
 #include "tools/bench/sparse_set.h"
+#include "tools/bench/sparse_texts.h"
 
 enum {
     KS_N = 2,
@@ -261,17 +261,33 @@ static void name_set(struct sparse_bench *bench) {
     free(path);
 }
 
-static bool bench_all(struct sparse_bench *bench, struct error *err) {
-    char made[SCRATCH_PATH_MAX] = "";
+static bool bench_vectors(struct sparse_bench *bench, const char *folder, struct error *err) {
     name_set(bench);
     if (!bench->inputs)
         sparse_set_make(bench->documents_n, QUERIES_N, bench->bm25, &bench->set);
     else if (!sparse_set_read(bench->inputs, bench->bm25, &bench->set, err))
         return false;
-    if (!bench->kept && !scratch_make(made, err))
-        return false;
-    bool ok = build(bench, bench->kept ? bench->kept : made, err) && search(bench, err);
+    bool ok = build(bench, folder, err) && search(bench, err);
     index_close(bench->index);
+    sparse_set_done(&bench->set);
+    return ok;
+}
+
+static bool has_texts(const char *folder) {
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/corpus.jsonl", folder);
+    return access(path, R_OK) == 0;
+}
+
+static bool bench_all(struct sparse_bench *bench, struct error *err) {
+    const char *folder = bench->kept;
+    char made[SCRATCH_PATH_MAX] = "";
+    if (!folder && !scratch_make(made, err))
+        return false;
+    folder = folder ? folder : made;
+    bool ok = bench->bm25 && bench->inputs && has_texts(bench->inputs)
+                  ? sparse_texts_bench(bench->inputs, folder, bench->rounds_n, err)
+                  : bench_vectors(bench, folder, err);
     scratch_remove(made);
     return ok;
 }
@@ -284,7 +300,9 @@ static int run(int argc, char **argv) {
         {"bm25", OPTION_FLAG, &bench.bm25, NULL, "term frequencies instead of learned weights", 0,
          0, 0},
         {"inputs", OPTION_TEXT, &bench.inputs, "FOLDER",
-         "vectors from FOLDER's .npy files, rows as a race's other runners print them", 0, 0, 0},
+         "vectors from FOLDER's .npy files (with --bm25 also BEIR's texts), rows as a race's other "
+         "runners print them",
+         0, 0, 0},
         {"index", OPTION_TEXT, &bench.kept, "FOLDER",
          "make the index there and keep it, or search the one that is there", 0, 0, 0},
         {"batch", OPTION_NUMBER, &bench.batch_n, "N", "documents a commit (default 5,000)", 1,
@@ -306,7 +324,6 @@ static int run(int argc, char **argv) {
         bench.documents_n = bench.quick ? DOCUMENTS_QUICK_N : DOCUMENTS_N;
     bench.rounds_n = bench.quick ? 1 : bench.rounds_n;
     bool ok = bench_all(&bench, &err);
-    sparse_set_done(&bench.set);
     return ok ? EXIT_DONE : command_failed(&err);
 }
 
