@@ -38,6 +38,17 @@ struct run {
 
 /* ---- the child ---- */
 
+/* By the writer, or by the thread that does it beside one. */
+static bool build_dense(struct index *index, struct writer *writer, bool beside,
+                        struct error *err) {
+    if (!beside)
+        return writer_build_dense(writer, 1, err);
+    index_tend(index);
+    while (index_is_tending(index)) /* fault.h: one thread at a time may write */
+        usleep(200);
+    return true;
+}
+
 /* Commits batch after batch, telling the parent of each. */
 static void child_writes(const struct run *run, struct fault fault, int tell) {
     struct error err;
@@ -50,7 +61,7 @@ static void child_writes(const struct run *run, struct fault fault, int tell) {
     for (uint32_t i = 1; ok && (i <= BATCHES_MAX || fault.kind == FAULT_NONE); i++) {
         ok = model_batch(&model, writer, run->batches_seed, run->batch + i, &err) &&
              writer_commit(writer, &err) && write(tell, "", 1) == 1 &&
-             (i % BUILD_EVERY != 0 || writer_build_dense(writer, 1, &err));
+             (i % BUILD_EVERY != 0 || build_dense(index, writer, i / BUILD_EVERY % 2 != 0, &err));
     }
     if (!ok)
         fprintf(stderr, "child: %s\n", err.message);

@@ -23,6 +23,7 @@ static const struct dense_limits LIMITS = {
 };
 
 #define SUFFIX ".lists"
+#define HALF_MADE ".tmp" /* behind SUFFIX, a dot and the process's number */
 
 struct dense_generation {
     struct dense_generation *next;
@@ -87,6 +88,11 @@ const char *dense_folder(const struct dense_index *dense) {
 
 void dense_path(const struct dense_index *dense, uint64_t number, struct buf *out) {
     buf_format(out, "%s/%llu" SUFFIX, dense->folder, (unsigned long long)number);
+}
+
+void dense_making_path(const struct dense_index *dense, uint64_t number, struct buf *out) {
+    dense_path(dense, number, out);
+    buf_format(out, ".%ld" HALF_MADE, (long)getpid());
 }
 
 pthread_mutex_t *dense_making(struct dense_index *dense) {
@@ -194,9 +200,10 @@ void dense_remove_others(struct dense_index *dense, uint64_t number) {
     for (struct dirent *entry; (entry = readdir(folder));) {
         char *end;
         unsigned long long found = strtoull(entry->d_name, &end, 10);
-        bool ours = end != entry->d_name && (strcmp(end, SUFFIX ".tmp") == 0 ||
-                                             (strcmp(end, SUFFIX) == 0 && found != number));
-        if (ours)
+        bool numbered = end != entry->d_name && strncmp(end, SUFFIX, strlen(SUFFIX)) == 0;
+        const char *rest = numbered ? end + strlen(SUFFIX) : "";
+        bool half_made = *rest == '.' && found <= number; /* beyond it somebody is at work */
+        if (numbered && (half_made || (*rest == '\0' && found != number)))
             unlinkat(dirfd(folder), entry->d_name, 0);
     }
     closedir(folder);

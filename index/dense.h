@@ -53,6 +53,8 @@ bool dense_index_has(struct dense_index *dense, uint64_t number);
 /* FOLDER/dense, and a generation's file in it. */
 const char *dense_folder(const struct dense_index *dense);
 void dense_path(const struct dense_index *dense, uint64_t number, struct buf *out);
+/* Where this process makes it: others may be at the same number (only one will name it). */
+void dense_making_path(const struct dense_index *dense, uint64_t number, struct buf *out);
 
 /* Held by who makes a generation, so that no two do. */
 pthread_mutex_t *dense_making(struct dense_index *dense);
@@ -74,7 +76,8 @@ void dense_fail(struct dense_index *dense, struct dense_generation *generation);
 /* True when the named generation's file is whole; reads all of it, once. */
 bool dense_usable(struct dense_index *dense, struct index_generation named);
 
-/* Removes all generations' files but this one's. What cannot be removed stays: it does no harm. */
+/* Removes all generations' files but this one's, and what was left half made up to it. What cannot
+ * be removed stays: it does no harm. */
 void dense_remove_others(struct dense_index *dense, uint64_t number);
 
 #endif

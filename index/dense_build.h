@@ -15,7 +15,7 @@
 #include "index/dense_store.h"
 
 struct dense_build {
-    const char *path;     /* of the new file */
+    const char *path;     /* of the new file, before it gets its name */
     const char *old_path; /* of the generation that the snapshot names; NULL: build whole */
     uint64_t number;      /* of the new one */
     uint32_t lists_rows_min;
@@ -23,8 +23,8 @@ struct dense_build {
     const atomic_bool *stop;
 };
 
-/* Reads the snapshot; the file is whole or not there. ERROR_STOPPED when *stop was set meanwhile.
- * A generation before that is missing or damaged is no error: all is built then. */
+/* Reads the snapshot; the file is whole and fsynced, or not there. ERROR_STOPPED when *stop was
+ * set meanwhile. A generation before that is missing or damaged is no error: all is built then. */
 bool dense_build(const struct dense_build *build, struct snapshot *snapshot,
                  struct index_generation *out, struct error *err);
 

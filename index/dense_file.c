@@ -183,7 +183,7 @@ static bool write_at(struct dense_file_writer *writer, const void *bytes, size_t
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            return error_set_errno(err, "%s: writing", writer->temporary);
+            return error_set_errno(err, "%s: writing", writer->path);
         done += (size_t)n;
     }
     return true;
@@ -192,12 +192,9 @@ static bool write_at(struct dense_file_writer *writer, const void *bytes, size_t
 bool dense_file_create(const char *path, uint32_t dim, uint64_t number,
                        const struct dense_lists *shape, uint32_t trained_rows_n,
                        struct dense_file_writer *out, struct error *err) {
-    struct buf temporary = {0};
-    buf_format(&temporary, "%s.tmp", path);
     struct dense_file_writer writer = {
-        .fd = open(temporary.data, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666),
+        .fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666),
         .path = mem_strdup(path),
-        .temporary = temporary.data,
         .dim = dim,
         .trained_rows_n = trained_rows_n,
         .number = number,
@@ -207,7 +204,7 @@ bool dense_file_create(const char *path, uint32_t dim, uint64_t number,
     bool ok =
         writer.fd >= 0 && ftruncate(writer.fd, (off_t)(layout.body_at + layout.body_len)) == 0;
     if (!ok) {
-        error_set_errno(err, "%s", temporary.data);
+        error_set_errno(err, "%s", path);
         dense_file_abandon(&writer);
         return false;
     }
@@ -227,7 +224,7 @@ bool dense_file_peek(const struct dense_file_writer *writer, struct dense_file *
                      struct error *err) {
     struct layout layout = layout_of(&writer->shape);
     struct dense_file file = {.lists = writer->shape, .dim = writer->dim};
-    if (!file_map_open(writer->temporary, &file.map, err))
+    if (!file_map_open(writer->path, &file.map, err))
         return false;
     point(&file.lists, file.map.data + layout.body_at, &layout);
     *out = file;
@@ -238,7 +235,7 @@ bool dense_file_peek(const struct dense_file_writer *writer, struct dense_file *
 static bool write_sums(struct dense_file_writer *writer, const struct layout *layout,
                        uint64_t *sum_out, struct error *err) {
     struct file_map map;
-    if (!file_map_open(writer->temporary, &map, err))
+    if (!file_map_open(writer->path, &map, err))
         return false;
     size_t len = checked_pieces_n(layout->body_len) * sizeof(uint64_t);
     uint8_t *sums = mem_alloc(len, 1);
@@ -272,23 +269,26 @@ static bool write_header(struct dense_file_writer *writer, const float *breadths
 bool dense_file_finish(struct dense_file_writer *writer, const float breadths[DENSE_BREADTHS_N],
                        struct error *err) {
     struct layout layout = layout_of(&writer->shape);
-    struct buf folder = {0};
     uint64_t sums_sum;
     bool ok = write_sums(writer, &layout, &sums_sum, err) &&
               write_header(writer, breadths, sums_sum, err) &&
-              (fsync(writer->fd) == 0 || error_set_errno(err, "%s: fsync", writer->temporary)) &&
-              (rename(writer->temporary, writer->path) == 0 ||
-               error_set_errno(err, "%s: renaming to %s", writer->temporary, writer->path));
-    if (ok) {
-        buf_append(&folder, writer->path, strlen(writer->path));
-        *strrchr(folder.data, '/') = '\0';
-        ok = file_sync_folder(folder.data, err);
-        buf_done(&folder);
-        close(writer->fd);
-        free(writer->path);
-        free(writer->temporary);
-        *writer = (struct dense_file_writer){0};
-    }
+              (fsync(writer->fd) == 0 || error_set_errno(err, "%s: fsync", writer->path));
+    if (!ok)
+        return false;
+    close(writer->fd);
+    free(writer->path);
+    *writer = (struct dense_file_writer){0};
+    return true;
+}
+
+bool dense_file_place(const char *from, const char *to, struct error *err) {
+    struct buf folder = {0};
+    if (rename(from, to) != 0)
+        return error_set_errno(err, "%s: renaming to %s", from, to);
+    buf_append(&folder, to, strlen(to));
+    *strrchr(folder.data, '/') = '\0';
+    bool ok = file_sync_folder(folder.data, err);
+    buf_done(&folder);
     return ok;
 }
 
@@ -297,9 +297,8 @@ void dense_file_abandon(struct dense_file_writer *writer) {
         return;
     if (writer->fd >= 0) {
         close(writer->fd);
-        unlink(writer->temporary);
+        unlink(writer->path);
     }
     free(writer->path);
-    free(writer->temporary);
     *writer = (struct dense_file_writer){0};
 }

@@ -58,13 +58,13 @@ bool dense_file_is_sound(struct dense_file *file);
 /* Shape first; then every table, in any order and in parts; then the end. */
 struct dense_file_writer {
     int fd;
-    char *path, *temporary;
+    char *path;
     uint32_t dim, trained_rows_n;
     uint64_t number;
     struct dense_lists shape;
 };
 
-/* path.tmp, empty. shape: the four numbers and row_length; its tables are not looked at. */
+/* At path, empty. shape: the four numbers and row_length; its tables are not looked at. */
 bool dense_file_create(const char *path, uint32_t dim, uint64_t number,
                        const struct dense_lists *shape, uint32_t trained_rows_n,
                        struct dense_file_writer *out, struct error *err);
@@ -90,12 +90,15 @@ bool dense_file_put(struct dense_file_writer *writer, enum dense_table table, si
 bool dense_file_peek(const struct dense_file_writer *writer, struct dense_file *out,
                      struct error *err);
 
-/* Sums, header, fsync, rename, fsync of the folder: afterwards the file is whole or not there.
+/* Sums, header, fsync: the file is whole, and waits for its name.
  * breadths: measured by now, on the file as it stands (dense_file_peek). */
 bool dense_file_finish(struct dense_file_writer *writer, const float breadths[DENSE_BREADTHS_N],
                        struct error *err);
 
 /* Removes what was not finished. A zeroed one is fine. */
 void dense_file_abandon(struct dense_file_writer *writer);
+
+/* Rename and fsync of the folder. */
+bool dense_file_place(const char *from, const char *to, struct error *err);
 
 #endif

@@ -3,11 +3,13 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "engine/base/file.h"
 #include "engine/base/mem.h"
 #include "index/dense.h"
 #include "index/dense_build.h"
+#include "index/dense_file.h"
 #include "index/inside.h"
 #include "index/writer.h"
 
@@ -32,49 +34,69 @@ static bool worth_building(struct dense_index *dense, const struct snapshot *sna
            named.rows_n / 2 > documents_n || !dense_usable(dense, named);
 }
 
-/* Under dense_making. *made_out false: there was nothing to do. */
-static bool make(struct index *index, size_t threads_n, const atomic_bool *stop, bool *made_out,
-                 struct index_generation *out, struct error *err) {
+struct making {
+    struct index *index;
+    struct index_generation made;
+    struct buf path, half_made; /* of its file */
+    bool wanted;                /* there was something to do */
+};
+
+/* Under dense_making. Where something was wanted, the whole file lies at half_made. */
+static bool make(struct making *making, size_t threads_n, const atomic_bool *stop,
+                 struct error *err) {
+    struct index *index = making->index;
     struct dense_index *dense = index_dense(index);
     struct snapshot *snapshot;
-    struct buf path = {0}, old_path = {0};
+    struct buf old_path = {0};
     if (!snapshot_open(index, &snapshot, err))
         return false;
     struct index_generation named = snapshot_generation(snapshot);
-    *made_out = worth_building(dense, snapshot);
-    dense_path(dense, named.number + 1, &path);
+    making->wanted = worth_building(dense, snapshot);
+    dense_path(dense, named.number + 1, &making->path);
+    dense_making_path(dense, named.number + 1, &making->half_made);
     dense_path(dense, named.number, &old_path);
     struct dense_build build = {
-        .path = path.data,
+        .path = making->half_made.data,
         .old_path = old_path.data,
         .number = named.number + 1,
         .lists_rows_min = dense_index_limits(dense).lists_rows_min,
         .threads_n = threads_n,
         .stop = stop,
     };
-    bool ok = !*made_out || (file_make_folder(dense_folder(dense), err) &&
-                             dense_build(&build, snapshot, out, err));
+    bool ok = !making->wanted || (file_make_folder(dense_folder(dense), err) &&
+                                  dense_build(&build, snapshot, &making->made, err));
     snapshot_close(snapshot);
-    buf_done(&path);
     buf_done(&old_path);
     return ok;
 }
 
+/* Before the commit that names it. */
+static bool place(const struct making *making, struct error *err) {
+    return dense_file_place(making->half_made.data, making->path.data, err);
+}
+
+static void making_done(struct making *making) {
+    if (making->half_made.data)
+        unlink(making->half_made.data); /* it is not there any more when all went well */
+    buf_done(&making->path);
+    buf_done(&making->half_made);
+}
+
 bool writer_build_dense(struct writer *writer, size_t threads_n, struct error *err) {
-    struct index *index = writer_index(writer);
-    struct dense_index *dense = index_dense(index);
-    struct index_generation made;
+    struct making making = {.index = writer_index(writer)};
+    struct dense_index *dense = index_dense(making.index);
     const atomic_bool never = false;
-    bool wanted;
     if (!dense)
         return true;
     if (!writer_rest(writer, err))
         return error_wrap(err, "dense generation: ");
     pthread_mutex_lock(dense_making(dense));
-    bool ok = make(index, threads_n, &never, &wanted, &made, err) &&
-              (!wanted || writer_name_generation(writer, made, err));
-    if (ok && wanted)
-        dense_remove_others(dense, made.number);
+    bool ok = make(&making, threads_n, &never, err) &&
+              (!making.wanted ||
+               (place(&making, err) && writer_name_generation(writer, making.made, err)));
+    if (ok && making.wanted)
+        dense_remove_others(dense, making.made.number);
+    making_done(&making);
     pthread_mutex_unlock(dense_making(dense));
     return ok || error_wrap(err, "dense generation: ");
 }
@@ -91,37 +113,49 @@ struct dense_tender {
         again;    /* it was asked for once more meanwhile */
 };
 
-/* The commit's own transaction: it waits for a writer's batch to end, and that writer reads the
- * generation anew with its next batch. */
-static bool name(struct index *index, struct index_generation made, struct error *err) {
+/* In a transaction of its own, which waits for a writer's batch to end; that writer reads the
+ * generation anew with its next batch. Another process may have named one meanwhile. */
+static bool name(const struct making *making, struct error *err) {
+    struct index_generation made = making->made;
     struct store_txn *txn;
     struct index_state state;
-    if (!store_begin_write(index->store, &txn, err))
+    if (!store_begin_write(making->index->store, &txn, err))
         return false;
-    if (!index_state_read(txn, &state, err)) {
-        store_abort(txn);
-        return false;
-    }
+    bool ok = index_state_read(txn, &state, err);
+    if (ok && state.generation_number + 1 != made.number)
+        ok = error_set(err, ERROR_BUSY, "another process was faster");
     state.generation_number = made.number;
     state.generation_covered_end = made.covered_end;
     state.generation_rows_n = made.rows_n;
-    if (index_state_write(txn, &state, err))
+    if (ok && place(making, err) && index_state_write(txn, &state, err))
         return store_commit(txn, err);
     store_abort(txn);
     return false;
 }
 
+/* Whether it may write now is asked before the work and again behind it: a folder that is shared
+ * belongs to who writes at the moment, and who writes for long makes generations of his own. */
+static bool may_write(struct index *index, struct error *err) {
+    if (!index_claim_to_tend(index, err))
+        return false;
+    index_yield_to_tend(index);
+    return true;
+}
+
 /* A failure is nobody's: searches are right without a generation, and the next call tries again. */
 static void tend_once(struct dense_tender *tender) {
-    struct index *index = tender->index;
-    struct dense_index *dense = index_dense(index);
-    struct index_generation made;
+    struct making making = {.index = tender->index};
+    struct dense_index *dense = index_dense(tender->index);
     struct error ignored;
-    bool wanted;
     pthread_mutex_lock(dense_making(dense));
-    if (make(index, TENDER_THREADS, &tender->stop, &wanted, &made, &ignored) && wanted &&
-        name(index, made, &ignored))
-        dense_remove_others(dense, made.number);
+    if (may_write(tender->index, &ignored) &&
+        make(&making, TENDER_THREADS, &tender->stop, &ignored) && making.wanted &&
+        index_claim_to_tend(tender->index, &ignored)) {
+        if (name(&making, &ignored))
+            dense_remove_others(dense, making.made.number);
+        index_yield_to_tend(tender->index);
+    }
+    making_done(&making);
     pthread_mutex_unlock(dense_making(dense));
 }
 
@@ -158,7 +192,7 @@ void dense_tender_free(struct dense_tender *tender) {
 
 void index_tend(struct index *index) {
     struct dense_tender *tender = index->tender;
-    if (!tender || !store_is_writable(index->store))
+    if (!tender)
         return;
     pthread_mutex_lock(&tender->lock);
     if (tender->working) {

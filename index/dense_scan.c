@@ -17,9 +17,8 @@ enum {
     MARGIN_PART = 8, /* and an eighth of k */
 };
 
-/* A row is scored by its bytes when its guess and so many deviations reach the worst kept. At 1.9
- * (the paper's) 99.9 % of those it should keep are kept; 1.2 saves a quarter of the scoring for
- * one neighbour in two thousand. */
+/* A row is scored by its bytes when its guess and so many deviations reach the worst kept (1.9 in
+ * the paper). 1.2 saves a quarter of the scoring and loses three neighbours in ten thousand. */
 static const float doubts = 1.9f;
 
 /* f32 sums in the rotation and the exact score, of either length: measured below 1e-6. */

@@ -10,8 +10,8 @@
 #include "engine/base/vec_s8.h"
 
 enum {
-    /* Rounds of k-means, and rows a list to run them on: 8 and 40 instead of 4 and 40, or 64, found
-     * no more neighbours for the same rows (docs/search-dense.md). */
+    /* Rounds of k-means, and rows a list to run them on: 8 rounds found no more neighbours than 4
+     * for the same rows (docs/search-dense.md). */
     ROUNDS = 6,
     SAMPLE_A_LIST = 40,
     SAMPLE_MAX = 160 * 1000, /* 320 MB at 1,024 dimensions */

@@ -416,7 +416,7 @@ static void searches(bool flat) {
         }
         snapshot_close(snapshot);
     }
-    printf("%s: %zu of %zu\n", flat ? "flat" : "hnsw", recall.found, recall.wanted);
+    printf("%s: %zu of %zu\n", flat ? "flat" : "lists", recall.found, recall.wanted);
     CHECK((double)recall.found >= 0.98 * (double)recall.wanted);
     fix_close(fix);
 }

@@ -21,8 +21,10 @@ enum { COPY_BYTES = 1 << 20 };
 static bool is_generation(const char *name) {
     char *end;
     strtoull(name, &end, 10);
-    return end != name && (strcmp(end, ".lists") == 0 || strcmp(end, ".lists.tmp") == 0 ||
-                           strcmp(end, ".faiss") == 0); /* formats 1 and 2 */
+    if (end == name || strncmp(end, ".lists", 6) != 0)
+        return end != name && strcmp(end, ".faiss") == 0; /* formats 1 and 2 */
+    end += strspn(end, ".lists0123456789");
+    return *end == '\0' || strcmp(end, "tmp") == 0;
 }
 
 static bool is_ours(const char *name, bool in_dense) {

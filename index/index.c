@@ -217,6 +217,8 @@ static struct index *index_new(const char *folder, struct store *store,
         index->tender = dense_tender_new(index);
     }
     pthread_mutex_init(&index->published_lock, NULL);
+    pthread_mutex_init(&index->claims_lock, NULL);
+    index->claimed = store_is_writable(store);
     return index;
 }
 
@@ -289,17 +291,45 @@ void index_close(struct index *index) {
     dense_index_free(index->dense);
     index_unpublish(index);
     pthread_mutex_destroy(&index->published_lock);
+    pthread_mutex_destroy(&index->claims_lock);
     store_close(index->store);
     free(index->folder);
     free(index);
 }
 
+/* The store's lock is held as long as one of the two holds it. */
+static bool claim_as(struct index *index, bool *mine, bool *moved_out, struct error *err) {
+    pthread_mutex_lock(&index->claims_lock);
+    *moved_out = false;
+    bool ok = index->claimed || index->claimed_to_tend || store_claim(index->store, moved_out, err);
+    *mine = *mine || ok;
+    pthread_mutex_unlock(&index->claims_lock);
+    return ok;
+}
+
+static void yield_as(struct index *index, bool *mine) {
+    pthread_mutex_lock(&index->claims_lock);
+    *mine = false;
+    if (!index->claimed && !index->claimed_to_tend)
+        store_yield(index->store);
+    pthread_mutex_unlock(&index->claims_lock);
+}
+
 bool index_claim(struct index *index, bool *moved_out, struct error *err) {
-    return store_claim(index->store, moved_out, err);
+    return claim_as(index, &index->claimed, moved_out, err);
 }
 
 void index_yield(struct index *index) {
-    store_yield(index->store);
+    yield_as(index, &index->claimed);
+}
+
+bool index_claim_to_tend(struct index *index, struct error *err) {
+    bool moved;
+    return claim_as(index, &index->claimed_to_tend, &moved, err);
+}
+
+void index_yield_to_tend(struct index *index) {
+    yield_as(index, &index->claimed_to_tend);
 }
 
 bool index_is_current(const struct index *index) {

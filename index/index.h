@@ -74,9 +74,10 @@ const struct index_settings *index_settings_of(const struct index *index);
 const char *index_folder(const struct index *index);
 
 /* Looks by a thread of its own whether dense search wants a new generation (there is none, it is
- * damaged, or much is newer), and makes it while others search and write. Call it after an index is
- * opened for writing, and after commits; searches are right without it, only slower. It ends with
- * index_close, before which the writer must be closed. */
+ * damaged, or much is newer), and makes it while others search and write; it claims the index when
+ * it names it, and goes without when somebody else writes then. Call it after an index is opened
+ * and after commits; searches are right without it, only slower. It ends with index_close, before
+ * which the writer must be closed. */
 void index_tend(struct index *index);
 bool index_is_tending(struct index *index); /* that thread is at work */
 

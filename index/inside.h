@@ -39,6 +39,8 @@ struct index {
     pthread_mutex_t published_lock;
     struct published *published; /* of the newest commit read so far; NULL at first */
     atomic_bool writing;         /* a writer is open */
+    pthread_mutex_t claims_lock;
+    bool claimed, claimed_to_tend; /* under claims_lock: by who opened it, by its tender */
 };
 
 struct snapshot {
@@ -64,6 +66,10 @@ void writer_limit_merging(struct writer *writer, size_t work);
  * waiting for the writer's batch to end. */
 struct dense_tender *dense_tender_new(struct index *index);
 void dense_tender_free(struct dense_tender *tender); /* NULL is fine */
+
+/* index_claim and index_yield for the tender, beside those of who opened the index. */
+bool index_claim_to_tend(struct index *index, struct error *err);
+void index_yield_to_tend(struct index *index);
 
 /* Ends a transaction that holds no change, so that another thread may commit. ERROR_INVALID when it
  * holds one: commit first. */

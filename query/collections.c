@@ -34,6 +34,7 @@ static struct opened *opened_new(struct index *index, size_t workers_n) {
     opened->index = index;
     opened->searchers = mem_zalloc(workers_n, sizeof *opened->searchers);
     opened->holders_n = 1;
+    index_tend(index); /* its generation of dense rows may be lost, or was never made */
     return opened;
 }
 
