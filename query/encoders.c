@@ -7,6 +7,7 @@
 #include "engine/base/mem.h"
 #include "engine/base/pool.h"
 #include "engine/model.h"
+#include "query/encoding_copy.h"
 
 enum {
     /* From so many texts on the cores together are faster than one: below, waking them costs
@@ -185,40 +186,12 @@ bool encoders_encode(struct encoders *encoders, size_t worker, enum encoders_sid
     return ok;
 }
 
-static void *copy_of(const void *data, size_t n, size_t size, struct arena *arena) {
-    void *copy = arena_alloc(arena, n, size);
-    if (n)
-        memcpy(copy, data, n * size);
-    return copy;
-}
-
-static struct encoding encoding_copy(const struct encoders *encoders,
-                                     const struct encoding *encoding, struct arena *arena) {
-    const struct model_info *info = model_info(encoders->model);
-    struct encoding copy = *encoding;
-    size_t multi_n = encoding->multi_n;
-    if (encoding->dense)
-        copy.dense = copy_of(encoding->dense, info->dense_dim, sizeof *copy.dense, arena);
-    if (encoding->multi)
-        copy.multi = copy_of(encoding->multi, multi_n * info->multi_dim, sizeof *copy.multi, arena);
-    if (encoding->multi_ranges)
-        copy.multi_ranges =
-            copy_of(encoding->multi_ranges, multi_n, sizeof *copy.multi_ranges, arena);
-    struct lexical *lexical = &copy.lexical;
-    lexical->terms = copy_of(lexical->terms, lexical->n, sizeof *lexical->terms, arena);
-    for (size_t i = 0; i < lexical->n; i++) {
-        struct lexical_term *term = &lexical->terms[i];
-        if (term->word)
-            term->word = arena_text(arena, term->word, term->word_len);
-    }
-    return copy;
-}
-
 bool encoders_encode_together(struct encoders *encoders, size_t worker, enum encoders_side side,
                               unsigned modes, const struct encoders_part *parts, size_t n,
                               struct error *err) {
     struct sessions *sessions = &encoders->workers[worker];
     struct arena *scratch = &sessions->scratch;
+    const struct model_info *info = model_info(encoders->model);
     size_t texts_n = 0, at = 0;
     for (size_t i = 0; i < n; i++)
         texts_n += parts[i].n;
@@ -232,7 +205,7 @@ bool encoders_encode_together(struct encoders *encoders, size_t worker, enum enc
     at = 0;
     for (size_t i = 0; ok && i < n; i++)
         for (size_t j = 0; j < parts[i].n; j++)
-            parts[i].out[j] = encoding_copy(encoders, &encodings[at++], parts[i].arena);
+            parts[i].out[j] = encoding_copy(&encodings[at++], info, parts[i].arena);
     arena_reset(scratch);
     return ok;
 }

@@ -37,10 +37,12 @@ static void sparse_of(const struct lexical *lexical, struct snapshot *snapshot, 
 
 bool query_encode(struct encoder *encoder, unsigned modes, const struct index_settings *settings,
                   struct snapshot *snapshot, const char *text, size_t len, struct arena *arena,
-                  struct query *out, struct error *err) {
+                  const struct encoding *ready, struct query *out, struct error *err) {
     struct encoder_text input = {.text = text, .len = len};
     struct encoding encoding;
-    if (!encoder_encode_modes(encoder, modes, &input, 1, arena, &encoding, err))
+    if (ready)
+        encoding = *ready;
+    else if (!encoder_encode_modes(encoder, modes, &input, 1, arena, &encoding, err))
         return false;
     struct query query = {
         .text = text,

@@ -16,14 +16,15 @@ struct query {
     const float *multi;                /* [multi_n, multi_dim] */
     uint32_t multi_n;
     const struct token_range *multi_ranges; /* [multi_n], bytes of text */
-    const char *passage_instruction; /* what stood in front of passages; "" for nothing */
-    uint32_t passage_length_max;     /* tokens that passages were cut to; 0: the model's limit */
+    const char *passage_instruction;        /* what stood in front of passages; "" for nothing */
+    uint32_t passage_length_max; /* tokens that passages were cut to; 0: the model's limit */
 };
 
-/* Words are looked up in the snapshot's dictionary; those that no document says are left out.
+/* ready: NULL, or what the encoder made of this text before; it is borrowed then.
+ * Words are looked up in the snapshot's dictionary; those that no document says are left out.
  * modes: the ENCODE_... that will be compared; the others stay empty. */
 bool query_encode(struct encoder *encoder, unsigned modes, const struct index_settings *settings,
                   struct snapshot *snapshot, const char *text, size_t len, struct arena *arena,
-                  struct query *out, struct error *err);
+                  const struct encoding *ready, struct query *out, struct error *err);
 
 #endif

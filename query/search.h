@@ -19,6 +19,7 @@
 #include "index/index.h"
 #include "query/fuse.h"
 
+struct encoding;
 struct json;
 struct model;
 
@@ -48,6 +49,8 @@ struct search_request {
     size_t facets_n;
     uint32_t facet_limit; /* values of each; 0: FACET_LIMIT_DEFAULT */
     bool explain;
+    const struct encoding *encoding; /* the query's, from searcher_encode; NULL: not yet */
+    double encoding_ms;              /* its share of the time that took */
     bool exact; /* score every dense row instead of asking the approximate index */
 };
 
@@ -96,6 +99,11 @@ struct searcher;
 bool searcher_open(struct index *index, const struct model *model, struct searcher **out,
                    struct error *err);
 void searcher_close(struct searcher *searcher);
+
+/* Encodes the queries of requests that ask for all modes, together: cheaper than one by one, and to
+ * the bit the same. out: [n], everything in the arena. */
+bool searcher_encode(struct searcher *searcher, const struct search_request *const *requests,
+                     size_t n, struct arena *arena, struct encoding *out, struct error *err);
 
 /* The modes that a collection offers. */
 unsigned search_modes_of(const struct index_settings *settings);

@@ -4,12 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/clock.h"
 #include "engine/base/file.h"
 #include "engine/base/mem.h"
 #include "engine/model.h"
 #include "index/filter.h"
 #include "query/answer.h"
 #include "query/collections.h"
+#include "query/encoding_copy.h"
 #include "query/request.h"
 #include "query/search.h"
 #include "query/ui/page.h"
@@ -18,22 +20,28 @@ struct service {
     struct service_options options;
     char *data;
     struct collections *collections;
+    struct arena *arenas; /* [workers_n] what a worker encodes for several requests */
     struct server_route *routes;
     size_t routes_n;
 };
 
 /* ---- collections ---- */
 
+static void refuse_collection(const struct server_request *request,
+                              struct server_response *response) {
+    server_response_error(response, 404, "not_found", NULL,
+                          "there is no collection \"%s\"; GET /v1/collections lists them",
+                          server_param(request, "c"));
+}
+
 /* The collection named in the path; a missing one is answered with 404. */
 static struct collection *collection_of(struct service *service,
                                         const struct server_request *request,
                                         struct server_response *response) {
-    const char *name = server_param(request, "c");
-    struct collection *collection = collections_find(service->collections, name);
+    struct collection *collection =
+        collections_find(service->collections, server_param(request, "c"));
     if (!collection)
-        server_response_error(response, 404, "not_found", NULL,
-                              "there is no collection \"%s\"; GET /v1/collections lists them",
-                              name);
+        refuse_collection(request, response);
     return collection;
 }
 
@@ -128,17 +136,90 @@ static void handle_describe(void *context, size_t worker, const struct server_re
     }
 }
 
-static bool search(struct service *service, struct collection *collection, size_t worker,
-                   const struct search_request *search_request, struct arena *arena,
-                   struct search_result *result, struct error *err) {
-    struct opened *opened;
-    if (!collection_hold(collection, &opened, err))
-        return false;
+/* A search on its way, in the request's arena. What it holds is released by its handler. */
+struct search_call {
+    struct collection *collection; /* NULL: there is none of that name */
+    struct opened *opened;         /* NULL: there is none, or hold_err says why not */
+    struct error hold_err;
+    struct json *body; /* what the request borrows from */
+    struct search_request request;
+    bool readable; /* the body was a search request; else err and field say why not */
+    char field[REQUEST_FIELD_MAX];
+    struct error err;
+};
+
+static struct search_call *search_call_make(struct service *service,
+                                            const struct server_request *request) {
+    struct search_call *call = ARENA_ZERO(request->arena, struct search_call, 1);
+    call->collection = collections_find(service->collections, server_param(request, "c"));
+    if (call->collection && !collection_hold(call->collection, &call->opened, &call->hold_err))
+        call->opened = NULL;
+    call->body = json_parse(request->body, request->body_len, &call->err);
+    call->readable =
+        call->body && request_from_json(call->body, &call->request, call->field, &call->err);
+    return call;
+}
+
+static void search_call_done(struct search_call *call) {
+    if (call->opened)
+        collection_release(call->collection, call->opened);
+    json_release(call->body);
+}
+
+static struct searcher *searcher_of(struct service *service, struct opened *opened, size_t worker,
+                                    struct error *err) {
     struct searcher **searcher = &opened->searchers[worker];
-    bool ok = (*searcher || searcher_open(opened->index, service->options.model, searcher, err)) &&
-              search_run(*searcher, search_request, arena, result, err);
-    collection_release(collection, opened);
-    return ok;
+    if (*searcher || searcher_open(opened->index, service->options.model, searcher, err))
+        return *searcher;
+    return NULL;
+}
+
+/* Queries in the words of one collection, encoded together; each gets its own copy. Where that
+ * fails, each is encoded alone later and says why not. */
+static void encode_searches(struct service *service, size_t worker, struct search_call **calls,
+                            struct server_request *const *requests, size_t n) {
+    const struct search_request *alike[SERVER_TOGETHER_MAX];
+    struct encoding encodings[SERVER_TOGETHER_MAX];
+    struct arena *arena = &service->arenas[worker];
+    struct error err;
+    struct searcher *searcher = searcher_of(service, calls[0]->opened, worker, &err);
+    double began_ms = clock_now_ms();
+    for (size_t i = 0; i < n; i++)
+        alike[i] = &calls[i]->request;
+    if (searcher && searcher_encode(searcher, alike, n, arena, encodings, &err))
+        for (size_t i = 0; i < n; i++) {
+            struct arena *own = requests[i]->arena;
+            struct encoding *copy = ARENA_NEW(own, struct encoding, 1);
+            *copy = encoding_copy(&encodings[i], model_info(service->options.model), own);
+            calls[i]->request.encoding = copy;
+            calls[i]->request.encoding_ms = (clock_now_ms() - began_ms) / (double)n;
+        }
+    arena_reset(arena);
+}
+
+/* For server_together: what asks one collection for all its modes, some of it at a time. */
+static void prepare_searches(void *context, size_t worker, struct server_request *const *requests,
+                             size_t n) {
+    struct service *service = context;
+    struct search_call *calls[SERVER_TOGETHER_MAX], *alike[SERVER_TOGETHER_MAX];
+    struct server_request *askers[SERVER_TOGETHER_MAX];
+    for (size_t i = 0; i < n; i++) {
+        calls[i] = requests[i]->prepared = search_call_make(service, requests[i]);
+        if (!calls[i]->opened || !calls[i]->readable || calls[i]->request.modes)
+            calls[i] = NULL;
+    }
+    for (size_t first = 0; first < n; first++) {
+        size_t alike_n = 0;
+        const struct opened *opened = calls[first] ? calls[first]->opened : NULL;
+        for (size_t i = first; opened && i < n; i++)
+            if (calls[i] && calls[i]->opened == opened) {
+                alike[alike_n] = calls[i];
+                askers[alike_n++] = requests[i];
+                calls[i] = NULL;
+            }
+        if (alike_n > 1)
+            encode_searches(service, worker, alike, askers, alike_n);
+    }
 }
 
 static void respond_hits(struct server_response *response, const struct search_request *request,
@@ -149,6 +230,8 @@ static void respond_hits(struct server_response *response, const struct search_r
     server_response_stage(response, "score", timing->score_ms);
     server_response_stage(response, "fuse", timing->fuse_ms);
     server_response_stage(response, "fetch", timing->fetch_ms);
+    if (result->facets_n)
+        server_response_stage(response, "facets", timing->facets_ms);
     response->subject = arena_text(response->arena, request->query, request->query_len);
     respond(response, answer_json(result));
 }
@@ -156,22 +239,26 @@ static void respond_hits(struct server_response *response, const struct search_r
 static void handle_search(void *context, size_t worker, const struct server_request *request,
                           struct server_response *response) {
     struct service *service = context;
-    struct error err;
-    struct search_request search_request;
     struct search_result result;
-    char field[REQUEST_FIELD_MAX] = "";
-    struct collection *collection = collection_of(service, request, response);
-    if (!collection)
-        return;
-    struct json *body = json_parse(request->body, request->body_len, &err);
-    if (!body || !request_from_json(body, &search_request, field, &err))
-        server_response_error(response, 400, "bad_request", field[0] ? field : NULL, "%s",
-                              err.message);
-    else if (search(service, collection, worker, &search_request, request->arena, &result, &err))
-        respond_hits(response, &search_request, &result);
+    struct error err;
+    struct searcher *searcher;
+    struct search_call *call =
+        request->prepared ? request->prepared : search_call_make(service, request);
+    if (server_request_cancelled(request))
+        server_response_error(response, 503, "stopped", NULL, "nobody waits for this any more");
+    else if (!call->collection)
+        refuse_collection(request, response);
+    else if (!call->opened)
+        server_response_failure(response, &call->hold_err);
+    else if (!call->readable)
+        server_response_error(response, 400, "bad_request", call->field[0] ? call->field : NULL,
+                              "%s", call->err.message);
+    else if ((searcher = searcher_of(service, call->opened, worker, &err)) &&
+             search_run(searcher, &call->request, request->arena, &result, &err))
+        respond_hits(response, &call->request, &result);
     else
         server_response_failure(response, &err);
-    json_release(body);
+    search_call_done(call);
 }
 
 static void handle_get_document(void *context, size_t worker, const struct server_request *request,
@@ -429,6 +516,7 @@ bool service_open(const struct service_options *options, struct service **out, s
     struct service *service = mem_zalloc(1, sizeof *service);
     service->options = *options;
     service->data = mem_strdup(options->data);
+    service->arenas = mem_zalloc(options->workers_n, sizeof *service->arenas);
     routes_make(service);
     if (!collections_open(service->data, options->workers_n, &service->collections, err)) {
         service_close(service);
@@ -442,6 +530,9 @@ void service_close(struct service *service) {
     if (!service)
         return;
     collections_close(service->collections);
+    for (size_t i = 0; i < service->options.workers_n; i++)
+        arena_done(&service->arenas[i]);
+    free(service->arenas);
     free(service->routes);
     free(service->data);
     free(service);
@@ -462,4 +553,8 @@ void service_each(struct service *service, service_visit *visit, void *context) 
         visit(context, collection_name(collection), opened->index);
         collection_release(collection, opened);
     }
+}
+
+struct server_together service_together(void) {
+    return (struct server_together){handle_search, prepare_searches};
 }

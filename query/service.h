@@ -58,4 +58,7 @@ const struct server_route *service_routes(const struct service *service, size_t 
 typedef void service_visit(void *context, const char *name, struct index *index);
 void service_each(struct service *service, service_visit *visit, void *context);
 
+/* For server_options: queries of searches that wait at the same time are encoded together. */
+struct server_together service_together(void);
+
 #endif

@@ -160,7 +160,7 @@ static void fill_options(const struct serve_settings *settings, struct parts *pa
 }
 
 bool serve_run(const struct serve_settings *settings, struct error *err) {
-    const struct server_together together[] = {encode_service_together()};
+    const struct server_together together[] = {service_together(), encode_service_together()};
     struct server_options options;
     struct parts parts = {0};
     fill_options(settings, &parts, &options);
