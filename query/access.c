@@ -6,6 +6,7 @@
 
 #include "engine/base/file.h"
 #include "engine/base/mem.h"
+#include "query/server/content.h"
 #include "query/server/tls.h"
 
 enum {
@@ -19,7 +20,7 @@ struct key {
 };
 
 struct access {
-    char *key_file, *hosts;
+    char *key_file, *hosts, *cors_origins;
     struct key *keys; /* [keys_n] */
     size_t keys_n;
 };
@@ -121,10 +122,12 @@ static bool keys_read(const char *path, struct key **out, size_t *n_out, struct 
 
 /* ---- life ---- */
 
-bool access_open(const char *key_file, const char *hosts, struct access **out, struct error *err) {
+bool access_open(const char *key_file, const char *hosts, const char *cors_origins,
+                 struct access **out, struct error *err) {
     struct access *access = mem_zalloc(1, sizeof *access);
     access->key_file = key_file ? mem_strdup(key_file) : NULL;
     access->hosts = mem_strdup(hosts ? hosts : "");
+    access->cors_origins = mem_strdup(cors_origins ? cors_origins : "");
     if (!access_reload(access, err)) {
         access_close(access);
         return false;
@@ -138,6 +141,7 @@ void access_close(struct access *access) {
         return;
     free(access->key_file);
     free(access->hosts);
+    free(access->cors_origins);
     free(access->keys);
     free(access);
 }
@@ -236,6 +240,13 @@ static bool host_is_ours(const struct access *access, const char *host) {
     return false;
 }
 
+/* A page that this very server gave out, by the name it was asked for, or one that was allowed. */
+static bool origin_is_ours(const struct access *access, const char *origin, const char *host) {
+    const char *name = strstr(origin, "://");
+    return (name && host && strcasecmp(name + 3, host) == 0) ||
+           content_origin_is_allowed(access->cors_origins, origin);
+}
+
 bool access_admit(void *context, const struct server_route *route,
                   const struct server_request *request, struct server_refusal *refusal) {
     const struct access *access = context;
@@ -243,9 +254,15 @@ bool access_admit(void *context, const struct server_route *route,
     if (access->key_file)
         return needed == ACCESS_OPEN || admit_by_key(access, needed, key_of(request), refusal);
     const char *host = server_header(request, "host");
-    if (!host || host_is_ours(access, host)) /* HTTP/1.0 from a plain tool has none */
-        return true;
-    return refuse(refusal, 421, "unknown_host",
-                  "this server is asked for by a name that it does not go by: use localhost or "
-                  "127.0.0.1, or start it with --hosts NAME or with API keys");
+    if (host && !host_is_ours(access, host)) /* HTTP/1.0 from a plain tool has none */
+        return refuse(refusal, 421, "unknown_host",
+                      "this server is asked for by a name that it does not go by: use localhost or "
+                      "127.0.0.1, or start it with --hosts NAME or with API keys");
+    const char *origin = server_header(request, "origin");
+    if (origin && request->method != SERVER_GET && request->method != SERVER_HEAD &&
+        !origin_is_ours(access, origin, host))
+        return refuse(refusal, 403, "foreign_origin",
+                      "a page of another site sent this: start the server with --cors ORIGIN to "
+                      "allow it, or with API keys");
+    return true;
 }

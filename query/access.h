@@ -9,6 +9,9 @@
  *          admin   deleting collections, and their upkeep
  * Hosts    without keys, a page of another site could make a browser talk to this server under a
  *          name of its own (DNS rebinding). So only loopback's names and those given are answered.
+ * Origins  without keys, a page of another site could send what a form can send, and so write. So
+ *          what changes or asks (all but GET) must come from no page, our own, or one of the sites
+ *          that may read answers (server_options.cors_origins).
  * Threads: the loop thread's only. */
 #ifndef TERCET_ACCESS_H
 #define TERCET_ACCESS_H
@@ -21,7 +24,8 @@ enum access_level { ACCESS_OPEN, ACCESS_READ, ACCESS_WRITE, ACCESS_ADMIN };
 
 /* key_file NULL: no keys, and hosts are looked at. hosts: more names, separated by commas; or NULL.
  * ERROR_INVALID names the line. */
-bool access_open(const char *key_file, const char *hosts, struct access **out, struct error *err);
+bool access_open(const char *key_file, const char *hosts, const char *cors_origins,
+                 struct access **out, struct error *err);
 void access_close(struct access *access);
 
 /* Reads the key file again; on failure the old keys stay. */

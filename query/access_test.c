@@ -65,7 +65,7 @@ static void levels_include_each_other(void) {
     append_key(&text, "  admin", "a-key");
     append_key(&text, "read", "a-key"); /* twice: the most counts */
     write_file(text.data);
-    CHECK_OK(access_open(path, NULL, &access, &err), err);
+    CHECK_OK(access_open(path, NULL, NULL, &access, &err), err);
     static const struct {
         const char *key;
         int page, search, put, drop;
@@ -115,11 +115,11 @@ static void names_bad_lines(void) {
     struct error err;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         write_file(cases[i].text);
-        CHECK(!access_open(path, NULL, &access, &err));
+        CHECK(!access_open(path, NULL, NULL, &access, &err));
         CHECK_EQUAL(err.code, ERROR_INVALID);
         CHECK(strstr(err.message, cases[i].part) && !strstr(err.message, "secret-key"));
     }
-    CHECK(!access_open("/nowhere/keys", NULL, &access, &err));
+    CHECK(!access_open("/nowhere/keys", NULL, NULL, &access, &err));
     CHECK_EQUAL(err.code, ERROR_NOT_FOUND);
 }
 
@@ -131,7 +131,7 @@ static void answers_to_its_own_names_only(void) {
                                          "s",     "[::1",         ":8080"};
     struct access *access;
     struct error err;
-    CHECK_OK(access_open(NULL, "search.lan,s2", &access, &err), err);
+    CHECK_OK(access_open(NULL, "search.lan,s2", NULL, &access, &err), err);
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
         CHECK_EQUAL(ask(access, &put, "host", ours[i]), 200);
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
@@ -143,6 +143,39 @@ static void answers_to_its_own_names_only(void) {
     }
     CHECK_EQUAL(ask(access, &put, "accept", "y"), 200); /* HTTP/1.0 without a Host */
     CHECK_OK(access_reload(access, &err), err);
+    access_close(access);
+}
+
+static void keeps_other_sites_out(void) {
+    static const struct {
+        enum server_method method;
+        const char *origin;
+        int status;
+    } cases[] = {
+        {SERVER_POST, "http://localhost:8080", 200},
+        {SERVER_POST, "https://LOCALHOST:8080", 200},
+        {SERVER_POST, "http://localhost:8081", 403},
+        {SERVER_POST, "http://evil.example", 403},
+        {SERVER_POST, "null", 403},
+        {SERVER_POST, "", 403},
+        {SERVER_DELETE, "http://evil.example", 403},
+        {SERVER_GET, "http://evil.example", 200},
+        {SERVER_PUT, "https://app.example", 200},
+        {SERVER_PUT, "https://app.example:1", 403},
+    };
+    struct access *access;
+    struct error err;
+    CHECK_OK(access_open(NULL, NULL, "http://x.example,https://app.example", &access, &err), err);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct server_pair headers[] = {{"host", "localhost:8080"},
+                                              {"origin", cases[i].origin}};
+        struct server_request request = {
+            .method = cases[i].method, .headers = headers, .headers_n = 2};
+        struct server_refusal refusal = {.status = 200};
+        bool in = access_admit(access, &search, &request, &refusal);
+        CHECK_EQUAL(refusal.status, cases[i].status);
+        CHECK(in == (cases[i].status == 200));
+    }
     access_close(access);
 }
 
@@ -178,6 +211,7 @@ int main(void) {
     levels_include_each_other();
     names_bad_lines();
     answers_to_its_own_names_only();
+    keeps_other_sites_out();
     knows_levels();
     unlink(path);
     access_close(NULL);

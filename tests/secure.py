@@ -3,6 +3,7 @@
 
 usage: secure.py TERCET
 """
+import gzip
 import hashlib
 import http.client
 import os
@@ -86,6 +87,23 @@ def check_addresses(folder):
               "a foreign name: 421")
         for name in ("localhost:1", "search.lan"):
             check(server.ask("GET", "/health", headers={"Host": name}).status == 200, name)
+        evil = {"Origin": "http://evil.example", "Content-Type": "text/plain"}
+        check(server.ask("POST", "/v1/collections/d/documents", DOCUMENT, evil).status == 403,
+              "a page of another site cannot write")
+        check(server.ask("GET", "/v1/collections/d").status == 404, "and did not")
+        check(server.ask("POST", "/v1/collections/d/documents", DOCUMENT,
+                         {"Origin": server.url}).status == 200, "our own page can")
+    with Server(TERCET, folder + "/data", "--cors", "http://app.example") as server:
+        answer = server.ask("POST", "/v1/collections/d/search", {"query": "tides"},
+                            {"Origin": "http://app.example", "Accept-Encoding": "gzip"})
+        check(answer.status == 200 and
+              answer.headers["Access-Control-Allow-Origin"] == "http://app.example",
+              "--cors lets a site in")
+        texts = server.ask("POST", "/embed", {"inputs": ["tides"] * 9}, {"Accept-Encoding": "gzip"})
+        plain = server.ask("POST", "/embed", {"inputs": ["tides"] * 9})
+        check(texts.headers["Content-Encoding"] == "gzip" and
+              gzip.decompress(texts.body) == plain.body and len(texts.body) < len(plain.body) / 2,
+              "answers are packed for who takes them")
 
 
 def make_certificate(folder, name):

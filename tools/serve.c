@@ -58,7 +58,8 @@ static bool parts_open(struct parts *parts, const struct serve_settings *setting
     };
     size_t n;
     parts->settings = settings;
-    if (!access_open(settings->key_file, settings->hosts, &parts->access, err) ||
+    if (!access_open(settings->key_file, settings->hosts, settings->cors_origins, &parts->access,
+                     err) ||
         !file_make_folder(settings->data, err) ||
         !serve_writer_open(settings->model, &parts->writer, err) ||
         !encoders_open(settings->model, settings->reranker, workers_n, &parts->encoders, err))
@@ -133,9 +134,10 @@ static bool serve_check(const struct serve_settings *settings, const struct serv
                         struct error *err) {
     struct access *access = NULL;
     struct encoders *encoders = NULL;
-    bool ok = check_data(settings->data, err) && server_check(options, NULL, 0, err) &&
-              access_open(settings->key_file, settings->hosts, &access, err) &&
-              encoders_open(settings->model, settings->reranker, 1, &encoders, err);
+    bool ok =
+        check_data(settings->data, err) && server_check(options, NULL, 0, err) &&
+        access_open(settings->key_file, settings->hosts, settings->cors_origins, &access, err) &&
+        encoders_open(settings->model, settings->reranker, 1, &encoders, err);
     encoders_close(encoders);
     access_close(access);
     return ok;
@@ -150,6 +152,7 @@ static void fill_options(const struct serve_settings *settings, struct parts *pa
     out->everywhere = settings->key_file != NULL;
     out->tls_certificate = settings->tls_certificate;
     out->tls_key = settings->tls_key;
+    out->cors_origins = settings->cors_origins;
     out->admit = access_admit;
     out->listening = on_listening;
     out->access = on_access;
@@ -194,6 +197,8 @@ static int run(int argc, char **argv) {
          0, 0},
         {"hosts", OPTION_TEXT, &settings.hosts, "NAMES",
          "without keys: more names that this server goes by, with commas between", 0, 0, 0},
+        {"cors", OPTION_TEXT, &settings.cors_origins, "ORIGINS",
+         "pages of these sites may use it: http://localhost:3000,https://a.example, or *", 0, 0, 0},
         {"tls-cert", OPTION_TEXT, &settings.tls_certificate, "FILE",
          "HTTPS with this certificate (PEM, its chain behind it)", 0, 0, 0},
         {"tls-key", OPTION_TEXT, &settings.tls_key, "FILE", "and this key (PEM)", 0, 0, 0},

@@ -19,6 +19,7 @@ struct serve_settings {
     const struct model *reranker; /* a cross-encoder for the rerank routes; or NULL */
     const char *key_file;         /* API keys (access.h); or NULL: loopback only */
     const char *hosts;            /* more names that it goes by, with commas between; or NULL */
+    const char *cors_origins;     /* sites whose pages may use it; or NULL */
     const char *tls_certificate, *tls_key; /* PEM; or NULL */
     struct serve_log log;
     bool check;                  /* only look whether it could start */

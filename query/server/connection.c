@@ -9,6 +9,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/mem.h"
+#include "query/server/content.h"
 #include "query/server/loop.h"
 
 enum {
@@ -154,6 +155,7 @@ static void answer(struct connection *connection) {
         .version_1_0 = exchange->message.version_1_0,
         .keep_alive = exchange->keep_alive,
     };
+    content_allow_origin(server->options.cors_origins, &exchange->request, &exchange->response);
     size_t body_len;
     const char *body = response_body(&exchange->response, &body_len);
     if (exchange->message.method == SERVER_HEAD)
@@ -253,6 +255,12 @@ static void dispatch(struct connection *connection) {
     struct exchange *exchange = connection->exchange;
     struct server *server = connection->server;
     exchange->complete = true;
+    if (content_is_preflight(server->options.cors_origins, &exchange->request)) {
+        content_answer_preflight(&exchange->response);
+        exchange->keep_alive = exchange->message.keep_alive;
+        answer(connection);
+        return;
+    }
     if (exchange->match.status != 200) {
         refuse_match(connection, false);
         return;

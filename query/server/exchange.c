@@ -3,6 +3,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/mem.h"
+#include "query/server/content.h"
 #include "query/server/loop.h"
 
 enum {
@@ -43,6 +44,7 @@ static void release(struct exchange *exchange) {
     http_message_done(&exchange->message);
     buf_done(&exchange->response.body);
     buf_done(&exchange->head_out);
+    buf_done(&exchange->spare);
     buf_done(&exchange->sealed);
     arena_done(&exchange->arena);
 }
@@ -57,7 +59,8 @@ void exchange_give_back(struct exchange *exchange) {
         return;
     }
     if (exchange->message.body.cap > KEEP_BYTES_MAX ||
-        exchange->response.body.cap > KEEP_BYTES_MAX || exchange->sealed.cap > KEEP_BYTES_MAX)
+        exchange->response.body.cap > KEEP_BYTES_MAX || exchange->spare.cap > KEEP_BYTES_MAX ||
+        exchange->sealed.cap > KEEP_BYTES_MAX)
         release(exchange);
     arena_reset(&exchange->arena);
     buf_clear(&exchange->head_out);
@@ -107,6 +110,8 @@ void exchange_run(struct exchange *exchange, size_t worker) {
                    atomic_load(&exchange->cancelled);
     if (!in_vain)
         route->handler(route->context, worker, &exchange->request, &exchange->response);
+    if (!in_vain && route->lane != SERVER_LANE_LOOP)
+        content_pack(&exchange->request, &exchange->response, &exchange->spare);
     exchange->ended_ms = clock_now_ms();
 }
 

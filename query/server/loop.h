@@ -73,6 +73,7 @@ struct exchange {
     struct server_response response;
     struct arena arena;
     struct buf head_out;
+    struct buf spare;  /* a body before it was packed */
     struct buf sealed; /* head and body encrypted; empty on plain connections */
     uv_write_t write;
     atomic_bool cancelled;

@@ -205,6 +205,10 @@ struct server_options {
     /* PEM files: HTTPS only, TLS 1.2 or 1.3; both or none. */
     const char *tls_certificate, *tls_key;
 
+    /* CORS: sites whose pages may read answers: "*", or "https://a.example,http://localhost:3000".
+     * NULL: only this server's own. */
+    const char *cors_origins;
+
     /* On the loop thread, when a request's head is there and has a route: false keeps it out before
      * its body is read. NULL: everybody comes in. */
     bool (*admit)(void *context, const struct server_route *route,
