@@ -13,6 +13,7 @@
 #include "query/encode_service.h"
 #include "query/encoders.h"
 #include "query/metrics.h"
+#include "query/openapi.h"
 #include "query/server/server.h"
 #include "query/service.h"
 #include "tools/commands.h"
@@ -73,9 +74,11 @@ static bool parts_open(struct parts *parts, const struct serve_settings *setting
     routes = encode_service_routes(parts->encode_service, &n);
     add_routes(parts, routes, n);
     parts->metrics = metrics_open(parts->service, parts->encoders);
-    const struct server_route metrics = {SERVER_GET, "/metrics", metrics_handler, parts->metrics,
-                                         SERVER_LANE_LOOP};
-    add_routes(parts, &metrics, 1);
+    const struct server_route own[] = {
+        {SERVER_GET, "/metrics", metrics_handler, parts->metrics, SERVER_LANE_LOOP},
+        {SERVER_GET, "/openapi.json", openapi_handler, NULL, SERVER_LANE_LOOP},
+    };
+    add_routes(parts, own, sizeof own / sizeof *own);
     return true;
 }
 

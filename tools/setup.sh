@@ -276,10 +276,11 @@ count_results() {
     passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
 }
 
-# The clients of other servers that tests/clients.py tries on ours. They come from PyPI and are for
+# The clients of other servers that tests/clients.py tries on ours, and schemathesis, which
+# tests/described.py makes requests with. They come from PyPI and are for
 # the tests alone: without them that test is skipped.
 test_clients=(openai langchain-openai huggingface_hub cohere
-    llama-index-embeddings-text-embeddings-inference)
+    llama-index-embeddings-text-embeddings-inference schemathesis)
 
 provide_clients() {
     [[ ! -e $cache/clients/whole ]] || return 0
