@@ -64,6 +64,8 @@ static void make(struct fix *fix, unsigned long long seed) {
         CHECK_OK(writer_commit(writer, &err), err);
         CHECK_OK(writer_build_dense(writer, 1, &err), err);
     }
+    for (bool more = true; more;) /* what is half merged nobody reads yet */
+        CHECK_OK(writer_merge(writer, &more, &err), err);
     writer_close(writer);
     CHECK_OK(snapshot_open(index, &snapshot, &err), err);
     snprintf(fix->dense, sizeof fix->dense, "%s/dense/%llu.lists", fix->folder,
@@ -215,8 +217,6 @@ static void flipped_values(struct fix *fix, unsigned flips_n) {
         }
         print(store_table_name(tables[t].table), &counts);
         CHECK_EQUAL(counts.of[CRASHED], 0);
-        if (tables[t].table == TABLE_POSTINGS)
-            continue;
         CHECK_EQUAL(counts.of[WRONG], 0);
         CHECK_EQUAL(counts.missed[RIGHT] + counts.missed[REPORTED], 0);
         if (tables[t].all)

@@ -114,6 +114,17 @@ bool pages_check_metas(const char *path, struct error *err) {
     return ok || not_lmdb(path, err);
 }
 
+bool pages_hold(const void *map, size_t page_bytes, size_t at, size_t len) {
+    size_t within = at % page_bytes, number = at / page_bytes;
+    const uint8_t *page = (const uint8_t *)map + number * page_bytes;
+    if (get_u64(page) != number)
+        return false;
+    if (within == PAGE_HEADER_BYTES) /* there are offsets of nodes in a leaf */
+        return get_u16(page + 10) == KIND_OVERFLOW &&
+               get_u32(page + 12) == (PAGE_HEADER_BYTES - 1 + len) / page_bytes + 1;
+    return get_u16(page + 10) == KIND_LEAF && len <= page_bytes - within;
+}
+
 /* ---- the walk ---- */
 
 struct bounds { /* what the next key must come behind */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/base/mem.h"
+#include "index/pages.h"
 #include "index/store_inside.h"
 
 static const char *const table_names[TABLES_N] = {
@@ -27,6 +28,7 @@ enum {
 struct store_txn {
     struct store *store;
     MDB_txn *txn;
+    bool writes;
     struct { /* store_append's room, whose sum is added once it was filled; at NULL: none */
         enum store_table table;
         uint8_t *at;
@@ -147,11 +149,23 @@ static void print_key(enum store_table table, MDB_val key, char out[2 * KEY_SHOW
     }
 }
 
+/* What LMDB hands out is where it should be? It trusts its pages: a bit that flipped in one can make
+ * a value reach out of the file. A writer's own pages are not in the map. */
+static bool is_in_page(const struct store_txn *txn, MDB_val what) {
+    const struct store *store = txn->store;
+    uintptr_t at = (uintptr_t)what.mv_data - store->map; /* beyond the map's end when below it */
+    if (at >= store->map_bytes)
+        return txn->writes;
+    return pages_hold((const void *)store->map, store->page_bytes, at, what.mv_size);
+}
+
 /* Takes the sum off a value that was read. ERROR_CORRUPT when it is another's. */
 static bool check_sum(const struct store_txn *txn, enum store_table table, MDB_val key,
                       MDB_val value, struct bytes *out, struct error *err) {
     size_t len = value.mv_size;
     const uint8_t *at = value.mv_data;
+    if (!is_in_page(txn, value))
+        return store_corrupt(txn, table, err, "a page is damaged");
     if (has_sum(table, key.mv_data, key.mv_size)) {
         if (len < SUM_BYTES ||
             get_u32(at + len - SUM_BYTES) !=
@@ -169,9 +183,9 @@ static bool check_sum(const struct store_txn *txn, enum store_table table, MDB_v
 
 /* ---- transactions ---- */
 
-static struct store_txn *wrap_txn(struct store *store, MDB_txn *inner) {
+static struct store_txn *wrap_txn(struct store *store, MDB_txn *inner, bool writes) {
     struct store_txn *txn = mem_alloc(1, sizeof *txn);
-    *txn = (struct store_txn){.store = store, .txn = inner};
+    *txn = (struct store_txn){.store = store, .txn = inner, .writes = writes};
     return txn;
 }
 
@@ -184,7 +198,7 @@ bool store_begin_read(struct store *store, struct store_txn **out, struct error 
     }
     if (rc != 0)
         return store_failed(store, rc, "read", err);
-    *out = wrap_txn(store, inner);
+    *out = wrap_txn(store, inner, false);
     return true;
 }
 
@@ -198,7 +212,7 @@ bool store_begin_write(struct store *store, struct store_txn **out, struct error
     int rc = mdb_txn_begin(store->env, NULL, 0, &inner);
     if (rc != 0)
         return store_failed(store, rc, "write", err);
-    *out = wrap_txn(store, inner);
+    *out = wrap_txn(store, inner, true);
     return true;
 }
 
@@ -347,6 +361,10 @@ static bool cursor_move(struct store_cursor *cursor, MDB_val key, MDB_cursor_op 
         return failed_in(cursor->txn, rc, cursor->table, "read", err);
     cursor->key = rc == 0 ? bytes_of(key) : (struct bytes){0};
     cursor->value = (struct bytes){0};
+    if (rc == 0 && !is_in_page(cursor->txn, key)) {
+        cursor->key = (struct bytes){0};
+        return store_corrupt(cursor->txn, cursor->table, err, "a page is damaged");
+    }
     return rc == MDB_NOTFOUND ||
            check_sum(cursor->txn, cursor->table, key, value, &cursor->value, err);
 }

@@ -15,6 +15,9 @@ struct store {
     MDB_env *env;
     MDB_dbi tables[TABLES_N];
     value_sum_kind *sum_of;
+    uintptr_t map;    /* where the file lies in memory; 0: not known */
+    size_t map_bytes; /* of address space */
+    size_t page_bytes;
     int writer_lock; /* file descriptor; -1 when reading only */
     bool is_writer;  /* the lock is held; the writing thread's */
     int held_folder; /* descriptor: its inode is given to no other folder meanwhile; -1: none */

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -156,6 +157,30 @@ static bool open_tables(struct store *store, enum store_mode mode, struct error 
     return rc == 0 || store_failed(store, rc, "open", err);
 }
 
+/* LMDB does not say where it put the file: a table's record lies in a page that knows its number. */
+static bool find_map(struct store *store, struct error *err) {
+    MDB_txn *txn;
+    MDB_dbi tables;
+    MDB_stat stat;
+    MDB_envinfo info;
+    const char *name = store_table_name(TABLE_META);
+    MDB_val key = {.mv_size = strlen(name), .mv_data = (void *)(uintptr_t)name}, value;
+    int rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn);
+    if (rc != 0)
+        return store_failed(store, rc, "open", err);
+    mdb_env_stat(store->env, &stat);
+    mdb_env_info(store->env, &info);
+    if ((rc = mdb_dbi_open(txn, NULL, 0, &tables)) == 0 &&
+        (rc = mdb_get(txn, tables, &key, &value)) == 0) {
+        uintptr_t page = (uintptr_t)value.mv_data / stat.ms_psize * stat.ms_psize;
+        store->map = page - get_u64((const void *)page) * stat.ms_psize;
+        store->map_bytes = info.me_mapsize;
+        store->page_bytes = stat.ms_psize;
+    }
+    mdb_txn_abort(txn);
+    return rc == 0 || store_failed(store, rc, "open", err);
+}
+
 /* What the file has, and what its newest commit says that it has. */
 static bool read_sizes(const struct store *store, mdb_filehandle_t *fd_out, uint64_t *found_out,
                        uint64_t *expected_out) {
@@ -259,7 +284,7 @@ static bool try_open(const char *folder, enum store_mode mode, struct store **ou
     bool ok = open_for(store, mode, err) && register_store(store, err);
     bool opened = ok && open_data(store, mode, err);
     *moved_out = ok && !store_is_current(store);
-    if (opened && !*moved_out && open_tables(store, mode, err)) {
+    if (opened && !*moved_out && open_tables(store, mode, err) && find_map(store, err)) {
         *out = store;
         return true;
     }
