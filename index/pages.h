@@ -29,8 +29,8 @@ bool pages_check_metas(const char *path, struct error *err);
  * pages_n_out: how many pages the file has. */
 bool pages_check(const char *path, uint64_t txn_id, uint64_t *pages_n_out, struct error *err);
 
-/* Does a value that LMDB handed out from its map lie in the page, or in the overflow pages, that its
- * place says? at: its offset in the map. A damaged size or offset of a node can make it reach
+/* Does a value that LMDB handed out from its map lie in the page, or in the overflow pages, that
+ * its place says? at: its offset in the map. A damaged size or offset of a node can make it reach
  * anywhere; this looks at the page's header only. */
 bool pages_hold(const void *map, size_t page_bytes, size_t at, size_t len);
 

@@ -149,8 +149,8 @@ static void print_key(enum store_table table, MDB_val key, char out[2 * KEY_SHOW
     }
 }
 
-/* What LMDB hands out is where it should be? It trusts its pages: a bit that flipped in one can make
- * a value reach out of the file. A writer's own pages are not in the map. */
+/* Does what LMDB hands out lie where it should? It trusts its pages: a bit that flipped in one can
+ * make a value reach out of the file. A writer's own pages are not in the map. */
 static bool is_in_page(const struct store_txn *txn, MDB_val what) {
     const struct store *store = txn->store;
     uintptr_t at = (uintptr_t)what.mv_data - store->map; /* beyond the map's end when below it */

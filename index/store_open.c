@@ -157,7 +157,8 @@ static bool open_tables(struct store *store, enum store_mode mode, struct error 
     return rc == 0 || store_failed(store, rc, "open", err);
 }
 
-/* LMDB does not say where it put the file: a table's record lies in a page that knows its number. */
+/* LMDB does not say where it put the file; but a table's record lies in a page that knows its own
+ * number. */
 static bool find_map(struct store *store, struct error *err) {
     MDB_txn *txn;
     MDB_dbi tables;
