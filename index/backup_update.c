@@ -160,27 +160,23 @@ static bool same_bytes(const char *a, const char *b) {
 }
 
 /* In place before the commit that names it. */
-static bool update_generation(const char *from, const char *to, uint64_t number,
+static bool update_generation(const struct index *from, const struct index *to, uint64_t number,
                               struct error *err) {
     struct buf source = {0}, place = {0}, temporary = {0};
-    unsigned long long n = number;
-    buf_format(&source, "%s/dense/%llu.faiss", from, n);
-    buf_format(&place, "%s/dense", to);
-    bool ok = file_make_folder(place.data, err);
-    struct buf folder = {0};
-    buf_text(&folder, place.data);
-    buf_format(&place, "/%llu.faiss", n);
+    const char *folder = dense_folder(to->dense);
+    dense_path(from->dense, number, &source);
+    dense_path(to->dense, number, &place);
     buf_format(&temporary, "%s.tmp", place.data);
+    bool ok = file_make_folder(folder, err);
     if (ok && !same_bytes(source.data, place.data)) {
         unlink(temporary.data); /* of a killed one */
         ok = folder_copy_file(source.data, temporary.data, err) &&
              (rename(temporary.data, place.data) == 0 || error_set_errno(err, "%s", place.data)) &&
-             file_sync_folder(folder.data, err) && file_sync_folder(to, err);
+             file_sync_folder(folder, err) && file_sync_folder(to->folder, err);
     }
     buf_done(&source);
     buf_done(&place);
     buf_done(&temporary);
-    buf_done(&folder);
     return ok;
 }
 
@@ -199,8 +195,8 @@ static bool update_opened(struct index *from, struct index *to, struct backup_to
                              "%s: is no older copy of %s; with --force it gives way all the same",
                              to->folder, from->folder)) &&
          index_state_read(update.from, &state, err) &&
-         (state.generation_number == 0 ||
-          update_generation(from->folder, to->folder, state.generation_number, err)) &&
+         (state.generation_number == 0 || !to->dense ||
+          update_generation(from, to, state.generation_number, err)) &&
          update_tables(&update, err);
     if (ok)
         ok = store_commit(update.to, err);
