@@ -4,7 +4,8 @@
  *   dense   [dense_dim] numbers
  *   sparse  {"terms": {term: weight, ...}, "length"?}: terms are words where the index knows words,
  *           else the numbers of tokens; length in words where BM25 counts them
- *   multi   [[multi_dim numbers], ...]: a vector a token, as its codes have it
+ *   multi   [[multi_dim numbers], ...]: a vector a token, as its codes have it; ingested again it
+ *           gets codes of its own, which may differ a little
  * What is a "?" is left out when the index or the document has none. Every number reads back as the
  * same f32. */
 #ifndef TERCET_INDEX_EXPORT_H
