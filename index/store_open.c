@@ -208,12 +208,18 @@ void store_extend(const struct store *store) {
         (void)fsync(fd);
 }
 
-/* A file cut short would raise SIGBUS at the first page that is missing. */
+/* A file cut short would raise SIGBUS at the first page that is missing. Between a commit and its
+ * extend another process's file may be short for a moment. */
 static bool check_size(struct store *store, struct error *err) {
+    enum { TRIES = 25, WAIT_US = 2000 };
     mdb_filehandle_t fd;
-    uint64_t found, expected;
-    if (!read_sizes(store, &fd, &found, &expected))
-        return error_set_errno(err, "%s/data.mdb", store->folder);
+    uint64_t found = 0, expected = 1;
+    for (int i = 0; i < TRIES && found < expected; i++) {
+        if (i > 0)
+            usleep(WAIT_US);
+        if (!read_sizes(store, &fd, &found, &expected))
+            return error_set_errno(err, "%s/data.mdb", store->folder);
+    }
     if (found >= expected)
         return true;
     return error_set(err, ERROR_CORRUPT,
