@@ -92,6 +92,15 @@ static void refuses(const char *folder) {
 }
 
 /* A damaged index gives no snapshot, a damaged snapshot does not come back. */
+static void leave(const char *folder, const char *name) {
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *file = fopen(path, "wb");
+    CHECK(file != NULL);
+    if (file)
+        fclose(file);
+}
+
 static void refuses_damage(const char *folder) {
     char from[96], to[96], path[128];
     struct error err;
@@ -113,6 +122,8 @@ static void refuses_damage(const char *folder) {
         CHECK(pwrite(fd, page, sizeof page, at) == sizeof page);
     }
     close(fd);
+    leave(to, "dense/7.lists.4711.tmp"); /* a generation that somebody was killed over */
+    leave(to, "dense/6.faiss");          /* of an older format */
     CHECK_OK(backup_copy(from, to, true, &totals, &err), err);
 }
 

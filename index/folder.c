@@ -23,7 +23,8 @@ static bool is_generation(const char *name) {
     strtoull(name, &end, 10);
     if (end == name || strncmp(end, ".lists", 6) != 0)
         return end != name && strcmp(end, ".faiss") == 0; /* formats 1 and 2 */
-    end += strspn(end, ".lists0123456789");
+    end += 6;
+    end += strspn(end, ".0123456789"); /* of the process that was making it */
     return *end == '\0' || strcmp(end, "tmp") == 0;
 }
 
