@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/base64.h"
 #include "engine/base/json.h"
 #include "engine/base/mem.h"
 #include "engine/base/vec.h"
@@ -14,6 +15,7 @@
 struct export {
     struct snapshot *snapshot;
     const struct index_settings *settings;
+    bool vectors; /* token vectors as numbers */
     char **words; /* [words_n] by id, NULL where there is none; no words: terms are tokens */
     size_t words_n;
     struct arena arena; /* of one document */
@@ -98,6 +100,7 @@ static bool add_sparse(struct export *export, struct json *row, uint32_t docid, 
     return true;
 }
 
+/* The codes as they are: vectors decoded from them would be given other codes. */
 static bool add_multi(struct export *export, struct json *row, uint32_t docid, struct error *err) {
     uint32_t dim = export->settings->multi_dim;
     struct multi_codes codes;
@@ -107,12 +110,19 @@ static bool add_multi(struct export *export, struct json *row, uint32_t docid, s
         return true;
     if (!multi_codes_open(stored, bytes_n, dim, &codes, err))
         return error_wrap(err, "docid %u: ", docid);
-    struct json *vectors = json_new_array();
-    for (uint32_t i = 0; i < codes.n; i++) {
-        multi_decode(&codes, i, export->vector);
-        json_push(vectors, json_new_floats(export->vector, dim));
+    if (export->vectors) {
+        struct json *vectors = json_new_array();
+        for (uint32_t i = 0; i < codes.n; i++) {
+            multi_decode(&codes, i, export->vector);
+            json_push(vectors, json_new_floats(export->vector, dim));
+        }
+        json_add(row, "multi", vectors);
+        return true;
     }
-    json_add(row, "multi", vectors);
+    struct buf text = {0};
+    base64_print(stored, bytes_n, &text);
+    json_add(row, "multi", json_new_string(text.data, text.len));
+    buf_done(&text);
     return true;
 }
 
@@ -154,8 +164,9 @@ static bool export_all(struct export *export, export_line *line, void *context, 
     return ok;
 }
 
-bool index_export(struct index *index, export_line *line, void *context, struct error *err) {
-    struct export export = {.settings = &index->settings};
+bool index_export(struct index *index, bool vectors, export_line *line, void *context,
+                  struct error *err) {
+    struct export export = {.settings = &index->settings, .vectors = vectors};
     uint32_t dense_dim = index->settings.dense_dim, multi_dim = index->settings.multi_dim;
     if (!snapshot_open(index, &export.snapshot, err))
         return false;

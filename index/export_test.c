@@ -1,6 +1,7 @@
 /* What was put comes out, number by number; the dead do not. */
 #include "index/export.h"
 
+#include "engine/base/base64.h"
 #include "engine/base/json.h"
 #include "engine/base/vec.h"
 #include "index/fixture.h"
@@ -11,7 +12,7 @@ enum { DOCUMENTS_N = 60 };
 
 struct reading {
     enum index_lexical lexical;
-    bool words;
+    bool words, vectors;
     unsigned long long seed; /* of the next document */
     uint32_t next, lines_n;
 };
@@ -44,17 +45,25 @@ static void sparse_is(const struct json *row, const struct fixture_record *want,
         CHECK(!json_get(sparse, "length"));
 }
 
-/* The vectors are what their codes say, to the bit. */
-static void multi_is(const struct json *row, const struct fixture_record *want) {
+/* The vectors are what their codes say, to the bit; or the codes themselves. */
+static void multi_is(const struct json *row, const struct fixture_record *want, bool vectors) {
     const struct json *multi = json_get(row, "multi");
     struct multi_codes codes;
     struct error err;
     float vector[FIXTURE_DIM];
-    uint8_t bytes[512];
-    size_t len = multi_codes_bytes(FIXTURE_DIM, want->multi_n);
+    uint8_t bytes[512], parsed[512];
+    size_t len = multi_codes_bytes(FIXTURE_DIM, want->multi_n), parsed_len = 0;
     CHECK(len <= sizeof bytes);
-    CHECK_EQUAL(json_count(multi), want->multi_n);
     multi_encode(want->multi, want->multi_n, FIXTURE_DIM, bytes);
+    if (!vectors) {
+        size_t text_len = 0;
+        const char *text = want->multi_n ? json_string_of(multi, &text_len) : "";
+        CHECK(text_len / 4 * 3 <= sizeof parsed);
+        CHECK_OK(base64_parse(text, text_len, parsed, &parsed_len, &err), err);
+        CHECK(parsed_len == (want->multi_n ? len : 0) && memcmp(parsed, bytes, parsed_len) == 0);
+        return;
+    }
+    CHECK_EQUAL(json_count(multi), want->multi_n);
     CHECK_OK(multi_codes_open(bytes, len, FIXTURE_DIM, &codes, &err), err);
     for (uint32_t v = 0; v < want->multi_n; v++) {
         multi_decode(&codes, v, vector);
@@ -77,7 +86,7 @@ static bool read_line(void *context, const char *line, size_t len, struct error 
     CHECK_EQUAL(json_number_of(json_get(json_get(row, "fields"), "n")), reading->next - 1);
     dense_is(row, &want);
     sparse_is(row, &want, reading);
-    multi_is(row, &want);
+    multi_is(row, &want, reading->vectors);
     json_release(row);
     reading->lines_n++;
     return true;
@@ -114,10 +123,13 @@ static void comes_out(enum index_lexical lexical, bool words) {
         struct index_key view = {key, (size_t)snprintf(key, sizeof key, "doc-%u", i)};
         CHECK_OK(index_remove(index, &view, 1, &found, &err), err);
     }
-    struct reading reading = {.lexical = lexical, .words = words, .seed = 4};
-    CHECK_OK(index_export(index, read_line, &reading, &err), err);
-    CHECK_EQUAL(reading.lines_n, DOCUMENTS_N - DOCUMENTS_N / 5);
-    CHECK(!index_export(index, stop, NULL, &err));
+    for (int vectors = 0; vectors < 2; vectors++) {
+        struct reading reading = {
+            .lexical = lexical, .words = words, .vectors = vectors, .seed = 4};
+        CHECK_OK(index_export(index, vectors, read_line, &reading, &err), err);
+        CHECK_EQUAL(reading.lines_n, DOCUMENTS_N - DOCUMENTS_N / 5);
+    }
+    CHECK(!index_export(index, false, stop, NULL, &err));
     CHECK_EQUAL(err.code, ERROR_STOPPED);
     index_close(index);
     fixture_remove(folder);

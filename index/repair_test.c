@@ -91,7 +91,7 @@ static struct buf answers_of(const char *folder) {
     struct arena arena = {0};
     unsigned long long seed = 99;
     CHECK_OK(index_open(folder, INDEX_READ, &index, &err), err);
-    CHECK_OK(index_export(index, add_line, &out, &err), err);
+    CHECK_OK(index_export(index, false, add_line, &out, &err), err);
     CHECK_OK(snapshot_open(index, &snapshot, &err), err);
     for (int i = 0; i < 8; i++) {
         struct fixture_record query;

@@ -357,6 +357,8 @@ static bool put_row(struct ingest *ingest, const struct window *window, size_t i
         .sparse_length = encoding->lexical.length,
         .multi = encoding->multi,
         .multi_n = encoding->multi_n,
+        .multi_codes = row->ready ? row->ready->multi_codes : NULL,
+        .multi_codes_len = row->ready ? row->ready->multi_codes_len : 0,
     };
     arena_reset(&ingest->scratch);
     return sparse_of(ingest, &encoding->lexical, &record.sparse, err) &&

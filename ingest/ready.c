@@ -6,6 +6,8 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "engine/base/base64.h"
+
 /* ---- out of JSON ---- */
 
 /* Appends the array's numbers at out [n]. */
@@ -42,10 +44,22 @@ static bool read_dense(const struct json *dense, struct arena *arena, struct rea
     return read_numbers(dense, out->dense_n, "dense", values, err);
 }
 
+static bool read_multi_codes(const struct json *multi, struct arena *arena, struct ready *out,
+                             struct error *err) {
+    size_t len;
+    const char *text = json_string_of(multi, &len);
+    uint8_t *codes = ARENA_NEW(arena, uint8_t, len / 4 * 3 + 1);
+    out->multi_codes = codes;
+    return base64_parse(text, len, codes, &out->multi_codes_len, err) ||
+           error_wrap(err, "\"multi\": ");
+}
+
 static bool read_multi(const struct json *multi, struct arena *arena, struct ready *out,
                        struct error *err) {
     if (json_kind_of(multi) == JSON_KIND_NULL)
         return true;
+    if (json_kind_of(multi) == JSON_KIND_STRING)
+        return read_multi_codes(multi, arena, out, err);
     if (!must_be(multi, JSON_KIND_ARRAY, "multi", err))
         return false;
     size_t n = json_count(multi), dim = json_count(json_at(multi, 0));
@@ -145,6 +159,8 @@ bool ready_encoding(const struct ready *ready, const struct index_settings *sett
     if (ready->multi_n > 0 && ready->multi_dim != settings->multi_dim)
         return error_set(err, ERROR_INVALID, "\"multi\": vectors of %zu numbers, the index has %u",
                          ready->multi_dim, settings->multi_dim);
+    if (ready->multi_codes && settings->multi_dim == 0)
+        return error_set(err, ERROR_INVALID, "\"multi\": the index keeps none");
     if (ready->has_sparse != (settings->lexical != INDEX_LEXICAL_NONE))
         return error_set(err, ERROR_INVALID,
                          ready->has_sparse ? "\"sparse\": the index keeps none"
@@ -161,7 +177,7 @@ bool ready_encoding(const struct ready *ready, const struct index_settings *sett
 
 size_t ready_bytes(const struct ready *ready) {
     return (ready->dense_n + ready->multi_n * ready->multi_dim) * sizeof(float) +
-           ready->lexical.n * sizeof(struct lexical_term);
+           ready->multi_codes_len + ready->lexical.n * sizeof(struct lexical_term);
 }
 
 uint64_t ready_hash(const struct ready *ready, uint64_t seed) {
@@ -170,6 +186,8 @@ uint64_t ready_hash(const struct ready *ready, uint64_t seed) {
     uint64_t hash =
         XXH3_64bits_withSeed(ready->dense, ready->dense_n * sizeof(float), seed + ready->dense_n);
     hash = XXH3_64bits_withSeed(ready->multi, multi_bytes, hash + multi_bytes);
+    if (ready->multi_codes)
+        hash = XXH3_64bits_withSeed(ready->multi_codes, ready->multi_codes_len, ~hash);
     for (size_t i = 0; i < lexical->n; i++) {
         const struct lexical_term *term = &lexical->terms[i];
         hash = XXH3_64bits_withSeed(term->word, term->word_len, hash + term->word_len);

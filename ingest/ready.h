@@ -3,7 +3,8 @@
  *   "dense"   [dense_dim numbers], of length 1 where scores shall be cosines
  *   "sparse"  {"terms": {term: weight, ...}, "length": words}: terms are words where the index
  *             analyses words, else the numbers of the model's tokens
- *   "multi"   [[multi_dim numbers], ...], each of length 1; none is fine
+ *   "multi"   [[multi_dim numbers], ...], each of length 1; or a string, the codes that an index
+ *             made of them (base64; docs/disk-format.md, "multi"); none is fine
  * A row that brings one brings all that the index keeps. */
 #ifndef TERCET_INGEST_READY_H
 #define TERCET_INGEST_READY_H
@@ -24,6 +25,8 @@ struct ready {
     size_t dense_n;
     const float *multi; /* [multi_n, multi_dim] */
     size_t multi_n, multi_dim;
+    const void *multi_codes; /* instead, as an index keeps them; [multi_codes_len]. NULL: none */
+    size_t multi_codes_len;
     bool has_sparse;
     struct lexical lexical; /* its terms are words here */
 };
@@ -33,7 +36,7 @@ bool ready_from_json(const struct json *row, struct arena *arena, const struct r
                      struct error *err);
 
 /* What an encoder would have given to an index of these settings; it borrows from `ready`.
- * ERROR_INVALID when it does not fit the index. */
+ * ERROR_INVALID when it does not fit the index; whether multi_codes are codes, writer_put sees. */
 bool ready_encoding(const struct ready *ready, const struct index_settings *settings,
                     struct arena *arena, struct encoding *out, struct error *err);
 

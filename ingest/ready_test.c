@@ -81,6 +81,7 @@ static void is_refused(void) {
     fits(DENSE "," SPARSE ",\"multi\":[[1,2,3]]", &words, "vectors of 3 numbers, the index has 2");
     fits(DENSE "," SPARSE ",\"multi\":[[1,2],[3]]", &words, "vector 1 has 1 numbers");
     fits(DENSE "," SPARSE ",\"multi\":[1,2]", &words, "\"multi\" must be");
+    fits(DENSE "," SPARSE ",\"multi\":\"AAA\"", &words, "\"multi\": not base64");
     fits("\"dense\":{}," SPARSE, &words, "\"dense\" must be");
     fits("\"dense\":[1,2,\"3\"]," SPARSE, &words, "value 2 must be a number");
     fits("\"dense\":[1,2,1e60]," SPARSE, &words, "too large");
@@ -103,6 +104,8 @@ static void changes_the_hash(void) {
         "{\"id\":1,\"text\":\"x\",\"sparse\":{\"terms\":{\"moon\":2,\"tide\":1}}}",
         "{\"id\":1,\"text\":\"x\"," MULTI "}",
         "{\"id\":1,\"text\":\"x\",\"multi\":[[1,0]]}",
+        "{\"id\":1,\"text\":\"x\",\"multi\":\"AAAA\"}",
+        "{\"id\":1,\"text\":\"x\",\"multi\":\"AAAB\"}",
     };
     enum { N = sizeof rows / sizeof *rows };
     uint64_t hashes[N];

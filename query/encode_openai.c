@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "engine/base/base64.h"
 #include "engine/model.h"
 #include "query/encode_routes.h"
 #include "query/encoding_print.h"
@@ -76,24 +77,6 @@ bool encode_openai_read(struct encode_call *call, const struct json *body) {
     return true;
 }
 
-/* RFC 4648, with padding. */
-static void print_base64(const unsigned char *bytes, size_t len, struct buf *out) {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    buf_reserve(out, (len + 2) / 3 * 4);
-    for (size_t i = 0; i < len; i += 3) {
-        uint32_t word = (uint32_t)bytes[i] << 16;
-        word |= i + 1 < len ? (uint32_t)bytes[i + 1] << 8 : 0;
-        word |= i + 2 < len ? bytes[i + 2] : 0;
-        char four[4] = {digits[word >> 18], digits[word >> 12 & 63], digits[word >> 6 & 63],
-                        digits[word & 63]};
-        if (i + 1 >= len)
-            four[2] = '=';
-        if (i + 2 >= len)
-            four[3] = '=';
-        buf_append(out, four, 4);
-    }
-}
-
 void encode_openai_write(struct encode_call *call) {
     const struct model_info *info = model_info(encoders_model(call->encoders));
     const struct openai *openai = call->more;
@@ -106,7 +89,7 @@ void encode_openai_write(struct encode_call *call) {
                    i);
         if (openai->base64) { /* little-endian f32, as this machine has them */
             buf_text(out, "\"");
-            print_base64((const unsigned char *)dense, info->dense_dim * sizeof *dense, out);
+            base64_print(dense, info->dense_dim * sizeof *dense, out);
             buf_text(out, "\"");
         } else {
             encoding_print_floats(dense, info->dense_dim, out);

@@ -12,8 +12,10 @@ static bool print_line(void *context, const char *line, size_t len, struct error
 }
 
 static int run(int argc, char **argv) {
-    bool json = false;
+    bool json = false, vectors = false;
     const struct option table[] = {
+        {"vectors", OPTION_FLAG, &vectors, NULL,
+         "token vectors as numbers, for other programs (default: their codes)", 0, 0, 0},
         {"json", OPTION_FLAG, &json, NULL, "JSON lines, as without it", 0, 0, 0},
         {0},
     };
@@ -26,7 +28,7 @@ static int run(int argc, char **argv) {
     if (words_n != 1)
         return options_wrong(&command_export, "one index is needed, found %zu words", words_n);
     bool ok = index_open(argv[0], INDEX_READ, &index, &err) &&
-              index_export(index, print_line, NULL, &err) &&
+              index_export(index, vectors, print_line, NULL, &err) &&
               (fflush(stdout) == 0 || error_set_errno(&err, "standard output"));
     index_close(index);
     return ok ? EXIT_DONE : command_failed(&err);

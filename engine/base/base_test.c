@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "engine/base/arena.h"
+#include "engine/base/base64.h"
 #include "engine/base/buf.h"
 #include "engine/base/error.h"
 #include "engine/base/file.h"
@@ -262,6 +263,34 @@ static void files_are_written_whole(void) {
     CHECK_EQUAL(system(path), 0);
 }
 
+/* ---- base64 ---- */
+
+static void test_base64(void) {
+    static const char *const pairs[][2] = {/* RFC 4648, section 10 */
+                                           {"", ""},
+                                           {"f", "Zg=="},
+                                           {"fo", "Zm8="},
+                                           {"foo", "Zm9v"},
+                                           {"foob", "Zm9vYg=="},
+                                           {"fooba", "Zm9vYmE="},
+                                           {"foobar", "Zm9vYmFy"}};
+    static const char *const wrong[] = {"Z", "Zg=", "Z===", "Zg==Zg==", "Zm 9", "Zm9\x80"};
+    struct error err;
+    uint8_t bytes[64];
+    size_t len;
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        struct buf text = {0};
+        base64_print(pairs[i][0], strlen(pairs[i][0]), &text);
+        CHECK_EQUAL(text.len, strlen(pairs[i][1]));
+        CHECK(memcmp(text.data ? text.data : "", pairs[i][1], text.len) == 0);
+        CHECK(base64_parse(pairs[i][1], strlen(pairs[i][1]), bytes, &len, &err));
+        CHECK(len == strlen(pairs[i][0]) && memcmp(bytes, pairs[i][0], len) == 0);
+        buf_done(&text);
+    }
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        CHECK(!base64_parse(wrong[i], strlen(wrong[i]), bytes, &len, &err));
+}
+
 int main(void) {
     error_keeps_code_and_adds_context();
     arena_aligns_and_keeps();
@@ -273,5 +302,6 @@ int main(void) {
     json_reads_and_checks();
     json_keeps_floats_and_mends_utf8();
     files_are_written_whole();
+    test_base64();
     return check_result();
 }

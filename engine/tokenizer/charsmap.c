@@ -3,45 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/base64.h"
 #include "engine/base/mem.h"
 #include "engine/tokenizer/utf8.h"
 
 /* ---- the bytes ---- */
-
-static int base64_value(char c) {
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-/* out: room for len / 4 * 3 bytes. */
-static bool base64_decode(const char *text, size_t len, uint8_t *out, size_t *len_out,
-                          struct error *err) {
-    size_t padding = 0, n = 0;
-    if (len % 4)
-        return error_set(err, ERROR_INVALID, "not base64: %zu characters are no multiple of 4",
-                         len);
-    while (padding < 2 && padding < len && text[len - 1 - padding] == '=')
-        padding++;
-    for (size_t i = 0; i < len; i += 4) {
-        uint32_t three = 0;
-        for (size_t j = i; j < i + 4; j++) {
-            int value = j >= len - padding ? 0 : base64_value(text[j]);
-            if (value < 0)
-                return error_set(err, ERROR_INVALID, "not base64: character %zu", j);
-            three = three << 6 | (uint32_t)value;
-        }
-        out[n++] = (uint8_t)(three >> 16);
-        out[n++] = (uint8_t)(three >> 8);
-        out[n++] = (uint8_t)three;
-    }
-    *len_out = n - padding;
-    return true;
-}
 
 static uint32_t read_u32(const uint8_t *bytes) {
     return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 |
@@ -176,7 +142,7 @@ bool charsmap_init(struct charsmap *map, const char *base64, size_t base64_len, 
     if (base64) {
         size_t len = 0;
         uint8_t *bytes = mem_alloc(base64_len / 4 * 3 + 1, 1);
-        bool ok = base64_decode(base64, base64_len, bytes, &len, err) &&
+        bool ok = base64_parse(base64, base64_len, bytes, &len, err) &&
                   split_parts(map, bytes, len, err) && check_values(map, err);
         free(bytes);
         if (!ok)
