@@ -19,6 +19,7 @@ enum {
     PAGE_BYTES_MIN = 512,
     PAGE_BYTES_MAX = 65536,
     PATH_SHOWN = 200,
+    PAGES_MAX = 1 << 28, /* of the map that store.c reserves: 1 TiB in pages of 4 KiB */
 
     KIND_BRANCH = 1,
     KIND_LEAF = 2,
@@ -137,8 +138,9 @@ struct walk {
     const char *path;
     const uint8_t *file;
     size_t page_bytes;
-    uint64_t pages_n;
-    uint8_t *used; /* [pages_n]: met already */
+    uint64_t pages_n;  /* that the commit counts */
+    uint64_t stored_n; /* of them in the file: free ones at its end may be missing */
+    uint8_t *used;     /* [pages_n]: met already */
     char table[32];
 
     struct tree seen; /* counts, while one tree is walked */
@@ -160,9 +162,9 @@ static const uint8_t *page_at(const struct walk *walk, uint64_t page) {
     return walk->file + page * walk->page_bytes;
 }
 
-/* Marks a run of pages; each may be met once. */
-static bool take(struct walk *walk, uint64_t page, uint64_t n) {
-    if (page < 2 || page >= walk->pages_n || n > walk->pages_n - page)
+/* Marks a run of pages below end; each may be met once. */
+static bool take(struct walk *walk, uint64_t page, uint64_t n, uint64_t end) {
+    if (page < 2 || page >= end || n > end - page)
         return bad(walk, page, "there is no such page");
     for (uint64_t i = page; i < page + n; i++) {
         if (walk->used[i])
@@ -199,7 +201,7 @@ static bool take_free_pages(struct walk *walk, uint64_t page, const uint8_t *val
     if (len < 8 || get_u64(value) > len / 8 - 1)
         return bad(walk, page, "a list of free pages that does not fit");
     for (uint64_t i = 1; i <= get_u64(value); i++)
-        if (!take(walk, get_u64(value + 8 * i), 1))
+        if (!take(walk, get_u64(value + 8 * i), 1, walk->pages_n))
             return false;
     return true;
 }
@@ -207,7 +209,7 @@ static bool take_free_pages(struct walk *walk, uint64_t page, const uint8_t *val
 /* The value of a node in overflow pages; NULL when they are no such pages. */
 static const uint8_t *take_overflow(struct walk *walk, uint64_t page, size_t len) {
     uint64_t n = (PAGE_HEADER_BYTES - 1 + len) / walk->page_bytes + 1;
-    if (!take(walk, page, n))
+    if (!take(walk, page, n, walk->stored_n))
         return NULL;
     const uint8_t *at = page_at(walk, page);
     if (get_u64(at) != page || get_u16(at + 10) != KIND_OVERFLOW || get_u32(at + 12) != n) {
@@ -223,6 +225,7 @@ static bool walk_table(struct walk *walk, struct bounds name, const uint8_t *val
                          .file = walk->file,
                          .page_bytes = walk->page_bytes,
                          .pages_n = walk->pages_n,
+                         .stored_n = walk->stored_n,
                          .used = walk->used,
                          .err = walk->err};
     struct tree tree = get_tree(value);
@@ -270,7 +273,7 @@ static bool walk_branch_node(struct walk *walk, uint64_t page, const uint8_t *no
 
 /* levels: of this page and those below it; a leaf has 1. */
 static bool walk_page(struct walk *walk, uint64_t page, unsigned levels) {
-    if (!take(walk, page, 1))
+    if (!take(walk, page, 1, walk->stored_n))
         return false;
     const uint8_t *at = page_at(walk, page);
     size_t lower = get_u16(at + 12), upper = get_u16(at + 14);
@@ -317,7 +320,7 @@ static bool find_meta(const struct file_map *map, uint64_t txn_id, struct meta *
         (first.txn_id != txn_id && second.txn_id != txn_id))
         return false;
     *out = first.txn_id == txn_id ? first : second;
-    return out->last_page < map->len / out->free.page_bytes;
+    return out->last_page < PAGES_MAX;
 }
 
 bool pages_check(const char *path, uint64_t txn_id, uint64_t *pages_n_out, struct error *err) {
@@ -331,6 +334,7 @@ bool pages_check(const char *path, uint64_t txn_id, uint64_t *pages_n_out, struc
                             .file = map.data,
                             .page_bytes = meta.free.page_bytes,
                             .pages_n = meta.last_page + 1,
+                            .stored_n = map.len / meta.free.page_bytes,
                             .table = "of tables",
                             .is_tables = true,
                             .err = err};

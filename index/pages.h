@@ -25,8 +25,8 @@
 bool pages_check_metas(const char *path, struct error *err);
 
 /* Every page that the transaction's commit can reach. It must be open in LMDB meanwhile, so that
- * no writer uses its pages again. ERROR_CORRUPT: names table and page of the first damage.
- * pages_n_out: how many pages the file has. */
+ * no writer uses its pages again. Free pages at the end may be missing. ERROR_CORRUPT: names table
+ * and page of the first damage. pages_n_out: how many pages the commit counts. */
 bool pages_check(const char *path, uint64_t txn_id, uint64_t *pages_n_out, struct error *err);
 
 /* Does a value that LMDB handed out from its map lie in the page, or in the overflow pages, that
