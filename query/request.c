@@ -1,5 +1,6 @@
 #include "query/request.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,9 +13,9 @@ static const double weight_max = 1e6;
 
 static bool known_fields_only(const struct json *json, char field_out[REQUEST_FIELD_MAX],
                               struct error *err) {
-    static const char *const known[] = {"query",  "k",          "modes",      "weights",
-                                        "fusion", "candidates", "explain",    "exact",
-                                        "filter", "facets",     "facet_limit"};
+    static const char *const known[] = {"query",  "k",          "modes",       "weights",
+                                        "fusion", "candidates", "explain",     "exact",
+                                        "filter", "facets",     "facet_limit", "sparse_mass"};
     for (void *at = json_first(json); at; at = json_next(json, at)) {
         const char *key = json_member_key(at);
         size_t i = 0, n = sizeof known / sizeof *known;
@@ -25,7 +26,8 @@ static bool known_fields_only(const struct json *json, char field_out[REQUEST_FI
         snprintf(field_out, REQUEST_FIELD_MAX, "%s", key);
         return error_set(err, ERROR_INVALID,
                          "unknown field \"%.64s\": a search knows query, k, modes, weights, "
-                         "fusion, candidates, explain, exact, filter, facets and facet_limit",
+                         "fusion, candidates, explain, exact, filter, facets, facet_limit and "
+                         "sparse_mass",
                          key);
     }
     return true;
@@ -124,6 +126,15 @@ static bool read_exact(const struct json *json, struct search_request *request, 
     return json_read_bool(json, "exact", &request->exact, err);
 }
 
+static bool read_sparse_mass(const struct json *json, struct search_request *request,
+                             struct error *err) {
+    double mass = 0;
+    if (!json_read_double(json, "sparse_mass", FLT_EPSILON, 1, &mass, err))
+        return false;
+    request->sparse_mass = (float)mass;
+    return true;
+}
+
 /* Read here only to be refused here, by its name; the search reads it again into its own arena. */
 static bool read_filter(const struct json *json, struct search_request *request,
                         struct error *err) {
@@ -186,17 +197,10 @@ bool request_from_json(const struct json *json, struct search_request *out,
         const char *field;
         bool (*read)(const struct json *, struct search_request *, struct error *);
     } readers[] = {
-        {"query", read_query},
-        {"k", read_k},
-        {"modes", read_modes},
-        {"weights", read_weights},
-        {"fusion", read_fusion},
-        {"candidates", read_candidates},
-        {"explain", read_explain},
-        {"exact", read_exact},
-        {"filter", read_filter},
-        {"facets", read_facets},
-        {"facet_limit", read_facet_limit},
+        {"query", read_query},     {"k", read_k},           {"modes", read_modes},
+        {"weights", read_weights}, {"fusion", read_fusion}, {"candidates", read_candidates},
+        {"explain", read_explain}, {"exact", read_exact},   {"sparse_mass", read_sparse_mass},
+        {"filter", read_filter},   {"facets", read_facets}, {"facet_limit", read_facet_limit},
     };
     struct search_request request = {0};
     field_out[0] = '\0';

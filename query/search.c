@@ -129,14 +129,16 @@ static unsigned retrieving_modes(unsigned modes, unsigned offered) {
 }
 
 static bool retrieve(struct snapshot *snapshot, const struct query *query, unsigned retrieving,
-                     size_t k, bool exact, const struct docid_set *allowed, struct arena *arena,
-                     uint32_t **docids_out, size_t *n_out, struct error *err) {
+                     size_t k, const struct search_request *request,
+                     const struct docid_set *allowed, struct arena *arena, uint32_t **docids_out,
+                     size_t *n_out, struct error *err) {
     struct scored_list dense = {0}, sparse = {0};
+    float mass = request->sparse_mass > 0 && !request->exact ? request->sparse_mass : 1;
     if (retrieving & 1u << FUSE_DENSE &&
-        !dense_search(snapshot, query->dense, k, exact, allowed, arena, &dense, err))
+        !dense_search(snapshot, query->dense, k, request->exact, allowed, arena, &dense, err))
         return false;
     if (retrieving & 1u << FUSE_SPARSE &&
-        !sparse_search(snapshot, &query->sparse, k, allowed, arena, &sparse, err))
+        !sparse_search_approximate(snapshot, &query->sparse, k, allowed, mass, arena, &sparse, err))
         return false;
     *n_out = docids_union(&dense, &sparse, arena, docids_out);
     return true;
@@ -231,7 +233,7 @@ static bool run_in_snapshot(struct searcher *searcher, struct snapshot *snapshot
     timing->encode_ms = lap_ms(&mark) + request->encoding_ms;
     if (filter && !filter_run(filter, snapshot, arena, &allowed, err))
         return false;
-    if (!retrieve(snapshot, &query, retrieving, wanted < k ? k : wanted, request->exact,
+    if (!retrieve(snapshot, &query, retrieving, wanted < k ? k : wanted, request,
                   filter ? &allowed : NULL, arena, &docids, &n, err))
         return false;
     timing->retrieve_ms = lap_ms(&mark);

@@ -52,6 +52,8 @@ struct search_request {
     const struct encoding *encoding; /* the query's, from searcher_encode; NULL: not yet */
     double encoding_ms;              /* its share of the time that took */
     bool exact; /* score every dense row instead of asking the approximate index */
+    /* Lexical candidates by the query's heaviest terms, this part of its weight; 0 and 1: exact. */
+    float sparse_mass;
 };
 
 /* One query term's part in a hit's sparse score. */
