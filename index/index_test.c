@@ -9,6 +9,7 @@
 #include "index/dense_store.h"
 #include "index/fixture.h"
 #include "index/forward.h"
+#include "index/multivector.h"
 #include "index/segment.h"
 #include "index/store.h"
 
@@ -310,12 +311,19 @@ static void bad_records_are_refused(void) {
     put(writer, 1, 0);
     fixture_record(&seed, INDEX_LEXICAL_BM25, VOCABULARY, 1, &record);
     const struct record good = fixture_view(&record);
-    struct record bad[12];
+    enum { TOO_MANY = (1 << 16) + 1 };
+    size_t codes_len = multi_codes_bytes(FIXTURE_DIM, TOO_MANY);
+    uint32_t *codes = calloc(1, codes_len); /* all scales 0 */
+    multi_encode(NULL, 0, FIXTURE_DIM, codes);
+    codes[0] = TOO_MANY;
+    struct record bad[14];
     size_t n = 0;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         bad[i] = good;
-    bad[n++].key_len = 0;
+    bad[n].multi_codes = codes, bad[n++].multi_codes_len = codes_len;
     bad[n].key = longer, bad[n++].key_len = sizeof longer;
+    bad[n++].key_len = 0;
+    bad[n].multi_codes = codes, bad[n++].multi_codes_len = 9;
     bad[n++].dense = NULL;
     bad[n++].dense = nans;
     bad[n++].dense = huge;
@@ -328,11 +336,12 @@ static void bad_records_are_refused(void) {
     bad[n++].sparse_length = -1;
     for (size_t i = 0; i < n; i++) {
         CHECK(!writer_put(writer, &bad[i], &err));
-        CHECK_EQUAL(err.code, i == 1 ? ERROR_LIMIT : ERROR_INVALID);
+        CHECK_EQUAL(err.code, i <= 1 ? ERROR_LIMIT : ERROR_INVALID);
     }
     CHECK_OK(writer_commit(writer, &err), err);
     is_there(index, 1, 0);
     is_gone(index, 1);
+    free(codes);
     writer_close(writer);
     index_close(index);
     fixture_remove(folder);

@@ -250,6 +250,9 @@ static bool check_record(const struct index_settings *settings, const struct rec
         err->code = ERROR_INVALID;
         return false;
     }
+    if (settings->multi_dim > 0 && record->multi_codes && codes.n > MULTI_VECTORS_MAX)
+        return error_set(err, ERROR_LIMIT, "codes of %u token vectors; at most %d", codes.n,
+                         MULTI_VECTORS_MAX);
     return (settings->dense_dim == 0 ||
             check_vector(record->dense, settings->dense_dim, f16_max, "dense vector", err)) &&
            (settings->multi_dim == 0 ||

@@ -1,6 +1,5 @@
 #include "query/request.h"
 
-#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -128,11 +127,13 @@ static bool read_exact(const struct json *json, struct search_request *request, 
 
 static bool read_sparse_mass(const struct json *json, struct search_request *request,
                              struct error *err) {
-    double mass = 0;
-    if (!json_read_double(json, "sparse_mass", FLT_EPSILON, 1, &mass, err))
+    double mass = 1;
+    if (!json_read_double(json, "sparse_mass", -INFINITY, INFINITY, &mass, err))
         return false;
     request->sparse_mass = (float)mass;
-    return true;
+    return (request->sparse_mass > 0 && request->sparse_mass <= 1) ||
+           error_set(err, ERROR_INVALID, "\"sparse_mass\" must be above 0 and at most 1, found %g",
+                     mass);
 }
 
 /* Read here only to be refused here, by its name; the search reads it again into its own arena. */

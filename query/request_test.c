@@ -32,7 +32,7 @@ static void reads_every_field(void) {
     CHECK_OK(read("{\"query\":\"\",\"weights\":[1,0,2.5],\"k\":null}", &request, field, &err), err);
     CHECK_NEAR(request.weights[FUSE_MULTI], 2.5, 0);
     CHECK_EQUAL(request.k, 0);
-    CHECK_NEAR(request.sparse_mass, 0, 0);
+    CHECK_NEAR(request.sparse_mass, 1, 0);
     CHECK_OK(read("{\"query\":\"a\",\"sparse_mass\":0.75}", &request, field, &err), err);
     CHECK_NEAR(request.sparse_mass, .75, 0);
     CHECK(!request.fusion_given);
@@ -67,6 +67,7 @@ static void names_the_field_at_fault(void) {
         {"{\"query\":\"a\",\"explain\":1}", "explain"},
         {"{\"query\":\"a\",\"sparse_mass\":0}", "sparse_mass"},
         {"{\"query\":\"a\",\"sparse_mass\":1.5}", "sparse_mass"},
+        {"{\"query\":\"a\",\"sparse_mass\":1e-300}", "sparse_mass"},
         {"{\"query\":\"a\",\"querry\":\"b\"}", "querry"},
         {"{\"query\":\"a\",\"filter\":[]}", "filter"},
         {"{\"query\":\"a\",\"facets\":\"lang\"}", "facets"},
