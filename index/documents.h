@@ -7,7 +7,7 @@
 
 #include "engine/base/buf.h"
 #include "index/index.h"
-#include "index/store.h"
+#include "index/store/store.h"
 #include "index/writer.h"
 
 /* What one text may be: far above real ones, and a bound for what damaged bytes may ask for. */

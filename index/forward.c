@@ -4,7 +4,7 @@
 
 #include "engine/base/vec.h"
 #include "index/inside.h"
-#include "index/multivector.h"
+#include "index/multi/multivector.h"
 
 /* A sparse row: f32 length, u32 ids [n], f32 weights [n]. */
 enum { SPARSE_HEADER_BYTES = 4, SPARSE_TERM_BYTES = 8, F16_BYTES = 2 };

@@ -1,13 +1,13 @@
 /* forward.h - the forward tables: what a docid's own representations are.
  *
- * dense, multi: dense_store.h says how they are read. Here: the sparse row, and how all of them
+ * dense, multi: rows.h says how they are read. Here: the sparse row, and how all of them
  * are written and deleted. Bytes on disk: docs/disk-format.md. */
 #ifndef TERCET_INDEX_FORWARD_H
 #define TERCET_INDEX_FORWARD_H
 
-#include "index/dense_store.h"
+#include "index/rows.h"
 #include "index/index.h"
-#include "index/store.h"
+#include "index/store/store.h"
 #include "index/writer.h"
 
 /* Borrowed from the page and unaligned: read with get_u32 and get_f32. */

@@ -10,9 +10,9 @@
 #include "engine/base/file.h"
 #include "engine/base/json.h"
 #include "engine/base/mem.h"
-#include "index/dense.h"
+#include "index/dense/dense.h"
 #include "index/inside.h"
-#include "index/multivector.h"
+#include "index/multi/multivector.h"
 
 enum {
     /* Raised whenever the meaning of a value on disk changes; docs/disk-format.md. */

@@ -19,7 +19,7 @@
 #include "engine/base/error.h"
 #include "engine/base/sparse_vector.h"
 #include "engine/base/topk.h"
-#include "index/docid_set.h"
+#include "index/fields/docid_set.h"
 
 enum index_lexical {
     INDEX_LEXICAL_NONE,

@@ -6,12 +6,12 @@
 #include <sys/wait.h>
 
 #include "engine/base/vec.h"
-#include "index/dense_store.h"
+#include "index/rows.h"
 #include "index/fixture.h"
 #include "index/forward.h"
-#include "index/multivector.h"
+#include "index/multi/multivector.h"
 #include "index/segment.h"
-#include "index/store.h"
+#include "index/store/store.h"
 
 enum { VOCABULARY = 100 };
 

@@ -8,10 +8,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "index/dense_store.h"
+#include "index/rows.h"
 #include "index/index.h"
 #include "index/segment.h"
-#include "index/store.h"
+#include "index/store/store.h"
 #include "index/writer.h"
 
 /* The meta value "state": what a commit moves on. On disk as it is here (32 bytes). */
@@ -35,7 +35,7 @@ struct index {
     struct store *store;
     struct index_settings settings;
     struct dense_index *dense;   /* NULL: no dense vectors */
-    struct dense_tender *tender; /* NULL then, too; dense_grow.c */
+    struct dense_tender *tender; /* NULL then, too; dense/grow.c */
     pthread_mutex_t published_lock;
     struct published *published; /* of the newest commit read so far; NULL at first */
     atomic_bool writing;         /* a writer is open */

@@ -5,7 +5,7 @@
 #ifndef TERCET_INDEX_MERGE_H
 #define TERCET_INDEX_MERGE_H
 
-#include "index/postings.h"
+#include "index/sparse/postings.h"
 #include "index/segment.h"
 
 /* A posting that is not in any segment yet. */

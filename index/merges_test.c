@@ -1,9 +1,9 @@
 /* Merging in slices: whatever is half done, searches find the same, and the index is sound. */
-#include "index/check.h"
+#include "index/care/check.h"
 #include "index/fixture.h"
 #include "index/inside.h"
 #include "index/merges.h"
-#include "index/store.h"
+#include "index/store/store.h"
 
 struct fix {
     char folder[64];

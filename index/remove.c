@@ -5,8 +5,8 @@
 
 #include "engine/base/mem.h"
 #include "index/documents.h"
-#include "index/filter.h"
-#include "index/folder.h"
+#include "index/fields/filter.h"
+#include "index/store/folder.h"
 #include "index/inside.h"
 #include "index/writer.h"
 

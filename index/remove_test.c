@@ -1,7 +1,7 @@
 /* Deletion by key and by filter: what is gone, what stays, what is said of it. */
 #include "index/remove.h"
 
-#include "index/filter.h"
+#include "index/fields/filter.h"
 #include "index/fixture.h"
 
 enum { DOCUMENTS_N = 50, VOCABULARY = 40 };

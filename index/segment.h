@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 #include "engine/base/error.h"
-#include "index/store.h"
+#include "index/store/store.h"
 
 enum { SEGMENT_FANOUT = 8 };
 

@@ -4,7 +4,7 @@
 #include <sys/file.h>
 #include <sys/wait.h>
 
-#include "index/compact.h"
+#include "index/care/compact.h"
 #include "index/fixture.h"
 
 static char folder[64];

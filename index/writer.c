@@ -11,11 +11,11 @@
 
 #include "engine/base/mem.h"
 #include "index/documents.h"
-#include "index/fields.h"
+#include "index/fields/fields.h"
 #include "index/forward.h"
 #include "index/inside.h"
 #include "index/merges.h"
-#include "index/multivector.h"
+#include "index/multi/multivector.h"
 
 enum {
     /* Postings held in memory, 16 bytes each: 64 MiB, some 30,000 documents. */

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "index/filter.h"
+#include "index/fields/filter.h"
 
 /* Weights beyond this only hide a mistake, and sums of them stay finite in f32. */
 static const double weight_max = 1e6;

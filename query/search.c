@@ -7,7 +7,7 @@
 #include "engine/base/mem.h"
 #include "engine/encoder.h"
 #include "engine/model.h"
-#include "index/filter.h"
+#include "index/fields/filter.h"
 #include "query/explain.h"
 #include "query/query.h"
 

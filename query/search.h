@@ -15,7 +15,7 @@
 
 #include "engine/base/arena.h"
 #include "engine/base/error.h"
-#include "index/facets.h"
+#include "index/fields/facets.h"
 #include "index/index.h"
 #include "query/fuse.h"
 

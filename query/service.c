@@ -8,7 +8,7 @@
 #include "engine/base/file.h"
 #include "engine/base/mem.h"
 #include "engine/model.h"
-#include "index/filter.h"
+#include "index/fields/filter.h"
 #include "query/answer.h"
 #include "query/collections.h"
 #include "query/encoding_copy.h"

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "engine/base/json.h"
-#include "index/check.h"
-#include "index/repair.h"
+#include "index/care/check.h"
+#include "index/care/repair.h"
 #include "tools/commands.h"
 
 static void tell_text(void *context, const char *what) {

@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "engine/base/json.h"
-#include "index/compact.h"
+#include "index/care/compact.h"
 #include "tools/commands.h"
 
 static void print_json(const struct compact_totals *totals) {

@@ -6,7 +6,7 @@
 
 #include "engine/base/json.h"
 #include "engine/base/mem.h"
-#include "index/filter.h"
+#include "index/fields/filter.h"
 #include "index/remove.h"
 #include "tools/commands.h"
 

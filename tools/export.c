@@ -1,7 +1,7 @@
 /* tercet export - every document of an index as a line of JSON. */
 #include <stdio.h>
 
-#include "index/export.h"
+#include "index/care/export.h"
 #include "tools/commands.h"
 
 static bool print_line(void *context, const char *line, size_t len, struct error *err) {

@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "engine/base/json.h"
-#include "index/backup.h"
+#include "index/care/backup.h"
 #include "index/index.h"
 #include "tools/commands.h"
 

@@ -8,7 +8,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/mem.h"
 #include "engine/base/pool.h"
-#include "index/dense.h"
+#include "index/dense/dense.h"
 #include "index/writer.h"
 #include "tools/bench/benches.h"
 #include "tools/bench/dense_set.h"

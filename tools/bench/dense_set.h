@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "engine/base/error.h"
-#include "index/docid_set.h"
+#include "index/fields/docid_set.h"
 #include "tools/bench/npy.h"
 
 struct pool;

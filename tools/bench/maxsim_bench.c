@@ -8,7 +8,7 @@
 #include "engine/base/mem.h"
 #include "engine/base/topk.h"
 #include "engine/base/vec.h"
-#include "index/multivector.h"
+#include "index/multi/multivector.h"
 #include "tools/bench/benches.h"
 #include "tools/bench/latency.h"
 #include "tools/bench/npy.h"

@@ -12,7 +12,7 @@
 #include "engine/base/mem.h"
 #include "engine/base/pool.h"
 #include "engine/model.h"
-#include "index/dense_store.h"
+#include "index/rows.h"
 #include "ingest/pipeline.h"
 #include "ingest/settings.h"
 #include "query/search.h"

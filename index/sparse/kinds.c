@@ -1,0 +1,71 @@
+#include "index/sparse/kinds.h"
+
+#include <string.h>
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE void add_codes(float *restrict sums, const uint8_t *restrict codes, size_t n,
+                      uint32_t code_base, float weight) {
+    for (size_t i = 0; i < n; i++) {
+        uint32_t code = codes[i], bits = code_base + (code << 18);
+        float value;
+        bits = code == 0 ? 0 : bits;
+        memcpy(&value, &bits, sizeof value);
+        sums[i] += weight * value;
+    }
+}
+
+INLINE void window_max(const float *restrict values, size_t windows_n, float *restrict max_out) {
+    enum { LANES = 16 };
+    for (size_t w = 0; w < windows_n; w++) {
+        const float *window = values + w * SPARSE_WINDOW_GROUPS;
+        float lanes[LANES];
+        memcpy(lanes, window, sizeof lanes);
+        for (size_t i = LANES; i < SPARSE_WINDOW_GROUPS; i += LANES)
+            for (size_t l = 0; l < LANES; l++)
+                lanes[l] = window[i + l] > lanes[l] ? window[i + l] : lanes[l];
+        float max = 0;
+        for (size_t l = 0; l < LANES; l++)
+            max = lanes[l] > max ? lanes[l] : max;
+        max_out[w] = max;
+    }
+}
+
+/* A look at all of them: a hundred ids are a few instructions, while halving or merging waits for
+ * each comparison before the next. */
+INLINE uint32_t find_id(const uint8_t *ids, size_t n, uint32_t id) {
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < (uint32_t)n; i++) {
+        uint32_t other;
+        memcpy(&other, ids + (size_t)4 * i, sizeof other);
+        found |= other == id ? i + 1 : 0;
+    }
+    return found;
+}
+
+#define KIND(name, attributes)                                                                     \
+    attributes static void add_codes_##name(float *sums, const uint8_t *codes, size_t n,           \
+                                            uint32_t code_base, float weight) {                    \
+        add_codes(sums, codes, n, code_base, weight);                                              \
+    }                                                                                              \
+    attributes static void window_max_##name(const float *values, size_t windows_n,                \
+                                             float *max_out) {                                     \
+        window_max(values, windows_n, max_out);                                                    \
+    }                                                                                              \
+    attributes static uint32_t find_id_##name(const uint8_t *ids, size_t n, uint32_t id) {         \
+        return find_id(ids, n, id);                                                                \
+    }
+
+KIND(plain, )
+#if defined(__x86_64__)
+KIND(avx2, __attribute__((target("avx2,fma"))))
+KIND(avx512, __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl"))))
+#endif
+
+const struct sparse_kind sparse_kinds[] = {
+    [CPU_PLAIN] = {add_codes_plain, window_max_plain, find_id_plain},
+#if defined(__x86_64__)
+    [CPU_AVX2] = {add_codes_avx2, window_max_avx2, find_id_avx2},
+    [CPU_AVX512] = {add_codes_avx512, window_max_avx512, find_id_avx512},
+#endif
+};
