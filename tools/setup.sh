@@ -276,19 +276,19 @@ count_results() {
     passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
 }
 
-# The clients of other servers that tests/clients.py tries on ours, and schemathesis, which
-# tests/described.py makes requests with. They come from PyPI and are for
-# the tests alone: without them that test is skipped.
+# The clients of other servers that tests/clients.py tries on ours, schemathesis, which
+# tests/described.py makes requests with, and trec_eval's code for tests/eval_agrees.py. They come
+# from PyPI and are for the tests alone: without them those are skipped.
 test_clients=(openai langchain-openai huggingface_hub cohere
-    llama-index-embeddings-text-embeddings-inference schemathesis)
+    llama-index-embeddings-text-embeddings-inference schemathesis pytrec-eval-terrier)
 
 provide_clients() {
-    [[ ! -e $cache/clients/whole ]] || return 0
+    [[ $(cat "$cache/clients/whole" 2>/dev/null) != "${test_clients[*]}" ]] || return 0
     say 'installing clients for the tests (from PyPI, into the cache)'
     if python3 -m venv --clear "$cache/clients" >"$cache/log/clients.log" 2>&1 &&
         "$cache/clients/bin/pip" install --quiet "${test_clients[@]}" >>"$cache/log/clients.log" 2>&1
     then
-        touch "$cache/clients/whole"
+        echo "${test_clients[*]}" >"$cache/clients/whole"
     else
         say "they can't be had (see $cache/log/clients.log): the test of them is skipped"
         rm -rf "$cache/clients"

@@ -83,3 +83,12 @@ char *arena_format(struct arena *arena, const char *format, ...) {
     va_end(args);
     return text;
 }
+
+void *arena_room(struct arena *arena, void *items, size_t n, size_t size) {
+    if ((n & (n - 1)) != 0)
+        return items;
+    void *larger = arena_alloc(arena, n ? 2 * n : 1, size);
+    if (n)
+        memcpy(larger, items, n * size);
+    return larger;
+}

@@ -28,6 +28,10 @@ char *arena_text(struct arena *arena, const char *text, size_t length);
 char *arena_format(struct arena *arena, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Room for one more behind n items, in a list that doubles at each power of two: the list itself,
+ * or a copy of twice its size. Starts from NULL and 0. */
+void *arena_room(struct arena *arena, void *items, size_t n, size_t size);
+
 #define ARENA_NEW(arena, type, count) ((type *)arena_alloc((arena), (count), sizeof(type)))
 #define ARENA_ZERO(arena, type, count) ((type *)arena_zalloc((arena), (count), sizeof(type)))
 

@@ -12,7 +12,7 @@
 #include "index/index.h"
 #include "index/writer.h"
 #include "tools/bench/latency.h"
-#include "tools/eval/beir.h"
+#include "tools/eval/benchmark.h"
 #include "tools/eval/measures.h"
 
 static const size_t ks[] = {10, 1000};
@@ -142,8 +142,10 @@ static bool search_one(struct texts *texts, const struct judged_query *query, si
         ok = document_get(snapshot, list.entries[i].docid, &texts->arena, &document, err);
         hits[i] = (struct run_hit){document.key, list.entries[i].score};
     }
-    if (ok && ndcg_sum)
-        *ndcg_sum += measures_of(query, hits, list.n, &texts->arena).ndcg_10;
+    if (ok && ndcg_sum) {
+        struct ranking ranking = ranking_make(query, hits, list.n, &texts->arena);
+        *ndcg_sum += measure_of((struct measure){MEASURE_NDCG, 10}, &ranking);
+    }
     snapshot_close(snapshot);
     arena_reset(&texts->arena);
     return ok;
@@ -193,12 +195,15 @@ static bool build(struct texts *texts, const char *folder, const char *made, str
 }
 
 bool sparse_texts_bench(const char *folder, const char *made, size_t rounds_n, struct error *err) {
-    const char *split, *slash = strrchr(folder, '/');
+    const char *slash = strrchr(folder, '/');
     struct texts texts = {.name = slash && slash[1] ? slash + 1 : folder};
+    struct benchmark benchmark;
     struct arena arena = {0};
     bool ok = analyzer_open("words:en", NULL, &texts.analyzer, err) &&
-              beir_read(folder, NULL, &arena, &texts.queries, &split, err) &&
+              benchmark_read("beir", folder, NULL, NULL, &arena, &benchmark, err) &&
               build(&texts, folder, made, err);
+    if (ok)
+        texts.queries = benchmark.judged;
     for (size_t i = 0; ok && i < sizeof ks / sizeof *ks; i++)
         ok = search_all(&texts, ks[i], rounds_n, err);
     index_close(texts.index);

@@ -5,16 +5,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/base/clock.h"
-#include "engine/base/file.h"
-#include "engine/base/json.h"
-#include "engine/base/mem.h"
-#include "engine/base/pool.h"
 #include "engine/model.h"
-#include "query/search.h"
 #include "tools/commands.h"
-#include "tools/eval/beir.h"
-#include "tools/eval/measures.h"
+#include "tools/eval/eval_commands.h"
+#include "tools/eval/rows.h"
 #include "tools/ingest_job.h"
 #include "tools/search_options.h"
 
@@ -22,217 +16,191 @@
 enum { DEPTH_DEFAULT = 101 };
 
 struct eval_settings {
-    const char *folder, *split, *index, *run_file;
+    const char *kind, *folder, *split, *lang, *index;
+    const char *run_file, *values_file, *measures;
     struct model_options model;
     struct search_request request;
     uint32_t threads, length_max;
     const char *analyzer;
-    bool json;
+    bool json, table;
 };
 
-struct answer {
-    struct run_hit *hits; /* [hits_n], in memory of its own */
-    size_t hits_n;
-    double took_ms;
+/* What is to be printed of a row. */
+struct eval_line {
+    const struct eval_row *row;
+    double means[MEASURES_MAX];
+    double query_ms_p50, query_ms_p99;
+    double published; /* nDCG@10; 0: none known */
 };
 
-/* Everything the workers share; each has a searcher and an arena of its own. */
-struct eval_run {
+/* All that one evaluation holds, in the arena. */
+struct evaluation {
     const struct eval_settings *settings;
-    const struct judged_queries *queries;
-    struct searcher **searchers; /* [workers] */
-    struct arena *arenas;        /* [workers] */
-    struct error *errors;        /* [workers] */
-    bool *failed;                /* [workers] */
-    struct answer *answers;      /* [queries] */
+    struct arena arena;
+    struct benchmark benchmark;
+    struct measure_list measures;
+    struct eval_row rows[EVAL_ROWS_MAX];
+    struct eval_answers answers[EVAL_ROWS_MAX];
+    struct eval_line lines[EVAL_ROWS_MAX];
+    double *values[EVAL_ROWS_MAX]; /* [queries, measures] */
+    size_t rows_n;
+    struct ingest_totals totals;
 };
-
-/* A document that is the query itself (ArguAna, Quora) is left out, as BEIR does. */
-static void answer_keep(const struct search_result *result, const struct judged_query *query,
-                        struct answer *answer) {
-    answer->hits = mem_alloc(result->hits_n, sizeof *answer->hits);
-    answer->took_ms = result->timing.total_ms;
-    for (size_t i = 0; i < result->hits_n; i++) {
-        const struct search_hit *hit = &result->hits[i];
-        if (strcmp(hit->document.key, query->id) == 0)
-            continue;
-        answer->hits[answer->hits_n++] =
-            (struct run_hit){mem_strdup(hit->document.key), hit->scores.score};
-    }
-}
-
-static void ask_one(void *context, size_t item, size_t worker) {
-    struct eval_run *run = context;
-    const struct judged_query *query = &run->queries->queries[item];
-    struct search_request request = run->settings->request;
-    struct search_result result;
-    if (run->failed[worker])
-        return;
-    request.query = query->text;
-    request.query_len = query->text_len;
-    if (search_run(run->searchers[worker], &request, &run->arenas[worker], &result,
-                   &run->errors[worker]))
-        answer_keep(&result, query, &run->answers[item]);
-    else
-        run->failed[worker] = true;
-    arena_reset(&run->arenas[worker]);
-}
-
-/* All queries, spread over the cores. */
-static bool ask_all(struct index *index, const struct model *model, struct eval_run *run,
-                    struct error *err) {
-    struct pool *pool = pool_open(run->settings->threads);
-    size_t workers_n = pool_workers_n(pool);
-    bool ok = true;
-    run->searchers = mem_zalloc(workers_n, sizeof *run->searchers);
-    run->arenas = mem_zalloc(workers_n, sizeof *run->arenas);
-    run->errors = mem_zalloc(workers_n, sizeof *run->errors);
-    run->failed = mem_zalloc(workers_n, sizeof *run->failed);
-    for (size_t i = 0; i < workers_n && ok; i++)
-        ok = searcher_open(index, model, &run->searchers[i], err);
-    if (ok)
-        pool_run(pool, run->queries->n, ask_one, run);
-    for (size_t i = 0; i < workers_n; i++) {
-        if (ok && run->failed[i]) {
-            *err = run->errors[i];
-            ok = false;
-        }
-        searcher_close(run->searchers[i]);
-        arena_done(&run->arenas[i]);
-    }
-    free(run->searchers);
-    free(run->arenas);
-    free(run->errors);
-    free(run->failed);
-    pool_close(pool);
-    return ok;
-}
-
-/* TREC's format: qid Q0 docid rank score tag. */
-static bool write_run(const char *path, const struct eval_run *run, struct error *err) {
-    FILE *out = fopen(path, "w");
-    if (!out)
-        return error_set_errno(err, "%s", path);
-    for (size_t i = 0; i < run->queries->n; i++)
-        for (size_t rank = 0; rank < run->answers[i].hits_n; rank++)
-            fprintf(out, "%s Q0 %s %zu %.9g tercet\n", run->queries->queries[i].id,
-                    run->answers[i].hits[rank].doc_key, rank + 1,
-                    (double)run->answers[i].hits[rank].score);
-    return fclose(out) == 0 || error_set_errno(err, "%s", path);
-}
 
 static int compare_doubles(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
-struct eval_report {
-    struct measures mean;
-    double query_ms_p50, query_ms_p99;
-};
-
-static struct eval_report report_make(const struct eval_run *run) {
-    struct eval_report report = {0};
-    struct arena arena = {0};
-    size_t n = run->queries->n;
-    double *took = mem_alloc(n, sizeof *took);
-    for (size_t i = 0; i < n; i++) {
-        struct answer *answer = &run->answers[i];
-        struct measures one =
-            measures_of(&run->queries->queries[i], answer->hits, answer->hits_n, &arena);
-        report.mean.ndcg_10 += one.ndcg_10 / (double)n;
-        report.mean.recall_100 += one.recall_100 / (double)n;
-        report.mean.mrr_10 += one.mrr_10 / (double)n;
-        report.mean.map += one.map / (double)n;
-        took[i] = answer->took_ms;
-        arena_reset(&arena);
-    }
+static void line_make(struct evaluation *e, size_t row, const char *model) {
+    const struct eval_settings *settings = e->settings;
+    const struct judged_queries *judged = &e->benchmark.judged;
+    struct eval_line *line = &e->lines[row];
+    size_t n = judged->n, measures_n = e->measures.n;
+    line->row = &e->rows[row];
+    e->values[row] = run_values(e->answers[row].run.queries, judged, &e->measures, &e->arena);
+    for (size_t i = 0; i < n; i++)
+        for (size_t m = 0; m < measures_n; m++)
+            line->means[m] += e->values[row][i * measures_n + m] / (double)n;
+    double *took = e->answers[row].took_ms;
     qsort(took, n, sizeof *took, compare_doubles);
-    report.query_ms_p50 = took[n / 2];
-    report.query_ms_p99 = took[n - 1 - n / 100];
-    free(took);
-    arena_done(&arena);
-    return report;
+    line->query_ms_p50 = took[n / 2];
+    line->query_ms_p99 = took[n - 1 - n / 100];
+    line->published = eval_published(settings->kind, settings->folder, e->benchmark.lang, model,
+                                     e->rows[row].request.modes);
 }
 
-static void modes_text(unsigned modes, char out[32]) {
-    out[0] = '\0';
-    for (int mode = 0; mode < FUSE_MODES_N; mode++)
-        if (modes & (1u << mode)) {
-            strcat(out, out[0] ? "," : "");
-            strcat(out, fuse_mode_name((enum fuse_mode)mode));
-        }
+/* Where nDCG@10 stands among the measures; -1: it was not asked for. */
+static int ndcg_10_of(const struct measure_list *measures) {
+    for (size_t m = 0; m < measures->n; m++)
+        if (measures->items[m].kind == MEASURE_NDCG && measures->items[m].depth == 10)
+            return (int)m;
+    return -1;
 }
 
-static void print_report(const struct eval_settings *settings, const char *split,
-                         const struct eval_run *run, const struct eval_report *report,
-                         const struct ingest_totals *totals, unsigned modes) {
-    char modes_list[32];
-    modes_text(modes, modes_list);
-    if (!settings->json) {
-        printf("%s (%s), %s: %zu queries, %zu documents\n", settings->folder, split, modes_list,
-               run->queries->n, totals->documents_n);
-        printf("  ndcg@10 %.4f   recall@100 %.4f   mrr@10 %.4f   map %.4f\n", report->mean.ndcg_10,
-               report->mean.recall_100, report->mean.mrr_10, report->mean.map);
-        printf("  query p50 %.1f ms, p99 %.1f ms; index %.1f s, %.0f tokens/s\n",
-               report->query_ms_p50, report->query_ms_p99, totals->seconds, totals->tokens_per_s);
-        return;
-    }
+static void print_json(const struct evaluation *e, const struct eval_line *line) {
     struct json *json = json_new_object();
     struct buf out = {0};
-    json_add_string(json, "dataset", settings->folder);
-    json_add_string(json, "split", split);
-    json_add_string(json, "modes", modes_list);
-    json_add_number(json, "ndcg@10", report->mean.ndcg_10);
-    json_add_number(json, "recall@100", report->mean.recall_100);
-    json_add_number(json, "mrr@10", report->mean.mrr_10);
-    json_add_number(json, "map", report->mean.map);
-    json_add_number(json, "queries", (double)run->queries->n);
-    json_add_number(json, "documents", (double)totals->documents_n);
-    json_add_number(json, "encode_tokens_per_s", totals->tokens_per_s);
-    json_add_number(json, "index_s", totals->seconds);
-    json_add_number(json, "query_ms_p50", report->query_ms_p50);
-    json_add_number(json, "query_ms_p99", report->query_ms_p99);
+    int ndcg = ndcg_10_of(&e->measures);
+    json_add_string(json, "dataset", e->settings->folder);
+    json_add_string(json, "split", e->benchmark.split);
+    if (*e->benchmark.lang)
+        json_add_string(json, "lang", e->benchmark.lang);
+    json_add_string(json, "modes", line->row->name);
+    for (size_t m = 0; m < e->measures.n; m++) {
+        char name[MEASURE_NAME_BYTES];
+        measure_name(e->measures.items[m], name);
+        json_add_number(json, name, line->means[m]);
+    }
+    if (line->published > 0 && ndcg >= 0) {
+        json_add_number(json, "published_ndcg@10", line->published);
+        json_add_number(json, "difference", line->means[ndcg] - line->published);
+    }
+    json_add_number(json, "queries", (double)e->benchmark.judged.n);
+    json_add_number(json, "documents", (double)e->totals.documents_n);
+    json_add_number(json, "encode_tokens_per_s", e->totals.tokens_per_s);
+    json_add_number(json, "index_s", e->totals.seconds);
+    json_add_number(json, "query_ms_p50", line->query_ms_p50);
+    json_add_number(json, "query_ms_p99", line->query_ms_p99);
     json_print(json, &out);
     puts(out.data);
     json_release(json);
     buf_done(&out);
 }
 
-static void answers_free(struct answer *answers, size_t n) {
-    for (size_t i = 0; answers && i < n; i++) {
-        for (size_t j = 0; j < answers[i].hits_n; j++)
-            free((char *)(uintptr_t)answers[i].hits[j].doc_key);
-        free(answers[i].hits);
+static void print_text(const struct evaluation *e) {
+    enum { NAME_COLUMNS = 18, COLUMNS = 13 };
+    const char *lang = e->benchmark.lang;
+    int ndcg = ndcg_10_of(&e->measures);
+    printf("%s (%s%s%s): %zu queries, %zu documents; index %.1f s, %.0f tokens/s\n",
+           e->settings->folder, lang, *lang ? " " : "", e->benchmark.split, e->benchmark.judged.n,
+           e->totals.documents_n, e->totals.seconds, e->totals.tokens_per_s);
+    printf("%-*s", NAME_COLUMNS, "");
+    for (size_t m = 0; m < e->measures.n; m++) {
+        char name[MEASURE_NAME_BYTES];
+        measure_name(e->measures.items[m], name);
+        printf(" %*s", COLUMNS - 1, name);
     }
-    free(answers);
+    printf("   query ms p50 / p99\n");
+    for (size_t r = 0; r < e->rows_n; r++) {
+        const struct eval_line *line = &e->lines[r];
+        printf("%-*s", NAME_COLUMNS, line->row->name);
+        for (size_t m = 0; m < e->measures.n; m++)
+            printf(" %*.4f", COLUMNS - 1, line->means[m]);
+        printf("   %.1f / %.1f", line->query_ms_p50, line->query_ms_p99);
+        if (line->published > 0 && ndcg >= 0)
+            printf("   ndcg@10 published %.4f, difference %+.4f", line->published,
+                   line->means[ndcg] - line->published);
+        printf("\n");
+    }
 }
 
-static bool eval_in(const struct eval_settings *settings, const char *folder,
-                    const struct judged_queries *queries, const char *split, struct error *err) {
+/* "out.trec", or "out.dense,sparse.trec" for one of a table's rows. */
+static const char *file_of_row(struct evaluation *e, const char *path, size_t row) {
+    const char *slash = strrchr(path, '/'), *dot = strrchr(slash ? slash : path, '.');
+    size_t stem = dot ? (size_t)(dot - path) : strlen(path);
+    if (e->rows_n == 1)
+        return path;
+    return arena_format(&e->arena, "%.*s.%s%s", (int)stem, path, e->rows[row].name, dot ? dot : "");
+}
+
+/* A value a query, row and measure, for tables and plots made elsewhere. */
+static bool write_values(const struct evaluation *e, const char *path, struct error *err) {
+    FILE *out = fopen(path, "w");
+    if (!out)
+        return error_set_errno(err, "%s", path);
+    fprintf(out, "modes\tquery\tmeasure\tvalue\n");
+    for (size_t r = 0; r < e->rows_n; r++)
+        for (size_t i = 0; i < e->benchmark.judged.n; i++)
+            for (size_t m = 0; m < e->measures.n; m++) {
+                char name[MEASURE_NAME_BYTES];
+                measure_name(e->measures.items[m], name);
+                fprintf(out, "%s\t%s\t%s\t%.9g\n", e->rows[r].name,
+                        e->benchmark.judged.queries[i].id, name,
+                        e->values[r][i * e->measures.n + m]);
+            }
+    bool failed = ferror(out) != 0;
+    return (fclose(out) == 0 && !failed) || error_set_errno(err, "%s", path);
+}
+
+static bool write_files(struct evaluation *e, struct error *err) {
+    const struct eval_settings *settings = e->settings;
+    for (size_t r = 0; settings->run_file && r < e->rows_n; r++)
+        if (!run_write(file_of_row(e, settings->run_file, r), &e->answers[r].run, "tercet", err))
+            return false;
+    return !settings->values_file || write_values(e, settings->values_file, err);
+}
+
+static bool eval_in(struct evaluation *e, const char *folder, struct error *err) {
+    const struct eval_settings *settings = e->settings;
     struct model *model = NULL;
     struct index *index = NULL;
-    struct ingest_totals totals;
-    struct eval_run run = {.settings = settings, .queries = queries};
     struct ingest_job job = {
         .folder = folder,
-        .paths = &settings->folder,
+        .paths = &e->benchmark.corpus,
         .paths_n = 1,
+        .reader = {.columns = e->benchmark.columns},
         .choices = {.analyzer = settings->analyzer, .length_max = settings->length_max},
         .threads = settings->threads,
     };
-    run.answers = mem_zalloc(queries->n, sizeof *run.answers);
     bool ok = model_open(&settings->model, &model, err) &&
-              ingest_job_run(&job, model, &index, &totals, err) &&
-              ask_all(index, model, &run, err) &&
-              (!settings->run_file || write_run(settings->run_file, &run, err));
+              ingest_job_run(&job, model, &index, &e->totals, err);
     if (ok) {
-        struct eval_report report = report_make(&run);
-        unsigned modes = settings->request.modes ? settings->request.modes
-                                                 : search_modes_of(index_settings_of(index));
-        print_report(settings, split, &run, &report, &totals, modes);
+        e->rows_n = eval_rows(settings->kind, index_settings_of(index), &settings->request,
+                              settings->table, &e->arena, e->rows);
+        struct eval_asking asking = {index, model, e->rows, e->rows_n, settings->threads};
+        ok = eval_ask(&asking, &e->benchmark, &e->arena, e->answers, err);
     }
-    answers_free(run.answers, queries->n);
+    if (ok) {
+        for (size_t r = 0; r < e->rows_n; r++)
+            line_make(e, r, model_info(model)->name);
+        ok = write_files(e, err);
+    }
+    if (ok && settings->json)
+        for (size_t r = 0; r < e->rows_n; r++)
+            print_json(e, &e->lines[r]);
+    else if (ok)
+        print_text(e);
     index_close(index);
     model_close(model);
     return ok;
@@ -247,39 +215,47 @@ static void folder_remove(const char *folder) {
 }
 
 static int eval(const struct eval_settings *settings) {
-    struct arena arena = {0};
-    struct judged_queries queries;
+    struct evaluation e = {.settings = settings};
     struct error err;
-    const char *split, *folder = settings->index;
+    const char *folder = settings->index;
     char *temporary = NULL;
-    bool ok = beir_read(settings->folder, settings->split, &arena, &queries, &split, &err);
+    bool ok = benchmark_read(settings->kind, settings->folder, settings->split, settings->lang,
+                             &e.arena, &e.benchmark, &err) &&
+              measures_parse(settings->measures ? settings->measures : e.benchmark.measures,
+                             &e.measures, &err);
     if (ok && !folder) {
         const char *place = getenv("TMPDIR");
-        temporary = arena_format(&arena, "%s/tercet-eval-XXXXXX", place ? place : "/tmp");
+        temporary = arena_format(&e.arena, "%s/tercet-eval-XXXXXX", place ? place : "/tmp");
         folder = mkdtemp(temporary);
         if (!folder)
             ok = error_set_errno(&err, "%s: a temporary folder", temporary);
     }
-    ok = ok && eval_in(settings, folder, &queries, split, &err);
+    ok = ok && eval_in(&e, folder, &err);
     if (temporary && folder)
         folder_remove(folder);
-    arena_done(&arena);
+    arena_done(&e.arena);
     return ok ? EXIT_DONE : command_failed(&err);
 }
 
-static int run(int argc, char **argv) {
+static int run_benchmark(int argc, char **argv) {
     struct eval_settings settings = {.request.k = DEPTH_DEFAULT};
     struct search_request *request = &settings.request;
     struct search_options words = {0};
     const struct option table[] = {
         {"split", OPTION_TEXT, &settings.split, "NAME", "judgments to use (default: test)", 0, 0,
          0},
+        {"lang", OPTION_TEXT, &settings.lang, "CODE", "of a benchmark of several languages", 0, 0,
+         0},
         {"index", OPTION_TEXT, &settings.index, "INDEX",
          "keep the index there, and use it again (default: a temporary one)", 0, 0, 0},
         {"model", OPTION_TEXT, &settings.model.name, "M", "folder or name of a model", 0, 0, 'm'},
+        {"table", OPTION_FLAG, &settings.table, NULL,
+         "dense, sparse, multi and what they give together, in one pass", 0, 0, 0},
         SEARCH_OPTION_ROWS(words, *request),
         {"depth", OPTION_NUMBER, &settings.request.k, "N", "hits a query (default: 101)", 10,
          SEARCH_K_MAX, 'k'},
+        {"measures", OPTION_TEXT, &settings.measures, "LIST",
+         "such as ndcg@10,recall@100,precision@5,mrr@10,map,hit@20,hole@10", 0, 0, 0},
         {"analyzer", OPTION_TEXT, &settings.analyzer, "A",
          "words:en or model (default: the model's)", 0, 0, 0},
         {"max-length", OPTION_NUMBER, &settings.length_max, "N", "at most N tokens a document", 3,
@@ -288,7 +264,9 @@ static int run(int argc, char **argv) {
          0},
         {"run", OPTION_TEXT, &settings.run_file, "FILE", "write the ranking as a TREC run", 0, 0,
          0},
-        {"json", OPTION_FLAG, &settings.json, NULL, "one JSON object", 0, 0, 0},
+        {"per-query", OPTION_TEXT, &settings.values_file, "FILE",
+         "write each query's measures as TSV", 0, 0, 0},
+        {"json", OPTION_FLAG, &settings.json, NULL, "a JSON object a row", 0, 0, 0},
         {0},
     };
     struct error err;
@@ -296,12 +274,26 @@ static int run(int argc, char **argv) {
     int status = options_parse(&command_eval, table, argc, argv, &words_n);
     if (status >= 0)
         return status;
-    if (words_n != 2 || strcmp(argv[0], "beir") != 0)
-        return options_wrong(&command_eval, "a kind of benchmark (beir) and its folder are needed");
+    if (words_n != 2 || !benchmark_is_kind(argv[0]))
+        return options_wrong(&command_eval, "a kind of benchmark (%s) and its folder are needed",
+                             benchmark_kinds());
+    settings.kind = argv[0];
     settings.folder = argv[1];
     if (!search_options_apply(&words, request, &settings.model, &err))
         return options_wrong(&command_eval, "%s", err.message);
     return eval(&settings);
 }
 
-const struct command command_eval = {"eval", "beir FOLDER", "measures quality on a benchmark", run};
+/* What works on runs that are there already has commands of its own. */
+static int run(int argc, char **argv) {
+    static const struct command *const others[] = {&eval_command_run, &eval_command_compare,
+                                                   &eval_command_fuse};
+    for (size_t i = 0; argc > 1 && i < sizeof others / sizeof *others; i++)
+        if (strcmp(argv[1], others[i]->name + strlen("eval ")) == 0)
+            return others[i]->run(argc - 1, argv + 1);
+    return run_benchmark(argc, argv);
+}
+
+const struct command command_eval = {
+    "eval", "KIND FOLDER | run | compare | fuse",
+    "measures quality: beir, miracl, mldr, mkqa, msmarco, or TREC runs", run};
