@@ -1,0 +1,47 @@
+/* service_inside.h - what the handlers of collections share; service.c opens and closes it all.
+ *
+ * service_collections.c, service_search.c and service_documents.c have the handlers. */
+#ifndef TERCET_SERVICE_INSIDE_H
+#define TERCET_SERVICE_INSIDE_H
+
+#include "engine/base/arena.h"
+#include "engine/base/json.h"
+#include "query/collections.h"
+#include "query/service.h"
+
+struct service {
+    struct service_options options;
+    char *data;
+    struct collections *collections;
+    struct arena *arenas; /* [workers_n] what a worker encodes for several requests */
+    struct server_route *routes;
+    size_t routes_n;
+};
+
+/* 404: the path names a collection that is not there. */
+void service_refuse_collection(const struct server_request *request,
+                               struct server_response *response);
+
+/* The collection named in the path; a missing one is answered with 404, and is NULL. */
+struct collection *service_collection(struct service *service, const struct server_request *request,
+                                      struct server_response *response);
+
+/* Finds or makes the collection in the path. Writer lane only, so two never make the same one. */
+struct collection *service_collection_ensure(struct service *service, const char *name,
+                                             bool *made_out, struct error *err);
+
+/* Prints the answer and releases it. */
+void service_respond(struct server_response *response, struct json *json);
+
+/* The handlers; context: the service. */
+server_handler service_health, service_list, service_describe, service_create,
+    service_delete_collection;
+server_handler service_search;
+server_handler service_get_document, service_put_documents, service_delete_document,
+    service_delete_documents;
+
+/* For server_together: what asks one collection for all its modes, some of it at a time. */
+void service_search_prepare(void *context, size_t worker, struct server_request *const *requests,
+                            size_t n);
+
+#endif

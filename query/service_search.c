@@ -1,0 +1,132 @@
+#include "engine/base/clock.h"
+#include "engine/model.h"
+#include "query/answer.h"
+#include "query/encoding_copy.h"
+#include "query/request.h"
+#include "query/search.h"
+#include "query/service_inside.h"
+
+/* A search on its way, in the request's arena. What it holds is released by its handler. */
+struct search_call {
+    struct collection *collection; /* NULL: there is none of that name */
+    struct opened *opened;         /* NULL: there is none, or hold_err says why not */
+    struct error hold_err;
+    struct json *body; /* what the request borrows from */
+    struct search_request request;
+    bool readable; /* the body was a search request; else err and field say why not */
+    char field[REQUEST_FIELD_MAX];
+    struct error err;
+};
+
+static struct search_call *search_call_make(struct service *service,
+                                            const struct server_request *request) {
+    struct search_call *call = ARENA_ZERO(request->arena, struct search_call, 1);
+    call->collection = collections_find(service->collections, server_param(request, "c"));
+    if (call->collection && !collection_hold(call->collection, &call->opened, &call->hold_err))
+        call->opened = NULL;
+    call->body = json_parse(request->body, request->body_len, &call->err);
+    call->readable =
+        call->body && request_from_json(call->body, &call->request, call->field, &call->err);
+    return call;
+}
+
+static void search_call_done(struct search_call *call) {
+    if (call->opened)
+        collection_release(call->collection, call->opened);
+    json_release(call->body);
+}
+
+static struct searcher *searcher_of(struct service *service, struct opened *opened, size_t worker,
+                                    struct error *err) {
+    struct searcher **searcher = &opened->searchers[worker];
+    if (*searcher || searcher_open(opened->index, service->options.model, searcher, err))
+        return *searcher;
+    return NULL;
+}
+
+/* Queries in the words of one collection, encoded together; each gets its own copy. Where that
+ * fails, each is encoded alone later and says why not. */
+static void encode_searches(struct service *service, size_t worker, struct search_call **calls,
+                            struct server_request *const *requests, size_t n) {
+    const struct search_request *alike[SERVER_TOGETHER_MAX];
+    struct encoding encodings[SERVER_TOGETHER_MAX];
+    struct arena *arena = &service->arenas[worker];
+    struct error err;
+    struct searcher *searcher = searcher_of(service, calls[0]->opened, worker, &err);
+    double began_ms = clock_now_ms();
+    for (size_t i = 0; i < n; i++)
+        alike[i] = &calls[i]->request;
+    if (searcher && searcher_encode(searcher, alike, n, arena, encodings, &err))
+        for (size_t i = 0; i < n; i++) {
+            struct arena *own = requests[i]->arena;
+            struct encoding *copy = ARENA_NEW(own, struct encoding, 1);
+            *copy = encoding_copy(&encodings[i], model_info(service->options.model), own);
+            calls[i]->request.encoding = copy;
+            calls[i]->request.encoding_ms = (clock_now_ms() - began_ms) / (double)n;
+        }
+    arena_reset(arena);
+}
+
+/* For server_together: what asks one collection for all its modes, some of it at a time. */
+void service_search_prepare(void *context, size_t worker, struct server_request *const *requests,
+                            size_t n) {
+    struct service *service = context;
+    struct search_call *calls[SERVER_TOGETHER_MAX], *alike[SERVER_TOGETHER_MAX];
+    struct server_request *askers[SERVER_TOGETHER_MAX];
+    for (size_t i = 0; i < n; i++) {
+        calls[i] = requests[i]->prepared = search_call_make(service, requests[i]);
+        if (!calls[i]->opened || !calls[i]->readable || calls[i]->request.modes)
+            calls[i] = NULL;
+    }
+    for (size_t first = 0; first < n; first++) {
+        size_t alike_n = 0;
+        const struct opened *opened = calls[first] ? calls[first]->opened : NULL;
+        for (size_t i = first; opened && i < n; i++)
+            if (calls[i] && calls[i]->opened == opened) {
+                alike[alike_n] = calls[i];
+                askers[alike_n++] = requests[i];
+                calls[i] = NULL;
+            }
+        if (alike_n > 1)
+            encode_searches(service, worker, alike, askers, alike_n);
+    }
+}
+
+static void respond_hits(struct server_response *response, const struct search_request *request,
+                         const struct search_result *result) {
+    const struct search_timing *timing = &result->timing;
+    server_response_stage(response, "encode", timing->encode_ms);
+    server_response_stage(response, "retrieve", timing->retrieve_ms);
+    server_response_stage(response, "score", timing->score_ms);
+    server_response_stage(response, "fuse", timing->fuse_ms);
+    server_response_stage(response, "fetch", timing->fetch_ms);
+    if (result->facets_n)
+        server_response_stage(response, "facets", timing->facets_ms);
+    response->subject = arena_text(response->arena, request->query, request->query_len);
+    service_respond(response, answer_json(result));
+}
+
+void service_search(void *context, size_t worker, const struct server_request *request,
+                    struct server_response *response) {
+    struct service *service = context;
+    struct search_result result;
+    struct error err;
+    struct searcher *searcher;
+    struct search_call *call =
+        request->prepared ? request->prepared : search_call_make(service, request);
+    if (server_request_cancelled(request))
+        server_response_error(response, 503, "stopped", NULL, "nobody waits for this any more");
+    else if (!call->collection)
+        service_refuse_collection(request, response);
+    else if (!call->opened)
+        server_response_failure(response, &call->hold_err);
+    else if (!call->readable)
+        server_response_error(response, 400, "bad_request", call->field[0] ? call->field : NULL,
+                              "%s", call->err.message);
+    else if ((searcher = searcher_of(service, call->opened, worker, &err)) &&
+             search_run(searcher, &call->request, request->arena, &result, &err))
+        respond_hits(response, &call->request, &result);
+    else
+        server_response_failure(response, &err);
+    search_call_done(call);
+}
