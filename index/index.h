@@ -132,6 +132,7 @@ bool term_find(struct snapshot *snapshot, const char *word, size_t word_len, uin
 struct scored_list {
     struct scored *entries;
     size_t n;
+    bool approximate; /* a better one may have been passed over */
 };
 
 /* Exact top k over the postings, blocks skipped by their maxima. Only documents that share a term

@@ -39,12 +39,13 @@ static struct json *explanation_json(const struct search_explanation *explanatio
     return both;
 }
 
-struct json *document_json(const struct document *document) {
+static struct json *document_part_json(const struct document *document, bool text) {
     struct json *json = json_new_object();
     struct error ignored;
     json_add(json, "id", json_new_string(document->key, document->key_len));
     json_add(json, "title", json_new_string(document->title, document->title_len));
-    json_add(json, "text", json_new_string(document->text, document->text_len));
+    if (text)
+        json_add(json, "text", json_new_string(document->text, document->text_len));
     if (document->fields_len) {
         struct json *fields = json_parse(document->fields, document->fields_len, &ignored);
         if (fields)
@@ -53,10 +54,14 @@ struct json *document_json(const struct document *document) {
     return json;
 }
 
-static struct json *hit_json(const struct search_hit *hit, unsigned modes) {
-    struct json *json = document_json(&hit->document);
+struct json *document_json(const struct document *document) {
+    return document_part_json(document, true);
+}
+
+static struct json *hit_json(const struct search_hit *hit, const struct search_result *result) {
+    struct json *json = document_part_json(&hit->document, !result->no_text);
     json_add_number(json, "score", (double)hit->scores.score);
-    json_add(json, "scores", scores_json(&hit->scores, modes));
+    json_add(json, "scores", scores_json(&hit->scores, result->plan.modes));
     if (hit->explanation.terms || hit->explanation.matches)
         json_add(json, "explain", explanation_json(&hit->explanation));
     return json;
@@ -95,24 +100,38 @@ static struct json *timing_json(const struct search_timing *timing, bool facets)
     return json;
 }
 
-struct json *answer_json(const struct search_result *result) {
+/* {"modes":[..],"fusion","weights":{..},"candidates","retrieval":{"dense":"approximate",..}} */
+static void add_plan(struct json *answer, const struct search_result *result) {
     const struct fuse_plan *plan = &result->plan;
-    struct json *answer = json_new_object(), *hits = json_new_array();
-    struct json *modes = json_new_array(), *weights = json_new_object();
-    for (size_t i = 0; i < result->hits_n; i++)
-        json_push(hits, hit_json(&result->hits[i], plan->modes));
+    const struct search_retrieval *retrieval = &result->retrieval;
+    struct json *modes = json_new_array(), *weights = json_new_object(), *by = json_new_object();
     for (int mode = 0; mode < FUSE_MODES_N; mode++) {
         const char *name = fuse_mode_name((enum fuse_mode)mode);
-        if (!(plan->modes & (1u << mode)))
-            continue;
-        json_push(modes, json_new_string(name, strlen(name)));
-        json_add_number(weights, name, (double)plan->weights[mode]);
+        unsigned bit = 1u << mode;
+        if (plan->modes & bit) {
+            json_push(modes, json_new_string(name, strlen(name)));
+            json_add_number(weights, name, (double)plan->weights[mode]);
+        }
+        if (retrieval->modes & bit)
+            json_add_string(by, name, retrieval->approximate & bit ? "approximate" : "exact");
     }
-    json_add(answer, "hits", hits);
-    json_add_number(answer, "total_candidates", (double)result->candidates_n);
     json_add(answer, "modes", modes);
     json_add_string(answer, "fusion", fuse_method_name(plan->method));
     json_add(answer, "weights", weights);
+    json_add_number(answer, "candidates", retrieval->candidates);
+    json_add(answer, "retrieval", by);
+    if (retrieval->filtered)
+        json_add_number(answer, "filtered_to", (double)retrieval->allowed_n);
+}
+
+struct json *answer_json(const struct search_result *result) {
+    struct json *answer = json_new_object(), *hits = json_new_array();
+    for (size_t i = 0; i < result->hits_n; i++)
+        json_push(hits, hit_json(&result->hits[i], result));
+    json_add(answer, "hits", hits);
+    json_add_number(answer, "offset", result->offset);
+    json_add_number(answer, "total_candidates", (double)result->candidates_n);
+    add_plan(answer, result);
     if (result->facets_n > 0)
         json_add(answer, "facets", facets_json(result));
     json_add(answer, "took_ms", timing_json(&result->timing, result->facets_n > 0));

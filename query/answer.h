@@ -6,8 +6,9 @@
 #include "query/search.h"
 
 /* {"hits":[{"id","score","title","text","fields","scores":{"dense":{"raw","normalized",
- *  "contribution","rank"},..},"explain":{"terms":[..],"tokens":[..]}}],"total_candidates",
- *  "modes":[..],"fusion","weights":{..},"took_ms":{..}}. The caller releases it. */
+ *  "contribution","rank"},..},"explain":{"terms":[..],"tokens":[..]}}],"offset",
+ *  "total_candidates","modes":[..],"fusion","weights":{..},"candidates","retrieval":{..},
+ *  "filtered_to","facets":{..},"took_ms":{..}}; docs/search.md. The caller releases it. */
 struct json *answer_json(const struct search_result *result);
 
 /* {"id","title","text","fields"} */

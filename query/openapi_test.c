@@ -12,6 +12,7 @@
 #include "query/access.h"
 #include "query/encode_service.h"
 #include "query/encoders.h"
+#include "query/request.h"
 #include "query/service.h"
 #include "tests/check.h"
 
@@ -102,7 +103,38 @@ static void describes_all_routes(const struct server_route *routes, size_t n) {
     CHECK_EQUAL(described_n, n); /* each route once, so there is none that is not */
 }
 
-/* A route that refuses unknown members lists those it knows: exactly those that are described. */
+/* "known here are a, b and c": exactly the members that are described. */
+static void same_members(const char *where, const char *message, const struct json *properties) {
+    const char *list = strstr(message, "known here are");
+    size_t names_n = 0;
+    CHECK(list && json_count(properties) > 0);
+    for (void *at = json_first(properties); list && at; at = json_next(properties, at)) {
+        const char *found = strstr(list, json_member_key(at));
+        CHECK(found);
+        if (!found)
+            fprintf(stderr, "%s does not know \"%s\"\n", where, json_member_key(at));
+    }
+    /* So many names, less the words before the first. */
+    for (const char *at = list; at && *at && *at != '"'; at++)
+        names_n += *at == ',' || strncmp(at, " and ", 5) == 0;
+    CHECK_EQUAL(names_n + 1, json_count(properties));
+}
+
+/* A search is read before its collection matters. */
+static void search_knows_members(void) {
+    const struct json *schemas = json_get(json_get(description, "components"), "schemas");
+    struct json *unknown = json_new_object();
+    struct search_request request;
+    struct error err;
+    char field[REQUEST_FIELD_MAX];
+    json_add_number(unknown, "zz", 1);
+    CHECK(!request_from_json(unknown, &request, field, &err));
+    CHECK_TEXT(field, "zz");
+    same_members("search", err.message, json_get(json_get(schemas, "SearchRequest"), "properties"));
+    json_release(unknown);
+}
+
+/* A route that refuses unknown members lists those it knows. */
 static void knows_members(const struct server_route *routes, size_t n, const char *pattern,
                           const struct server_pair *param) {
     static const atomic_bool never;
@@ -119,24 +151,12 @@ static void knows_members(const struct server_route *routes, size_t n, const cha
                                            .params_n = param ? 1 : 0,
                                            .arena = &arena,
                                            .cancelled = &never};
-    size_t names_n = 0;
     for (size_t i = 0; i < n; i++)
         if (routes[i].method == SERVER_POST && strcmp(routes[i].pattern, pattern) == 0)
             routes[i].handler(routes[i].context, 0, &request, &response);
     CHECK_EQUAL(response.status, 400);
     buf_text(&response.body, "");
-    const char *list = strstr(response.body.data, "known here are");
-    CHECK(list && json_count(properties) > 0);
-    for (void *at = json_first(properties); list && at; at = json_next(properties, at)) {
-        const char *found = strstr(list, json_member_key(at));
-        CHECK(found);
-        if (!found)
-            fprintf(stderr, "%s does not know \"%s\"\n", pattern, json_member_key(at));
-    }
-    /* "a, b and c": so many names, less the words before the first. */
-    for (const char *at = list; at && *at && *at != '"'; at++)
-        names_n += *at == ',' || strncmp(at, " and ", 5) == 0;
-    CHECK_EQUAL(names_n + 1, json_count(properties));
+    same_members(pattern, response.body.data, properties);
     buf_done(&response.body);
     arena_done(&arena);
 }
@@ -178,6 +198,7 @@ int main(void) {
     describes_all_routes(routes, n);
     knows_members(routes, n, "/v1/encode", NULL);
     knows_members(routes, n, "/v1/score", NULL);
+    search_knows_members();
 
     encode_service_close(encode_service);
     service_close(service);

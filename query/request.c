@@ -10,28 +10,6 @@
 /* Weights beyond this only hide a mistake, and sums of them stay finite in f32. */
 static const double weight_max = 1e6;
 
-static bool known_fields_only(const struct json *json, char field_out[REQUEST_FIELD_MAX],
-                              struct error *err) {
-    static const char *const known[] = {"query",  "k",          "modes",       "weights",
-                                        "fusion", "candidates", "explain",     "exact",
-                                        "filter", "facets",     "facet_limit", "sparse_mass"};
-    for (void *at = json_first(json); at; at = json_next(json, at)) {
-        const char *key = json_member_key(at);
-        size_t i = 0, n = sizeof known / sizeof *known;
-        while (i < n && strcmp(key, known[i]) != 0)
-            i++;
-        if (i < n)
-            continue;
-        snprintf(field_out, REQUEST_FIELD_MAX, "%s", key);
-        return error_set(err, ERROR_INVALID,
-                         "unknown field \"%.64s\": a search knows query, k, modes, weights, "
-                         "fusion, candidates, explain, exact, filter, facets, facet_limit and "
-                         "sparse_mass",
-                         key);
-    }
-    return true;
-}
-
 static bool read_query(const struct json *json, struct search_request *request, struct error *err) {
     const struct json *query = json_get(json, "query");
     if (json_kind_of(query) != JSON_KIND_STRING)
@@ -50,12 +28,15 @@ static bool read_modes(const struct json *json, struct search_request *request, 
                          "\"modes\" must be a list of some of \"dense\", \"sparse\", \"multi\"");
     for (size_t i = 0; i < json_count(modes); i++) {
         const struct json *name = json_at(modes, i);
-        unsigned mode;
+        unsigned mode = 0;
         if (json_kind_of(name) != JSON_KIND_STRING)
             return error_set(err, ERROR_INVALID, "\"modes\" must hold strings, found %s",
                              json_kind_name(json_kind_of(name)));
         if (!fuse_modes_parse(json_string_of(name, NULL), &mode, err))
             return false;
+        if (request->modes & mode)
+            return error_set(err, ERROR_INVALID, "\"modes\" names %s twice",
+                             json_string_of(name, NULL));
         request->modes |= mode;
     }
     return true;
@@ -111,6 +92,20 @@ static bool read_k(const struct json *json, struct search_request *request, stru
     return json_read_u32(json, "k", 1, SEARCH_K_MAX, &request->k, err);
 }
 
+static bool read_offset(const struct json *json, struct search_request *request,
+                        struct error *err) {
+    return json_read_u32(json, "offset", 0, SEARCH_K_MAX - 1, &request->offset, err) &&
+           search_check_page(request, err);
+}
+
+static bool read_text(const struct json *json, struct search_request *request, struct error *err) {
+    bool text = true;
+    if (!json_read_bool(json, "text", &text, err))
+        return false;
+    request->no_text = !text;
+    return true;
+}
+
 static bool read_candidates(const struct json *json, struct search_request *request,
                             struct error *err) {
     return json_read_u32(json, "candidates", 1, SEARCH_CANDIDATES_MAX, &request->candidates, err);
@@ -131,9 +126,11 @@ static bool read_sparse_mass(const struct json *json, struct search_request *req
     if (!json_read_double(json, "sparse_mass", -INFINITY, INFINITY, &mass, err))
         return false;
     request->sparse_mass = (float)mass;
-    return (request->sparse_mass > 0 && request->sparse_mass <= 1) ||
-           error_set(err, ERROR_INVALID, "\"sparse_mass\" must be above 0 and at most 1, found %g",
-                     mass);
+    if (!(request->sparse_mass > 0 && request->sparse_mass <= 1))
+        return error_set(err, ERROR_INVALID,
+                         "\"sparse_mass\" must be above 0 and at most 1, found %g", mass);
+    return !(request->exact && request->sparse_mass < 1) ||
+           error_set(err, ERROR_INVALID, "\"sparse_mass\" %g is not \"exact\"", mass);
 }
 
 /* Read here only to be refused here, by its name; the search reads it again into its own arena. */
@@ -192,17 +189,58 @@ static bool read_facet_limit(const struct json *json, struct search_request *req
     return json_read_u32(json, "facet_limit", 1, FACET_LIMIT_MAX, &request->facet_limit, err);
 }
 
+/* In the order of reading: what is checked against another field comes behind it. */
+static const struct reader {
+    const char *field;
+    bool (*read)(const struct json *, struct search_request *, struct error *);
+} readers[] = {
+    {"query", read_query},
+    {"k", read_k},
+    {"offset", read_offset},
+    {"modes", read_modes},
+    {"weights", read_weights},
+    {"fusion", read_fusion},
+    {"candidates", read_candidates},
+    {"exact", read_exact},
+    {"sparse_mass", read_sparse_mass},
+    {"filter", read_filter},
+    {"facets", read_facets},
+    {"facet_limit", read_facet_limit},
+    {"explain", read_explain},
+    {"text", read_text},
+};
+
+enum { READERS_N = sizeof readers / sizeof *readers };
+
+static bool refuse_unknown(const char *key, struct error *err) {
+    char known[ERROR_MESSAGE_MAX] = "";
+    size_t len = 0;
+    for (size_t i = 0; i < READERS_N; i++)
+        len += (size_t)snprintf(known + len, sizeof known - len, "%s%s",
+                                i == 0              ? ""
+                                : i + 1 < READERS_N ? ", "
+                                                    : " and ",
+                                readers[i].field);
+    return error_set(err, ERROR_INVALID, "unknown field \"%.64s\": known here are %s", key, known);
+}
+
+static bool known_fields_only(const struct json *json, char field_out[REQUEST_FIELD_MAX],
+                              struct error *err) {
+    for (void *at = json_first(json); at; at = json_next(json, at)) {
+        const char *key = json_member_key(at);
+        size_t i = 0;
+        while (i < READERS_N && strcmp(key, readers[i].field) != 0)
+            i++;
+        if (i < READERS_N)
+            continue;
+        snprintf(field_out, REQUEST_FIELD_MAX, "%s", key);
+        return refuse_unknown(key, err);
+    }
+    return true;
+}
+
 bool request_from_json(const struct json *json, struct search_request *out,
                        char field_out[REQUEST_FIELD_MAX], struct error *err) {
-    static const struct {
-        const char *field;
-        bool (*read)(const struct json *, struct search_request *, struct error *);
-    } readers[] = {
-        {"query", read_query},     {"k", read_k},           {"modes", read_modes},
-        {"weights", read_weights}, {"fusion", read_fusion}, {"candidates", read_candidates},
-        {"explain", read_explain}, {"exact", read_exact},   {"sparse_mass", read_sparse_mass},
-        {"filter", read_filter},   {"facets", read_facets}, {"facet_limit", read_facet_limit},
-    };
     struct search_request request = {0};
     field_out[0] = '\0';
     if (json_kind_of(json) != JSON_KIND_OBJECT)
@@ -210,7 +248,7 @@ bool request_from_json(const struct json *json, struct search_request *out,
                          json_kind_name(json_kind_of(json)));
     if (!known_fields_only(json, field_out, err))
         return false;
-    for (size_t i = 0; i < sizeof readers / sizeof *readers; i++)
+    for (size_t i = 0; i < READERS_N; i++)
         if (!readers[i].read(json, &request, err)) {
             snprintf(field_out, REQUEST_FIELD_MAX, "%s", readers[i].field);
             return false;

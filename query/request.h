@@ -1,8 +1,7 @@
 /* request.h - a search request as JSON, checked field by field.
  *
- * {"query","k","modes":["dense",..],"weights":{"dense":.6,..} or [d,s,m],"fusion","candidates",
- *  "explain","exact","sparse_mass","filter","facets":["lang",..],"facet_limit"}. A field that is
- * unknown is an error, so that a misspelt one is not ignored. */
+ * docs/search.md describes every field. One that is unknown is an error, so that a misspelt one is
+ * not ignored. */
 #ifndef TERCET_REQUEST_H
 #define TERCET_REQUEST_H
 

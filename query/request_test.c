@@ -35,8 +35,11 @@ static void reads_every_field(void) {
     CHECK_NEAR(request.sparse_mass, 1, 0);
     CHECK_OK(read("{\"query\":\"a\",\"sparse_mass\":0.75}", &request, field, &err), err);
     CHECK_NEAR(request.sparse_mass, .75, 0);
-    CHECK(!request.fusion_given);
+    CHECK(!request.fusion_given && !request.no_text);
     CHECK_EQUAL(request.facets_n, 0);
+    CHECK_EQUAL(request.offset, 0);
+    CHECK_OK(read("{\"query\":\"a\",\"offset\":990,\"text\":false}", &request, field, &err), err);
+    CHECK(request.offset == 990 && request.no_text);
     struct json *json = json_parse(facets, strlen(facets), &err); /* names are borrowed */
     CHECK_OK(request_from_json(json, &request, field, &err), err);
     CHECK_EQUAL(request.facets_n, 2);
@@ -57,7 +60,14 @@ static void names_the_field_at_fault(void) {
         {"{\"query\":\"a\",\"k\":1.5}", "k"},
         {"{\"query\":\"a\",\"k\":-1}", "k"},
         {"{\"query\":\"a\",\"candidates\":\"many\"}", "candidates"},
+        {"{\"query\":\"a\",\"offset\":-1}", "offset"},
+        {"{\"query\":\"a\",\"offset\":1000}", "offset"},
+        {"{\"query\":\"a\",\"offset\":991}", "offset"},
+        {"{\"query\":\"a\",\"offset\":1,\"k\":1000}", "offset"},
+        {"{\"query\":\"a\",\"text\":\"no\"}", "text"},
+        {"{\"query\":\"a\",\"exact\":true,\"sparse_mass\":0.5}", "sparse_mass"},
         {"{\"query\":\"a\",\"modes\":[]}", "modes"},
+        {"{\"query\":\"a\",\"modes\":[\"multi\",\"dense\",\"multi\"]}", "modes"},
         {"{\"query\":\"a\",\"modes\":[\"colbert\"]}", "modes"},
         {"{\"query\":\"a\",\"modes\":[1]}", "modes"},
         {"{\"query\":\"a\",\"weights\":[1,2]}", "weights"},

@@ -89,11 +89,16 @@ static bool plan_make(const struct search_request *request, const struct index_s
     plan->method = request->fusion_given                        ? request->fusion
                    : settings->lexical == INDEX_LEXICAL_LEARNED ? FUSE_WEIGHTED
                                                                 : FUSE_ZSCORE;
-    if (request->weights_given)
-        memcpy(plan->weights, request->weights, sizeof plan->weights);
-    else
+    if (!request->weights_given) {
         fuse_default_weights(plan->method, plan->modes, plan->weights);
-    return true;
+        return true;
+    }
+    memcpy(plan->weights, request->weights, sizeof plan->weights);
+    for (int mode = 0; mode < FUSE_MODES_N; mode++)
+        if (plan->modes & 1u << mode && plan->weights[mode] > 0)
+            return true;
+    return error_set(err, ERROR_INVALID,
+                     "weights: every mode that is compared has the weight 0, so there is no order");
 }
 
 static int compare_u32(const void *a, const void *b) {
@@ -128,18 +133,34 @@ static unsigned retrieving_modes(unsigned modes, unsigned offered) {
     return offered & 1u << FUSE_DENSE ? 1u << FUSE_DENSE : offered & 1u << FUSE_SPARSE;
 }
 
-static bool retrieve(struct snapshot *snapshot, const struct query *query, unsigned retrieving,
-                     size_t k, const struct search_request *request,
+static size_t page_size(const struct search_request *request) {
+    return request->k ? request->k : SEARCH_K_DEFAULT;
+}
+
+/* At least as many candidates as the page's end needs. */
+static void retrieval_plan(const struct search_request *request, unsigned modes, unsigned offered,
+                           struct search_retrieval *out) {
+    size_t end = request->offset + page_size(request);
+    size_t wanted = request->candidates ? request->candidates : SEARCH_CANDIDATES_DEFAULT;
+    out->modes = retrieving_modes(modes, offered);
+    out->candidates = (uint32_t)(wanted < end ? end : wanted);
+}
+
+static bool retrieve(struct snapshot *snapshot, const struct query *query,
+                     struct search_retrieval *retrieval, const struct search_request *request,
                      const struct docid_set *allowed, struct arena *arena, uint32_t **docids_out,
                      size_t *n_out, struct error *err) {
     struct scored_list dense = {0}, sparse = {0};
+    size_t k = retrieval->candidates;
     float mass = request->sparse_mass > 0 && !request->exact ? request->sparse_mass : 1;
-    if (retrieving & 1u << FUSE_DENSE &&
+    if (retrieval->modes & 1u << FUSE_DENSE &&
         !dense_search(snapshot, query->dense, k, request->exact, allowed, arena, &dense, err))
         return false;
-    if (retrieving & 1u << FUSE_SPARSE &&
+    if (retrieval->modes & 1u << FUSE_SPARSE &&
         !sparse_search_approximate(snapshot, &query->sparse, k, allowed, mass, arena, &sparse, err))
         return false;
+    retrieval->approximate =
+        (dense.approximate ? 1u << FUSE_DENSE : 0u) | (sparse.approximate ? 1u << FUSE_SPARSE : 0u);
     *n_out = docids_union(&dense, &sparse, arena, docids_out);
     return true;
 }
@@ -168,10 +189,14 @@ static bool score_exactly(struct snapshot *snapshot, const struct query *query, 
     return true;
 }
 
+/* The page of the candidates that was asked for, with what is shown of it. */
 static bool fetch(struct searcher *searcher, struct snapshot *snapshot,
                   const struct search_request *request, const struct query *query,
-                  const struct fuse_candidate *best, size_t n, struct arena *arena,
+                  const struct fuse_candidate *candidates, size_t candidates_n, struct arena *arena,
                   struct search_result *result, struct error *err) {
+    size_t offset = request->offset < candidates_n ? request->offset : candidates_n;
+    size_t k = page_size(request), left = candidates_n - offset, n = left < k ? left : k;
+    const struct fuse_candidate *best = candidates + offset;
     struct search_hit *hits = ARENA_ZERO(arena, struct search_hit, n);
     for (size_t i = 0; i < n; i++) {
         hits[i].scores = best[i];
@@ -216,10 +241,7 @@ static bool run_in_snapshot(struct searcher *searcher, struct snapshot *snapshot
                             const struct search_request *request, const struct filter *filter,
                             struct arena *arena, struct search_result *result, struct error *err) {
     const struct index_settings *settings = index_settings_of(searcher->index);
-    size_t k = request->k ? request->k : SEARCH_K_DEFAULT;
-    size_t wanted = request->candidates ? request->candidates : SEARCH_CANDIDATES_DEFAULT;
-    unsigned retrieving = retrieving_modes(result->plan.modes, search_modes_of(settings));
-    unsigned encoded = encoder_modes_of(result->plan.modes | retrieving);
+    struct search_retrieval *retrieval = &result->retrieval;
     struct search_timing *timing = &result->timing;
     struct fuse_candidate *candidates;
     struct docid_set allowed;
@@ -227,14 +249,18 @@ static bool run_in_snapshot(struct searcher *searcher, struct snapshot *snapshot
     uint32_t *docids;
     size_t n;
     double began = clock_now_ms(), mark = began;
+    retrieval_plan(request, result->plan.modes, search_modes_of(settings), retrieval);
+    unsigned encoded = encoder_modes_of(result->plan.modes | retrieval->modes);
     if (!query_encode(searcher->encoder, encoded, settings, snapshot, request->query,
                       request->query_len, arena, request->encoding, &query, err))
         return false;
     timing->encode_ms = lap_ms(&mark) + request->encoding_ms;
     if (filter && !filter_run(filter, snapshot, arena, &allowed, err))
         return false;
-    if (!retrieve(snapshot, &query, retrieving, wanted < k ? k : wanted, request,
-                  filter ? &allowed : NULL, arena, &docids, &n, err))
+    retrieval->filtered = filter != NULL;
+    retrieval->allowed_n = filter ? docid_set_count(&allowed) : 0;
+    if (!retrieve(snapshot, &query, retrieval, request, filter ? &allowed : NULL, arena, &docids,
+                  &n, err))
         return false;
     timing->retrieve_ms = lap_ms(&mark);
     if (!score_exactly(snapshot, &query, result->plan.modes, docids, n, arena, &candidates, err))
@@ -243,7 +269,7 @@ static bool run_in_snapshot(struct searcher *searcher, struct snapshot *snapshot
     fuse(&result->plan, candidates, n, arena);
     timing->fuse_ms = lap_ms(&mark);
     result->candidates_n = n;
-    if (!fetch(searcher, snapshot, request, &query, candidates, n < k ? n : k, arena, result, err))
+    if (!fetch(searcher, snapshot, request, &query, candidates, n, arena, result, err))
         return false;
     timing->fetch_ms = lap_ms(&mark);
     if (!count_facets(snapshot, request, filter ? &allowed : NULL, arena, result, err))
@@ -251,6 +277,14 @@ static bool run_in_snapshot(struct searcher *searcher, struct snapshot *snapshot
     timing->facets_ms = lap_ms(&mark);
     timing->total_ms = mark - began + request->encoding_ms;
     return true;
+}
+
+bool search_check_page(const struct search_request *request, struct error *err) {
+    size_t k = page_size(request);
+    return request->offset + k <= SEARCH_K_MAX ||
+           error_set(err, ERROR_INVALID,
+                     "offset %u and k %zu end at hit %zu, at most %d can be paged through",
+                     request->offset, k, request->offset + k, SEARCH_K_MAX);
 }
 
 static bool request_check(const struct search_request *request, struct error *err) {
@@ -263,12 +297,12 @@ static bool request_check(const struct search_request *request, struct error *er
     if (request->query_len > SEARCH_QUERY_BYTES_MAX)
         return error_set(err, ERROR_LIMIT, "the query has %zu bytes, at most %d are read",
                          request->query_len, SEARCH_QUERY_BYTES_MAX);
-    return true;
+    return search_check_page(request, err);
 }
 
 bool search_run(struct searcher *searcher, const struct search_request *request,
                 struct arena *arena, struct search_result *out, struct error *err) {
-    struct search_result result = {0};
+    struct search_result result = {.offset = request->offset, .no_text = request->no_text};
     struct snapshot *snapshot;
     struct filter *filter = NULL;
     if (!request_check(request, err) ||

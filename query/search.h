@@ -36,6 +36,8 @@ struct search_request {
     const char *query;
     size_t query_len;
     uint32_t k, candidates; /* 0: the default */
+    uint32_t offset;        /* hits passed over; offset + k <= SEARCH_K_MAX */
+    bool no_text;           /* hits come without their text */
     unsigned modes;         /* 0: all that the collection offers */
     bool fusion_given, weights_given;
     enum fuse_method fusion;
@@ -85,9 +87,21 @@ struct search_timing {
     double encode_ms, retrieve_ms, score_ms, fuse_ms, fetch_ms, facets_ms, total_ms;
 };
 
+/* What was done to find candidates. */
+struct search_retrieval {
+    unsigned modes;       /* that proposed them, and ... */
+    unsigned approximate; /* ... of those, the ones that may have passed a better one over */
+    uint32_t candidates;  /* that each was asked for */
+    bool filtered;        /* they asked a filter, which lets ... */
+    size_t allowed_n;     /* ... so many documents through */
+};
+
 struct search_result {
-    struct search_hit *hits; /* best first */
+    struct search_hit *hits; /* best first, from `offset` on */
     size_t hits_n, candidates_n;
+    uint32_t offset;
+    bool no_text; /* as asked: answer.h leaves texts out */
+    struct search_retrieval retrieval;
     struct facet *facets;              /* [facets_n] in the request's order */
     struct search_facet *facet_fields; /* [facets_n] */
     size_t facets_n;
@@ -110,6 +124,11 @@ bool searcher_encode(struct searcher *searcher, const struct search_request *con
 /* The modes that a collection offers. */
 unsigned search_modes_of(const struct index_settings *settings);
 
+/* The page that k and offset ask for, k 0 being the default: ERROR_INVALID beyond SEARCH_K_MAX. */
+bool search_check_page(const struct search_request *request, struct error *err);
+
+/* ERROR_INVALID when the request asks for what the collection does not have, or contradicts itself,
+ * ERROR_LIMIT when for too much. */
 bool search_run(struct searcher *searcher, const struct search_request *request,
                 struct arena *arena, struct search_result *out, struct error *err);
 

@@ -75,20 +75,36 @@ static void print_facets(const struct search_result *result) {
     buf_done(&value);
 }
 
+/* "dense approximate, sparse exact, 17 documents pass the filter" */
+static void print_retrieval(const struct search_retrieval *retrieval) {
+    printf("candidates: %u by each of", retrieval->candidates);
+    for (int mode = 0, shown = 0; mode < FUSE_MODES_N; mode++)
+        if (retrieval->modes & (1u << mode))
+            printf("%s %s (%s)", shown++ ? "," : "", fuse_mode_name((enum fuse_mode)mode),
+                   retrieval->approximate & (1u << mode) ? "approximate" : "exact");
+    if (retrieval->filtered)
+        printf("; %zu documents pass the filter", retrieval->allowed_n);
+    putchar('\n');
+}
+
 static void print_result(const struct search_result *result, bool explain) {
     for (size_t i = 0; i < result->hits_n; i++) {
         const struct search_hit *hit = &result->hits[i];
         const struct document *document = &hit->document;
-        printf("%zu. %s  [%s]  %.4f\n", i + 1, document->title_len ? document->title : "(no title)",
-               document->key, (double)hit->scores.score);
-        print_snippet(document->text, document->text_len);
+        printf("%zu. %s  [%s]  %.4f\n", result->offset + i + 1,
+               document->title_len ? document->title : "(no title)", document->key,
+               (double)hit->scores.score);
+        if (!result->no_text)
+            print_snippet(document->text, document->text_len);
         print_scores(&hit->scores, result->plan.modes);
         if (explain)
             print_explanation(hit, result->plan.modes);
     }
     if (result->hits_n == 0)
-        puts("nothing found");
+        puts(result->offset ? "nothing more found" : "nothing found");
     print_facets(result);
+    if (explain)
+        print_retrieval(&result->retrieval);
     printf("%zu of %zu candidates in %.1f ms (encode %.1f, retrieve %.1f, score %.1f, fuse %.1f, "
            "fetch %.1f), fused by %s\n",
            result->hits_n, result->candidates_n, result->timing.total_ms, result->timing.encode_ms,
@@ -151,6 +167,9 @@ static int run(int argc, char **argv) {
     const struct option table[] = {
         {"k", OPTION_NUMBER, &settings.request.k, "N", "hits to show (default: 10)", 1,
          SEARCH_K_MAX, 'k'},
+        {"offset", OPTION_NUMBER, &settings.request.offset, "N", "hits to pass over (default: 0)",
+         0, SEARCH_K_MAX - 1, 0},
+        {"no-text", OPTION_FLAG, &settings.request.no_text, NULL, "leave the texts out", 0, 0, 0},
         {"model", OPTION_TEXT, &settings.model.name, "M",
          "where the collection's model is (default: as ingested)", 0, 0, 'm'},
         SEARCH_OPTION_ROWS(words, settings.request),
@@ -176,7 +195,8 @@ static int run(int argc, char **argv) {
     settings.index = argv[0];
     settings.request.query = argv[1];
     settings.request.query_len = strlen(argv[1]);
-    if (!search_options_apply(&words, &settings.request, &settings.model, &err))
+    if (!search_options_apply(&words, &settings.request, &settings.model, &err) ||
+        !search_check_page(&settings.request, &err))
         return options_wrong(&command_search, "%s", err.message);
     struct json *filter = NULL;
     if (settings.filter && !(filter = json_parse(settings.filter, strlen(settings.filter), &err)))

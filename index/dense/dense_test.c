@@ -24,6 +24,7 @@ struct fix {
     float *rows; /* [rows_n, DIM]: by docid, as f16 keeps them */
     bool *live;  /* [rows_n] */
     uint32_t rows_n;
+    size_t approximate_n; /* searches that said so */
 };
 
 static void draw_row(struct fix *fix, float *out) {
@@ -137,7 +138,7 @@ static double recall(struct fix *fix, size_t queries_n, size_t k, bool exact) {
     for (size_t q = 0; q < queries_n; q++) {
         float query[DIM], score = 0;
         struct scored_list found = {0};
-        size_t n;
+        size_t n, hits_before = hits;
         draw_row(fix, query);
         struct scored *expected = oracle(fix, query, k, &n);
         CHECK_OK(dense_search(snapshot, query, k, exact, NULL, &fix->arena, &found, &err), err);
@@ -151,6 +152,8 @@ static double recall(struct fix *fix, size_t queries_n, size_t k, bool exact) {
             CHECK_NEAR(score, vec_dot_f32(query, fix->rows + (size_t)at.docid * DIM, DIM), 1e-5);
             hits += at.score >= expected[n - 1].score - 1e-6f; /* equals count as well */
         }
+        CHECK(found.approximate ? !exact : hits - hits_before == n);
+        fix->approximate_n += found.approximate;
         wanted += n;
         arena_reset(&fix->arena);
     }
@@ -229,10 +232,12 @@ static void lists_find_nearly_all(void) {
     commit_and_build(&fix);
     CHECK_EQUAL(generation_number(&fix), 1);
     CHECK(recall(&fix, 20, K, true) == 1);
+    CHECK_EQUAL(fix.approximate_n, 0);
     double found = recall(&fix, 300, K, false), many = recall(&fix, 50, 100, false);
     CHECK(dense_index_has(index_dense(fix.index), 1));
     printf("lists over 8,000 rows: recall@10 %.4f, @100 %.4f\n", found, many);
     CHECK(found >= 0.95 && many >= 0.95);
+    CHECK_EQUAL(fix.approximate_n, 350);
     for (uint32_t i = 0; i < 8000; i++)
         if (check_random(&fix.seed) % 10 < 4)
             delete_row(&fix, i);

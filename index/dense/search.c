@@ -40,6 +40,7 @@ struct scan {
     struct topk *topk;
     const struct docid_set *allowed; /* NULL: all */
     size_t allowed_n;                /* then: all live ones */
+    bool *approximate;               /* set when lists are passed over */
 };
 
 static bool scan_row(void *context, uint32_t docid, const void *row) {
@@ -103,13 +104,14 @@ static bool search_generation(struct snapshot *snapshot, struct dense_generation
     if (limits.breadth_times > 0)
         rows_min = (size_t)((float)rows_min * limits.breadth_times);
     dense_scan_init(&over, file, snapshot, scan->allowed, scan->query, arena);
-    *found_out = is_sure(limits, &file->lists, scan, exact)
-                     ? dense_scan_sure(&over, k, pool, &candidates, err)
-                     : dense_scan_near(&over, k, rows_min, &candidates, err);
+    bool sure = is_sure(limits, &file->lists, scan, exact);
+    *found_out = sure ? dense_scan_sure(&over, k, pool, &candidates, err)
+                      : dense_scan_near(&over, k, rows_min, &candidates, err);
     if (!*found_out) {
         dense_fail(dense, generation);
         return true;
     }
+    *scan->approximate = !sure;
     for (size_t i = 0; i < candidates.n; i++)
         if (!score_row(snapshot, scan, candidates.docids[i], err))
             return false;
@@ -148,7 +150,9 @@ bool dense_search_shared(struct snapshot *snapshot, const float *query, size_t k
     struct topk topk;
     if (!index_dense(index))
         return no_dense(snapshot, err);
-    struct scan scan = {query, index_settings_of(index)->dense_dim, &topk, allowed, 0};
+    bool approximate = false;
+    struct scan scan = {query,       index_settings_of(index)->dense_dim, &topk, allowed, 0,
+                        &approximate};
     if (!all_finite(query, scan.dim))
         return error_set(err, ERROR_INVALID, "the query's dense vector holds NaN or infinity");
     uint64_t documents_n = snapshot_documents_n(snapshot);
@@ -157,7 +161,7 @@ bool dense_search_shared(struct snapshot *snapshot, const float *query, size_t k
     if (!search(snapshot, &scan, exact, pool, arena, err))
         return false;
     topk_sort(&topk);
-    *out = (struct scored_list){topk.heap, topk.n};
+    *out = (struct scored_list){topk.heap, topk.n, approximate};
     return true;
 }
 

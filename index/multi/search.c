@@ -84,6 +84,6 @@ bool multi_search(struct snapshot *snapshot, const float *query, size_t query_n,
             topk_push(&topk, multi_maxsim(&ready, &codes), docid);
     }
     topk_sort(&topk);
-    *out = (struct scored_list){topk.heap, topk.n};
+    *out = (struct scored_list){topk.heap, topk.n, false};
     return true;
 }

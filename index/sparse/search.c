@@ -300,7 +300,7 @@ static bool search_plan(const struct sparse_plan *plan, size_t k, const struct d
                        !search_groups(&search, err) || !score_candidates(&search, &topk, err)))
         return false;
     topk_sort(&topk);
-    *out = (struct scored_list){topk.heap, topk.n};
+    *out = (struct scored_list){topk.heap, topk.n, !plan->exact};
     return true;
 }
 

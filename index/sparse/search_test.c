@@ -195,6 +195,7 @@ static void approximate_is_honest(struct index *index, unsigned long long *seed,
         size_t all_n = score_all(snapshot, &query, NULL, &arena, all);
         CHECK_OK(sparse_search_approximate(snapshot, &query, K, NULL, 1, &arena, &list, &err), err);
         same(&list, K, all, all_n);
+        CHECK(!list.approximate);
         CHECK_OK(sparse_search_approximate(snapshot, &query, K, NULL, 0.8f, &arena, &list, &err),
                  err);
         CHECK(list.n <= K && list.n <= all_n);
