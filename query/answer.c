@@ -2,7 +2,8 @@
 
 #include <string.h>
 
-static struct json *scores_json(const struct fuse_candidate *scores, unsigned modes) {
+static struct json *scores_json(const struct search_hit *hit, unsigned modes) {
+    const struct fuse_candidate *scores = &hit->scores;
     struct json *all = json_new_object();
     for (int mode = 0; mode < FUSE_MODES_N; mode++) {
         if (!(modes & (1u << mode)))
@@ -13,6 +14,13 @@ static struct json *scores_json(const struct fuse_candidate *scores, unsigned mo
         json_add_number(one, "contribution", (double)scores->contribution[mode]);
         json_add_number(one, "rank", scores->rank[mode]);
         json_add(all, fuse_mode_name((enum fuse_mode)mode), one);
+    }
+    if (hit->rerank.rank) {
+        struct json *one = json_new_object();
+        json_add_number(one, "raw", (double)hit->rerank.raw);
+        json_add_number(one, "normalized", (double)hit->rerank.normalized);
+        json_add_number(one, "rank", hit->rerank.rank);
+        json_add(all, "rerank", one);
     }
     return all;
 }
@@ -61,7 +69,7 @@ struct json *document_json(const struct document *document) {
 static struct json *hit_json(const struct search_hit *hit, const struct search_result *result) {
     struct json *json = document_part_json(&hit->document, !result->no_text);
     json_add_number(json, "score", (double)hit->scores.score);
-    json_add(json, "scores", scores_json(&hit->scores, result->plan.modes));
+    json_add(json, "scores", scores_json(hit, result->plan.modes));
     if (hit->explanation.terms || hit->explanation.matches)
         json_add(json, "explain", explanation_json(&hit->explanation));
     return json;
@@ -87,15 +95,18 @@ static struct json *facets_json(const struct search_result *result) {
     return all;
 }
 
-static struct json *timing_json(const struct search_timing *timing, bool facets) {
+static struct json *timing_json(const struct search_result *result) {
+    const struct search_timing *timing = &result->timing;
     struct json *json = json_new_object();
     json_add_number(json, "total", timing->total_ms);
     json_add_number(json, "encode", timing->encode_ms);
     json_add_number(json, "retrieve", timing->retrieve_ms);
     json_add_number(json, "score", timing->score_ms);
     json_add_number(json, "fuse", timing->fuse_ms);
+    if (result->reranking.model)
+        json_add_number(json, "rerank", timing->rerank_ms);
     json_add_number(json, "fetch", timing->fetch_ms);
-    if (facets)
+    if (result->facets_n > 0)
         json_add_number(json, "facets", timing->facets_ms);
     return json;
 }
@@ -124,6 +135,15 @@ static void add_plan(struct json *answer, const struct search_result *result) {
         json_add_number(answer, "filtered_to", (double)retrieval->allowed_n);
 }
 
+static struct json *reranking_json(const struct search_reranking *reranking) {
+    struct json *json = json_new_object();
+    json_add_string(json, "model", reranking->model);
+    json_add_number(json, "asked", (double)reranking->asked_n);
+    json_add_number(json, "scored", (double)reranking->scored_n);
+    json_add_bool(json, "deadline_reached", reranking->deadline_reached);
+    return json;
+}
+
 struct json *answer_json(const struct search_result *result) {
     struct json *answer = json_new_object(), *hits = json_new_array();
     for (size_t i = 0; i < result->hits_n; i++)
@@ -132,8 +152,10 @@ struct json *answer_json(const struct search_result *result) {
     json_add_number(answer, "offset", result->offset);
     json_add_number(answer, "total_candidates", (double)result->candidates_n);
     add_plan(answer, result);
+    if (result->reranking.model)
+        json_add(answer, "rerank", reranking_json(&result->reranking));
     if (result->facets_n > 0)
         json_add(answer, "facets", facets_json(result));
-    json_add(answer, "took_ms", timing_json(&result->timing, result->facets_n > 0));
+    json_add(answer, "took_ms", timing_json(result));
     return answer;
 }

@@ -5,10 +5,9 @@
 #include "engine/base/json.h"
 #include "query/search.h"
 
-/* {"hits":[{"id","score","title","text","fields","scores":{"dense":{"raw","normalized",
- *  "contribution","rank"},..},"explain":{"terms":[..],"tokens":[..]}}],"offset",
- *  "total_candidates","modes":[..],"fusion","weights":{..},"candidates","retrieval":{..},
- *  "filtered_to","facets":{..},"took_ms":{..}}; docs/search.md. The caller releases it. */
+/* {"hits":[..],"offset","total_candidates","modes","fusion","weights","candidates","retrieval",
+ *  "filtered_to","rerank","facets","took_ms"}, as docs/search.md describes them. The caller
+ *  releases it. */
 struct json *answer_json(const struct search_result *result);
 
 /* {"id","title","text","fields"} */

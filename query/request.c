@@ -133,6 +133,31 @@ static bool read_sparse_mass(const struct json *json, struct search_request *req
            error_set(err, ERROR_INVALID, "\"sparse_mass\" %g is not \"exact\"", mass);
 }
 
+static bool read_rerank(const struct json *json, struct search_request *request,
+                        struct error *err) {
+    const struct json *value = json_get(json, "rerank");
+    struct search_rerank *rerank = &request->rerank;
+    static const char *const known[] = {"model", "top", "deadline_ms"};
+    size_t known_n = 0;
+    if (json_kind_of(value) == JSON_KIND_NULL)
+        return true;
+    if (json_kind_of(value) != JSON_KIND_OBJECT)
+        return error_set(err, ERROR_INVALID,
+                         "\"rerank\" must be {\"model\",\"top\",\"deadline_ms\"}, all of which may "
+                         "be left out, found %s",
+                         json_kind_name(json_kind_of(value)));
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        known_n += json_get(value, known[i]) != NULL;
+    if (known_n != json_count(value))
+        return error_set(err, ERROR_INVALID, "\"rerank\" knows model, top and deadline_ms only");
+    rerank->wanted = true;
+    return (json_read_string(value, "model", &rerank->model, err) &&
+            json_read_u32(value, "top", 1, SEARCH_RERANK_MAX, &rerank->top, err) &&
+            json_read_u32(value, "deadline_ms", 1, SEARCH_DEADLINE_MS_MAX, &rerank->deadline_ms,
+                          err)) ||
+           error_wrap(err, "\"rerank\": ");
+}
+
 /* Read here only to be refused here, by its name; the search reads it again into its own arena. */
 static bool read_filter(const struct json *json, struct search_request *request,
                         struct error *err) {
@@ -206,6 +231,7 @@ static const struct reader {
     {"filter", read_filter},
     {"facets", read_facets},
     {"facet_limit", read_facet_limit},
+    {"rerank", read_rerank},
     {"explain", read_explain},
     {"text", read_text},
 };

@@ -39,7 +39,13 @@ static void reads_every_field(void) {
     CHECK_EQUAL(request.facets_n, 0);
     CHECK_EQUAL(request.offset, 0);
     CHECK_OK(read("{\"query\":\"a\",\"offset\":990,\"text\":false}", &request, field, &err), err);
-    CHECK(request.offset == 990 && request.no_text);
+    CHECK(request.offset == 990 && request.no_text && !request.rerank.wanted);
+    CHECK_OK(read("{\"query\":\"a\",\"rerank\":{}}", &request, field, &err), err);
+    CHECK(request.rerank.wanted && request.rerank.top == 0 && !request.rerank.model);
+    CHECK_OK(
+        read("{\"query\":\"a\",\"rerank\":{\"top\":9,\"deadline_ms\":80}}", &request, field, &err),
+        err);
+    CHECK(request.rerank.top == 9 && request.rerank.deadline_ms == 80);
     struct json *json = json_parse(facets, strlen(facets), &err); /* names are borrowed */
     CHECK_OK(request_from_json(json, &request, field, &err), err);
     CHECK_EQUAL(request.facets_n, 2);
@@ -66,6 +72,12 @@ static void names_the_field_at_fault(void) {
         {"{\"query\":\"a\",\"offset\":1,\"k\":1000}", "offset"},
         {"{\"query\":\"a\",\"text\":\"no\"}", "text"},
         {"{\"query\":\"a\",\"exact\":true,\"sparse_mass\":0.5}", "sparse_mass"},
+        {"{\"query\":\"a\",\"rerank\":true}", "rerank"},
+        {"{\"query\":\"a\",\"rerank\":{\"topp\":1}}", "rerank"},
+        {"{\"query\":\"a\",\"rerank\":{\"top\":0}}", "rerank"},
+        {"{\"query\":\"a\",\"rerank\":{\"top\":1001}}", "rerank"},
+        {"{\"query\":\"a\",\"rerank\":{\"deadline_ms\":0}}", "rerank"},
+        {"{\"query\":\"a\",\"rerank\":{\"model\":5}}", "rerank"},
         {"{\"query\":\"a\",\"modes\":[]}", "modes"},
         {"{\"query\":\"a\",\"modes\":[\"multi\",\"dense\",\"multi\"]}", "modes"},
         {"{\"query\":\"a\",\"modes\":[\"colbert\"]}", "modes"},

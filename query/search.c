@@ -1,5 +1,6 @@
 #include "query/search.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,11 +11,13 @@
 #include "index/fields/filter.h"
 #include "query/explain.h"
 #include "query/query.h"
+#include "query/rerank.h"
 
 struct searcher {
     struct index *index;
     const struct model *model;
     struct encoder *encoder;
+    double rerank_pair_ms; /* what the reranker took for a pair last time; 0: not yet known */
 };
 
 unsigned search_modes_of(const struct index_settings *settings) {
@@ -79,8 +82,9 @@ bool searcher_encode(struct searcher *searcher, const struct search_request *con
  * collection whose sparse weights are learned is BGE-M3's kind, whose published rule is the
  * weighted sum of raw scores; BM25's open scale needs the z-score. */
 static bool plan_make(const struct search_request *request, const struct index_settings *settings,
-                      struct fuse_plan *plan, struct error *err) {
+                      struct fuse_plan *plan, const char **field_out, struct error *err) {
     unsigned offered = search_modes_of(settings);
+    *field_out = "modes";
     plan->modes = request->modes ? request->modes : offered;
     for (int mode = 0; mode < FUSE_MODES_N; mode++)
         if (plan->modes & ~offered & (1u << mode))
@@ -93,6 +97,7 @@ static bool plan_make(const struct search_request *request, const struct index_s
         fuse_default_weights(plan->method, plan->modes, plan->weights);
         return true;
     }
+    *field_out = "weights";
     memcpy(plan->weights, request->weights, sizeof plan->weights);
     for (int mode = 0; mode < FUSE_MODES_N; mode++)
         if (plan->modes & 1u << mode && plan->weights[mode] > 0)
@@ -137,11 +142,17 @@ static size_t page_size(const struct search_request *request) {
     return request->k ? request->k : SEARCH_K_DEFAULT;
 }
 
-/* At least as many candidates as the page's end needs. */
+static size_t rerank_top(const struct search_request *request) {
+    return request->rerank.top ? request->rerank.top : SEARCH_RERANK_DEFAULT;
+}
+
+/* At least as many candidates as the page's end and the reranker need. */
 static void retrieval_plan(const struct search_request *request, unsigned modes, unsigned offered,
                            struct search_retrieval *out) {
     size_t end = request->offset + page_size(request);
     size_t wanted = request->candidates ? request->candidates : SEARCH_CANDIDATES_DEFAULT;
+    if (request->rerank.wanted && end < rerank_top(request))
+        end = rerank_top(request);
     out->modes = retrieving_modes(modes, offered);
     out->candidates = (uint32_t)(wanted < end ? end : wanted);
 }
@@ -189,10 +200,90 @@ static bool score_exactly(struct snapshot *snapshot, const struct query *query, 
     return true;
 }
 
+/* ---- reranking ---- */
+
+struct rerank_passages {
+    struct snapshot *snapshot;
+    const struct fuse_candidate *candidates;
+};
+
+static bool rerank_passage(void *context, size_t i, struct arena *arena, struct passage *out,
+                           struct error *err) {
+    const struct rerank_passages *passages = context;
+    struct document document;
+    if (!document_get(passages->snapshot, passages->candidates[i].docid, arena, &document, err))
+        return false;
+    *out = passage_of(document.title, document.title_len, document.text, document.text_len, arena);
+    return true;
+}
+
+struct reranked {
+    float raw;
+    size_t place; /* among the fused */
+};
+
+static int compare_reranked(const void *a, const void *b) {
+    const struct reranked *x = a, *y = b;
+    if (x->raw != y->raw)
+        return x->raw < y->raw ? 1 : -1;
+    return (x->place > y->place) - (x->place < y->place);
+}
+
+/* Brings the first `n` candidates into the order of their scores. */
+static void reorder(struct fuse_candidate *candidates, const float *raw, size_t n,
+                    struct arena *arena, struct rerank_score *scores_out) {
+    struct reranked *order = ARENA_NEW(arena, struct reranked, n);
+    struct fuse_candidate *fused = ARENA_NEW(arena, struct fuse_candidate, n);
+    for (size_t i = 0; i < n; i++) {
+        order[i] = (struct reranked){raw[i], i};
+        fused[i] = candidates[i];
+    }
+    if (n)
+        qsort(order, n, sizeof *order, compare_reranked);
+    for (size_t i = 0; i < n; i++) {
+        candidates[i] = fused[order[i].place];
+        scores_out[i] = (struct rerank_score){
+            .rank = (uint32_t)i + 1,
+            .raw = order[i].raw,
+            .normalized = 1 / (1 + expf(-order[i].raw)),
+        };
+    }
+}
+
+/* *scores_out: [reranking.scored_n] of the first candidates. */
+static bool rerank_best(struct searcher *searcher, struct snapshot *snapshot,
+                        const struct search_request *request, double until_ms,
+                        struct fuse_candidate *candidates, size_t n, struct arena *arena,
+                        struct rerank_score **scores_out, struct search_reranking *reranking,
+                        struct error *err) {
+    struct rerank_passages passages = {snapshot, candidates};
+    const struct rerank_task task = {
+        .scorer = request->reranker,
+        .query = request->query,
+        .query_len = request->query_len,
+        .until_ms = until_ms,
+        .cancelled = request->cancelled,
+        .pair_ms = &searcher->rerank_pair_ms,
+        .passage = rerank_passage,
+        .context = &passages,
+    };
+    size_t top = rerank_top(request), asked = n < top ? n : top, scored;
+    float *raw = ARENA_NEW(arena, float, asked);
+    *scores_out = ARENA_NEW(arena, struct rerank_score, asked);
+    if (!rerank(&task, asked, raw, &scored, err))
+        return false;
+    reorder(candidates, raw, scored, arena, *scores_out);
+    *reranking = (struct search_reranking){request->reranker->name, asked, scored, scored < asked};
+    return true;
+}
+
+/* ---- the page ---- */
+
 /* The page of the candidates that was asked for, with what is shown of it. */
 static bool fetch(struct searcher *searcher, struct snapshot *snapshot,
                   const struct search_request *request, const struct query *query,
-                  const struct fuse_candidate *candidates, size_t candidates_n, struct arena *arena,
+                  const struct fuse_candidate *candidates, size_t candidates_n,
+                  const struct rerank_score *reranked, struct arena *arena,
                   struct search_result *result, struct error *err) {
     size_t offset = request->offset < candidates_n ? request->offset : candidates_n;
     size_t k = page_size(request), left = candidates_n - offset, n = left < k ? left : k;
@@ -200,6 +291,8 @@ static bool fetch(struct searcher *searcher, struct snapshot *snapshot,
     struct search_hit *hits = ARENA_ZERO(arena, struct search_hit, n);
     for (size_t i = 0; i < n; i++) {
         hits[i].scores = best[i];
+        if (offset + i < result->reranking.scored_n)
+            hits[i].rerank = reranked[offset + i];
         if (!document_get(snapshot, best[i].docid, arena, &hits[i].document, err))
             return false;
         if (request->explain && !explain_hit(snapshot, searcher->model, query, result->plan.modes,
@@ -244,6 +337,7 @@ static bool run_in_snapshot(struct searcher *searcher, struct snapshot *snapshot
     struct search_retrieval *retrieval = &result->retrieval;
     struct search_timing *timing = &result->timing;
     struct fuse_candidate *candidates;
+    struct rerank_score *reranked = NULL;
     struct docid_set allowed;
     struct query query;
     uint32_t *docids;
@@ -269,7 +363,14 @@ static bool run_in_snapshot(struct searcher *searcher, struct snapshot *snapshot
     fuse(&result->plan, candidates, n, arena);
     timing->fuse_ms = lap_ms(&mark);
     result->candidates_n = n;
-    if (!fetch(searcher, snapshot, request, &query, candidates, n, arena, result, err))
+    double deadline_ms =
+        request->rerank.deadline_ms ? (double)request->rerank.deadline_ms : (double)INFINITY;
+    if (request->rerank.wanted &&
+        !rerank_best(searcher, snapshot, request, began - request->encoding_ms + deadline_ms,
+                     candidates, n, arena, &reranked, &result->reranking, err))
+        return false;
+    timing->rerank_ms = lap_ms(&mark);
+    if (!fetch(searcher, snapshot, request, &query, candidates, n, reranked, arena, result, err))
         return false;
     timing->fetch_ms = lap_ms(&mark);
     if (!count_facets(snapshot, request, filter ? &allowed : NULL, arena, result, err))
@@ -287,17 +388,45 @@ bool search_check_page(const struct search_request *request, struct error *err) 
                      request->offset, k, request->offset + k, SEARCH_K_MAX);
 }
 
-static bool request_check(const struct search_request *request, struct error *err) {
+static bool check_limits(const struct search_request *request, const char **field_out,
+                         struct error *err) {
+    *field_out = "k";
     if (request->k > SEARCH_K_MAX)
         return error_set(err, ERROR_LIMIT, "k is %u, at most %d hits are given", request->k,
                          SEARCH_K_MAX);
+    *field_out = "candidates";
     if (request->candidates > SEARCH_CANDIDATES_MAX)
         return error_set(err, ERROR_LIMIT, "candidates is %u, at most %d are scored",
                          request->candidates, SEARCH_CANDIDATES_MAX);
+    *field_out = "query";
     if (request->query_len > SEARCH_QUERY_BYTES_MAX)
         return error_set(err, ERROR_LIMIT, "the query has %zu bytes, at most %d are read",
                          request->query_len, SEARCH_QUERY_BYTES_MAX);
+    *field_out = "offset";
     return search_check_page(request, err);
+}
+
+static bool check_reranker(const struct search_request *request, struct error *err) {
+    const struct search_rerank *wanted = &request->rerank;
+    if (!wanted->wanted)
+        return true;
+    if (!request->reranker)
+        return error_set(err, ERROR_UNSUPPORTED,
+                         "there is no reranker here: tercet serve --reranker M starts with one");
+    if (wanted->model && strcmp(wanted->model, request->reranker->name) != 0)
+        return error_set(err, ERROR_UNSUPPORTED, "\"%.100s\" is not the reranker here, \"%s\" is",
+                         wanted->model, request->reranker->name);
+    return true;
+}
+
+bool search_check(const struct searcher *searcher, const struct search_request *request,
+                  const char **field_out, struct error *err) {
+    struct fuse_plan ignored;
+    if (!check_limits(request, field_out, err))
+        return false;
+    *field_out = "rerank";
+    return check_reranker(request, err) &&
+           plan_make(request, index_settings_of(searcher->index), &ignored, field_out, err);
 }
 
 bool search_run(struct searcher *searcher, const struct search_request *request,
@@ -305,9 +434,10 @@ bool search_run(struct searcher *searcher, const struct search_request *request,
     struct search_result result = {.offset = request->offset, .no_text = request->no_text};
     struct snapshot *snapshot;
     struct filter *filter = NULL;
-    if (!request_check(request, err) ||
+    const char *ignored;
+    if (!search_check(searcher, request, &ignored, err) ||
         (request->filter && !filter_parse(request->filter, arena, &filter, err)) ||
-        !plan_make(request, index_settings_of(searcher->index), &result.plan, err) ||
+        !plan_make(request, index_settings_of(searcher->index), &result.plan, &ignored, err) ||
         !snapshot_open(searcher->index, &snapshot, err))
         return false;
     bool ok = run_in_snapshot(searcher, snapshot, request, filter, arena, &result, err);

@@ -9,6 +9,7 @@
 #ifndef TERCET_SEARCH_H
 #define TERCET_SEARCH_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,6 +23,7 @@
 struct encoding;
 struct json;
 struct model;
+struct rerank_scorer;
 
 enum {
     SEARCH_K_DEFAULT = 10,
@@ -30,6 +32,9 @@ enum {
     SEARCH_CANDIDATES_MAX = 10000,
     SEARCH_QUERY_BYTES_MAX = 1 << 20, /* far more than any encoder reads; bounds the tokenizer */
     SEARCH_FACETS_MAX = 16,           /* fields to count: a walk over a table for each */
+    SEARCH_RERANK_DEFAULT = 50,
+    SEARCH_RERANK_MAX = SEARCH_K_MAX,
+    SEARCH_DEADLINE_MS_MAX = 600 * 1000, /* longer than any client waits */
 };
 
 struct search_request {
@@ -56,6 +61,14 @@ struct search_request {
     bool exact; /* score every dense row instead of asking the approximate index */
     /* Lexical candidates by the query's heaviest terms, this part of its weight; 0 and 1: exact. */
     float sparse_mass;
+    struct search_rerank {
+        bool wanted;
+        const char *model;    /* that it shall be; NULL: whichever there is */
+        uint32_t top;         /* so many of the best; 0: SEARCH_RERANK_DEFAULT */
+        uint32_t deadline_ms; /* for the whole search, from search_run on; 0: none */
+    } rerank;
+    const struct rerank_scorer *reranker; /* what reranks here (rerank.h); NULL: nothing does */
+    const atomic_bool *cancelled;         /* nobody waits any more: ERROR_STOPPED; NULL: never */
 };
 
 /* One query term's part in a hit's sparse score. */
@@ -79,12 +92,16 @@ struct search_explanation {
 
 struct search_hit {
     struct fuse_candidate scores;
+    struct rerank_score {
+        uint32_t rank; /* from 1; 0: the cross-encoder has not read it, or was not asked */
+        float raw, normalized;
+    } rerank;
     struct document document;
     struct search_explanation explanation; /* empty unless asked for */
 };
 
 struct search_timing {
-    double encode_ms, retrieve_ms, score_ms, fuse_ms, fetch_ms, facets_ms, total_ms;
+    double encode_ms, retrieve_ms, score_ms, fuse_ms, rerank_ms, fetch_ms, facets_ms, total_ms;
 };
 
 /* What was done to find candidates. */
@@ -94,6 +111,14 @@ struct search_retrieval {
     uint32_t candidates;  /* that each was asked for */
     bool filtered;        /* they asked a filter, which lets ... */
     size_t allowed_n;     /* ... so many documents through */
+};
+
+/* What the cross-encoder did. Those it scored come first, in its order; the others behind them as
+ * they were fused. */
+struct search_reranking {
+    const char *model; /* NULL: it was not asked */
+    size_t asked_n, scored_n;
+    bool deadline_reached; /* so not all were scored */
 };
 
 struct search_result {
@@ -106,6 +131,7 @@ struct search_result {
     struct search_facet *facet_fields; /* [facets_n] */
     size_t facets_n;
     struct fuse_plan plan; /* what was done, chosen or asked for */
+    struct search_reranking reranking;
     struct search_timing timing;
 };
 
@@ -127,8 +153,12 @@ unsigned search_modes_of(const struct index_settings *settings);
 /* The page that k and offset ask for, k 0 being the default: ERROR_INVALID beyond SEARCH_K_MAX. */
 bool search_check_page(const struct search_request *request, struct error *err);
 
-/* ERROR_INVALID when the request asks for what the collection does not have, or contradicts itself,
- * ERROR_LIMIT when for too much. */
+/* What search_run refuses before it does anything: ERROR_INVALID when the request asks for what the
+ * collection does not have or contradicts itself, ERROR_LIMIT when for too much, ERROR_UNSUPPORTED
+ * when for a reranker that is not there. *field_out: the field at fault, or NULL. */
+bool search_check(const struct searcher *searcher, const struct search_request *request,
+                  const char **field_out, struct error *err);
+
 bool search_run(struct searcher *searcher, const struct search_request *request,
                 struct arena *arena, struct search_result *out, struct error *err);
 

@@ -11,6 +11,7 @@
 #include "index/index.h"
 #include "query/server/server.h"
 
+struct encoders;
 struct filter;
 struct model;
 struct service;
@@ -40,6 +41,7 @@ struct service_options {
     const struct model
         *model;       /* for new collections, and for those that were made with it; borrowed */
     size_t workers_n; /* as many as the server has */
+    struct encoders *encoders; /* whose reranker searches may ask; NULL: none. Borrowed */
     struct service_writer writer;
     /* Searches offered on the page for a collection without hits yet; NULL-terminated, or NULL. */
     const char *const *examples;

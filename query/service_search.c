@@ -1,7 +1,9 @@
 #include "engine/base/clock.h"
 #include "engine/model.h"
 #include "query/answer.h"
+#include "query/encoders.h"
 #include "query/encoding_copy.h"
+#include "query/rerank.h"
 #include "query/request.h"
 #include "query/search.h"
 #include "query/service_inside.h"
@@ -99,6 +101,8 @@ static void respond_hits(struct server_response *response, const struct search_r
     server_response_stage(response, "retrieve", timing->retrieve_ms);
     server_response_stage(response, "score", timing->score_ms);
     server_response_stage(response, "fuse", timing->fuse_ms);
+    if (result->reranking.model)
+        server_response_stage(response, "rerank", timing->rerank_ms);
     server_response_stage(response, "fetch", timing->fetch_ms);
     if (result->facets_n)
         server_response_stage(response, "facets", timing->facets_ms);
@@ -106,12 +110,50 @@ static void respond_hits(struct server_response *response, const struct search_r
     service_respond(response, answer_json(result));
 }
 
+/* A worker's own cross-encoder. */
+struct worker_reranker {
+    struct encoders *encoders;
+    size_t worker;
+    const atomic_bool *cancelled;
+};
+
+static bool score_pairs(void *context, const struct reranker_pair *pairs, size_t n,
+                        float *scores_out, struct error *err) {
+    const struct worker_reranker *own = context;
+    return encoders_rerank(own->encoders, own->worker, pairs, n, own->cancelled, scores_out, err);
+}
+
+/* A search that can be read, in a collection that is there. */
+static void answer_search(struct service *service, size_t worker, struct search_call *call,
+                          const struct server_request *request, struct server_response *response) {
+    const struct model *model =
+        service->options.encoders ? encoders_reranker(service->options.encoders) : NULL;
+    struct worker_reranker own = {service->options.encoders, worker, request->cancelled};
+    const struct rerank_scorer scorer = {model ? encoders_name(model) : "", score_pairs, &own};
+    struct search_result result;
+    struct error err;
+    const char *field = NULL;
+    struct searcher *searcher = searcher_of(service, call->opened, worker, &err);
+    call->request.reranker = model ? &scorer : NULL;
+    call->request.cancelled = request->cancelled;
+    if (searcher && search_check(searcher, &call->request, &field, &err)) {
+        field = NULL;
+        if (search_run(searcher, &call->request, request->arena, &result, &err)) {
+            respond_hits(response, &call->request, &result);
+            return;
+        }
+    }
+    server_response_failure(response, &err);
+    if (field) {
+        int status;
+        const char *code = server_error_code(err.code, &status);
+        server_response_error(response, status, code, field, "%s", err.message);
+    }
+}
+
 void service_search(void *context, size_t worker, const struct server_request *request,
                     struct server_response *response) {
     struct service *service = context;
-    struct search_result result;
-    struct error err;
-    struct searcher *searcher;
     struct search_call *call =
         request->prepared ? request->prepared : search_call_make(service, request);
     if (server_request_cancelled(request))
@@ -123,10 +165,7 @@ void service_search(void *context, size_t worker, const struct server_request *r
     else if (!call->readable)
         server_response_error(response, 400, "bad_request", call->field[0] ? call->field : NULL,
                               "%s", call->err.message);
-    else if ((searcher = searcher_of(service, call->opened, worker, &err)) &&
-             search_run(searcher, &call->request, request->arena, &result, &err))
-        respond_hits(response, &call->request, &result);
     else
-        server_response_failure(response, &err);
+        answer_search(service, worker, call, request, response);
     search_call_done(call);
 }

@@ -10,11 +10,12 @@
 #include "query/search.h"
 #include "tools/commands.h"
 #include "tools/search_options.h"
+#include "tools/search_reranker.h"
 
 struct search_settings {
     struct search_request request;
     struct model_options model;
-    const char *index, *filter, *facets;
+    const char *index, *filter, *facets, *reranker;
     bool json;
 };
 
@@ -32,12 +33,15 @@ static void print_snippet(const char *text, size_t len) {
     puts(shown < len ? " ..." : "");
 }
 
-static void print_scores(const struct fuse_candidate *scores, unsigned modes) {
+static void print_scores(const struct search_hit *hit, unsigned modes) {
+    const struct fuse_candidate *scores = &hit->scores;
     fputs("  ", stdout);
     for (int mode = 0; mode < FUSE_MODES_N; mode++)
         if (modes & (1u << mode))
             printf(" %s %.4f (#%u)", fuse_mode_name((enum fuse_mode)mode),
                    (double)scores->raw[mode], scores->rank[mode]);
+    if (hit->rerank.rank)
+        printf(" rerank %.4f (#%u)", (double)hit->rerank.raw, hit->rerank.rank);
     putchar('\n');
 }
 
@@ -96,7 +100,7 @@ static void print_result(const struct search_result *result, bool explain) {
                (double)hit->scores.score);
         if (!result->no_text)
             print_snippet(document->text, document->text_len);
-        print_scores(&hit->scores, result->plan.modes);
+        print_scores(hit, result->plan.modes);
         if (explain)
             print_explanation(hit, result->plan.modes);
     }
@@ -105,6 +109,10 @@ static void print_result(const struct search_result *result, bool explain) {
     print_facets(result);
     if (explain)
         print_retrieval(&result->retrieval);
+    if (result->reranking.model)
+        printf("%zu of %zu reranked by %s in %.1f ms%s\n", result->reranking.scored_n,
+               result->reranking.asked_n, result->reranking.model, result->timing.rerank_ms,
+               result->reranking.deadline_reached ? ", when the time was over" : "");
     printf("%zu of %zu candidates in %.1f ms (encode %.1f, retrieve %.1f, score %.1f, fuse %.1f, "
            "fetch %.1f), fused by %s\n",
            result->hits_n, result->candidates_n, result->timing.total_ms, result->timing.encode_ms,
@@ -128,13 +136,19 @@ static int search(const struct search_settings *settings) {
     struct searcher *searcher = NULL;
     struct arena arena = {0};
     struct search_result result;
-    struct model_options model_options = settings->model;
+    struct search_request request = settings->request;
+    struct search_reranker reranker = {0};
+    struct model_options model_options = settings->model, reranker_options = settings->model;
+    reranker_options.name = settings->reranker;
     bool ok = index_open(settings->index, INDEX_READ, &index, &err);
     if (ok && !model_options.name)
         model_options.name = index_settings_of(index)->model;
     ok = ok && model_open(&model_options, &model, &err) &&
          searcher_open(index, model, &searcher, &err) &&
-         search_run(searcher, &settings->request, &arena, &result, &err);
+         (!settings->reranker || search_reranker_open(&reranker_options, &reranker, &err));
+    request.rerank.wanted = settings->reranker != NULL;
+    request.reranker = settings->reranker ? &reranker.scorer : NULL;
+    ok = ok && search_run(searcher, &request, &arena, &result, &err);
     if (ok && settings->json)
         print_json(&result);
     else if (ok)
@@ -143,6 +157,7 @@ static int search(const struct search_settings *settings) {
         command_failed(&err);
     arena_done(&arena);
     searcher_close(searcher);
+    search_reranker_close(&reranker);
     model_close(model);
     index_close(index);
     return ok ? EXIT_DONE : EXIT_FAILED;
@@ -179,6 +194,12 @@ static int run(int argc, char **argv) {
          "count the values of these fields: lang,year", 0, 0, 0},
         {"facet-limit", OPTION_NUMBER, &settings.request.facet_limit, "N",
          "values to show of each (default: 10)", 1, FACET_LIMIT_MAX, 0},
+        {"rerank", OPTION_TEXT, &settings.reranker, "M",
+         "folder or name of a cross-encoder that reads the best again", 0, 0, 0},
+        {"rerank-top", OPTION_NUMBER, &settings.request.rerank.top, "N",
+         "how many of the best (default: 50)", 1, SEARCH_RERANK_MAX, 0},
+        {"deadline-ms", OPTION_NUMBER, &settings.request.rerank.deadline_ms, "N",
+         "rerank as many as can be in N ms of search", 1, SEARCH_DEADLINE_MS_MAX, 0},
         {"explain", OPTION_FLAG, &settings.request.explain, NULL,
          "show the terms and tokens behind each score", 0, 0, 0},
         {"json", OPTION_FLAG, &settings.json, NULL, "one JSON object", 0, 0, 0},
@@ -198,6 +219,8 @@ static int run(int argc, char **argv) {
     if (!search_options_apply(&words, &settings.request, &settings.model, &err) ||
         !search_check_page(&settings.request, &err))
         return options_wrong(&command_search, "%s", err.message);
+    if (!settings.reranker && (settings.request.rerank.top || settings.request.rerank.deadline_ms))
+        return options_wrong(&command_search, "--rerank-top and --deadline-ms need --rerank M");
     struct json *filter = NULL;
     if (settings.filter && !(filter = json_parse(settings.filter, strlen(settings.filter), &err)))
         return options_wrong(&command_search, "filter: %s", err.message);

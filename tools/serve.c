@@ -66,6 +66,7 @@ static bool parts_open(struct parts *parts, const struct serve_settings *setting
         !encoders_open(settings->model, settings->reranker, workers_n, &parts->encoders, err))
         return false;
     options.writer = serve_writer_service(parts->writer);
+    options.encoders = parts->encoders;
     if (!service_open(&options, &parts->service, err))
         return false;
     const struct server_route *routes = service_routes(parts->service, &n);
@@ -192,7 +193,7 @@ static int run(int argc, char **argv) {
         {"listen", OPTION_TEXT, &settings.listen, "HOST:PORT", "default: " LISTEN_DEFAULT, 0, 0, 0},
         {"model", OPTION_TEXT, &model_options.name, "M", "folder or name of a model", 0, 0, 'm'},
         {"reranker", OPTION_TEXT, &reranker_options.name, "M",
-         "folder or name of a cross-encoder, for the rerank routes", 0, 0, 0},
+         "folder or name of a cross-encoder, for searches and the rerank routes", 0, 0, 0},
         {"precision", OPTION_TEXT, &precision, "P",
          "auto (default: the fastest), int8, bf16 or f32", 0, 0, 0},
         {"api-key-file", OPTION_TEXT, &settings.key_file, "FILE",

@@ -16,7 +16,7 @@ struct serve_settings {
     const char *data;   /* folder of collections; made when missing */
     const char *listen; /* "127.0.0.1:8080" */
     const struct model *model;
-    const struct model *reranker; /* a cross-encoder for the rerank routes; or NULL */
+    const struct model *reranker; /* a cross-encoder for searches and the rerank routes; or NULL */
     const char *key_file;         /* API keys (access.h); or NULL: loopback only */
     const char *hosts;            /* more names that it goes by, with commas between; or NULL */
     const char *cors_origins;     /* sites whose pages may use it; or NULL */
