@@ -2,11 +2,9 @@
 #ifndef TERCET_EXPLAIN_H
 #define TERCET_EXPLAIN_H
 
-#include "query/query.h"
-#include "query/search.h"
+#include "query/run.h"
 
 /* Fills hit->explanation; hit->scores and hit->document must be there. */
-bool explain_hit(struct snapshot *snapshot, const struct model *model, const struct query *query,
-                 unsigned modes, struct arena *arena, struct search_hit *hit, struct error *err);
+bool explain_hit(struct search_run *run, struct search_hit *hit, struct error *err);
 
 #endif

@@ -125,13 +125,15 @@ static void search_knows_members(void) {
     const struct json *schemas = json_get(json_get(description, "components"), "schemas");
     struct json *unknown = json_new_object();
     struct search_request request;
+    struct arena arena = {0};
     struct error err;
     char field[REQUEST_FIELD_MAX];
     json_add_number(unknown, "zz", 1);
-    CHECK(!request_from_json(unknown, &request, field, &err));
+    CHECK(!request_from_json(unknown, &arena, &request, field, &err));
     CHECK_TEXT(field, "zz");
     same_members("search", err.message, json_get(json_get(schemas, "SearchRequest"), "properties"));
     json_release(unknown);
+    arena_done(&arena);
 }
 
 /* A route that refuses unknown members lists those it knows. */

@@ -10,13 +10,24 @@
 /* Weights beyond this only hide a mistake, and sums of them stay finite in f32. */
 static const double weight_max = 1e6;
 
-static bool read_query(const struct json *json, struct search_request *request, struct error *err) {
-    const struct json *query = json_get(json, "query");
-    if (json_kind_of(query) != JSON_KIND_STRING)
-        return error_set(err, ERROR_INVALID, "\"query\" must be a string, found %s",
-                         query ? json_kind_name(json_kind_of(query)) : "nothing");
-    request->query = json_string_of(query, &request->query_len);
+static bool read_word(const struct json *json, const char *field, const char **out, size_t *len_out,
+                      struct error *err) {
+    const struct json *word = json_get(json, field);
+    if (json_kind_of(word) == JSON_KIND_NULL)
+        return true;
+    if (json_kind_of(word) != JSON_KIND_STRING)
+        return error_set(err, ERROR_INVALID, "\"%s\" must be a string, found %s", field,
+                         json_kind_name(json_kind_of(word)));
+    *out = json_string_of(word, len_out);
     return true;
+}
+
+static bool read_query(const struct json *json, struct search_request *request, struct error *err) {
+    return read_word(json, "query", &request->query, &request->query_len, err);
+}
+
+static bool read_like(const struct json *json, struct search_request *request, struct error *err) {
+    return read_word(json, "like", &request->like, &request->like_len, err);
 }
 
 static bool read_modes(const struct json *json, struct search_request *request, struct error *err) {
@@ -220,6 +231,7 @@ static const struct reader {
     bool (*read)(const struct json *, struct search_request *, struct error *);
 } readers[] = {
     {"query", read_query},
+    {"like", read_like},
     {"k", read_k},
     {"offset", read_offset},
     {"modes", read_modes},
@@ -236,17 +248,34 @@ static const struct reader {
     {"text", read_text},
 };
 
-enum { READERS_N = sizeof readers / sizeof *readers };
+/* What a query may be instead of a text. */
+static const struct vectors_reader {
+    const char *field;
+    bool (*read)(const struct json *, struct arena *, struct query_vectors *, struct error *);
+} vectors_readers[] = {
+    {"dense", vectors_read_dense},
+    {"sparse", vectors_read_sparse},
+    {"multi", vectors_read_multi},
+};
+
+enum {
+    READERS_N = sizeof readers / sizeof *readers,
+    FIELDS_N = READERS_N + sizeof vectors_readers / sizeof *vectors_readers,
+};
+
+static const char *field_name(size_t i) {
+    return i < READERS_N ? readers[i].field : vectors_readers[i - READERS_N].field;
+}
 
 static bool refuse_unknown(const char *key, struct error *err) {
     char known[ERROR_MESSAGE_MAX] = "";
     size_t len = 0;
-    for (size_t i = 0; i < READERS_N; i++)
+    for (size_t i = 0; i < FIELDS_N; i++)
         len += (size_t)snprintf(known + len, sizeof known - len, "%s%s",
-                                i == 0              ? ""
-                                : i + 1 < READERS_N ? ", "
-                                                    : " and ",
-                                readers[i].field);
+                                i == 0             ? ""
+                                : i + 1 < FIELDS_N ? ", "
+                                                   : " and ",
+                                field_name(i));
     return error_set(err, ERROR_INVALID, "unknown field \"%.64s\": known here are %s", key, known);
 }
 
@@ -255,9 +284,9 @@ static bool known_fields_only(const struct json *json, char field_out[REQUEST_FI
     for (void *at = json_first(json); at; at = json_next(json, at)) {
         const char *key = json_member_key(at);
         size_t i = 0;
-        while (i < READERS_N && strcmp(key, readers[i].field) != 0)
+        while (i < FIELDS_N && strcmp(key, field_name(i)) != 0)
             i++;
-        if (i < READERS_N)
+        if (i < FIELDS_N)
             continue;
         snprintf(field_out, REQUEST_FIELD_MAX, "%s", key);
         return refuse_unknown(key, err);
@@ -265,7 +294,7 @@ static bool known_fields_only(const struct json *json, char field_out[REQUEST_FI
     return true;
 }
 
-bool request_from_json(const struct json *json, struct search_request *out,
+bool request_from_json(const struct json *json, struct arena *arena, struct search_request *out,
                        char field_out[REQUEST_FIELD_MAX], struct error *err) {
     struct search_request request = {0};
     field_out[0] = '\0';
@@ -274,11 +303,17 @@ bool request_from_json(const struct json *json, struct search_request *out,
                          json_kind_name(json_kind_of(json)));
     if (!known_fields_only(json, field_out, err))
         return false;
-    for (size_t i = 0; i < READERS_N; i++)
-        if (!readers[i].read(json, &request, err)) {
-            snprintf(field_out, REQUEST_FIELD_MAX, "%s", readers[i].field);
+    for (size_t i = 0; i < FIELDS_N; i++)
+        if (!(i < READERS_N
+                  ? readers[i].read(json, &request, err)
+                  : vectors_readers[i - READERS_N].read(json, arena, &request.vectors, err))) {
+            snprintf(field_out, REQUEST_FIELD_MAX, "%s", field_name(i));
             return false;
         }
+    if (!search_check_source(&request, err)) {
+        snprintf(field_out, REQUEST_FIELD_MAX, "%s", request.like ? "like" : "query");
+        return false;
+    }
     *out = request;
     return true;
 }

@@ -11,9 +11,9 @@
 /* Long enough for every field name we know. */
 enum { REQUEST_FIELD_MAX = 32 };
 
-/* *out borrows strings from the json. On failure field_out names the field at fault ("" when it is
- * the whole request). */
-bool request_from_json(const struct json *json, struct search_request *out,
+/* *out borrows strings from the json; numbers lie in the arena. On failure field_out names the
+ * field at fault ("" when it is the whole request). */
+bool request_from_json(const struct json *json, struct arena *arena, struct search_request *out,
                        char field_out[REQUEST_FIELD_MAX], struct error *err);
 
 /* One more field to count (borrowed). ERROR_INVALID when it is named already. */

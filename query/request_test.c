@@ -3,11 +3,13 @@
 
 #include "tests/check.h"
 
+static struct arena arena;
+
 static bool read(const char *text, struct search_request *out, char field[REQUEST_FIELD_MAX],
                  struct error *err) {
     struct json *json = json_parse(text, strlen(text), err);
     CHECK(json);
-    bool ok = request_from_json(json, out, field, err);
+    bool ok = request_from_json(json, &arena, out, field, err);
     json_release(json);
     return ok;
 }
@@ -47,7 +49,7 @@ static void reads_every_field(void) {
         err);
     CHECK(request.rerank.top == 9 && request.rerank.deadline_ms == 80);
     struct json *json = json_parse(facets, strlen(facets), &err); /* names are borrowed */
-    CHECK_OK(request_from_json(json, &request, field, &err), err);
+    CHECK_OK(request_from_json(json, &arena, &request, field, &err), err);
     CHECK_EQUAL(request.facets_n, 2);
     CHECK_TEXT(request.facets[1].field, "author.name");
     CHECK_EQUAL(request.facet_limit, 5);
@@ -60,6 +62,28 @@ static void names_the_field_at_fault(void) {
     } wrong[] = {
         {"[]", ""},
         {"{}", "query"},
+        {"{\"dense\":null}", "query"},
+        {"{\"query\":5}", "query"},
+        {"{\"like\":5}", "like"},
+        {"{\"like\":\"a\",\"query\":\"b\"}", "like"},
+        {"{\"like\":\"a\",\"dense\":[1]}", "like"},
+        {"{\"dense\":5}", "dense"},
+        {"{\"dense\":[]}", "dense"},
+        {"{\"dense\":[1,\"2\"]}", "dense"},
+        {"{\"dense\":[1,1e39]}", "dense"},
+        {"{\"dense\":[1,null]}", "dense"},
+        {"{\"sparse\":[1]}", "sparse"},
+        {"{\"sparse\":{\"a\":0}}", "sparse"},
+        {"{\"sparse\":{\"a\":-1}}", "sparse"},
+        {"{\"sparse\":{\"a\":1e39}}", "sparse"},
+        {"{\"sparse\":{\"a\":1e-60}}", "sparse"},
+        {"{\"sparse\":{\"a\":\"b\"}}", "sparse"},
+        {"{\"multi\":[]}", "multi"},
+        {"{\"multi\":[[]]}", "multi"},
+        {"{\"multi\":[1]}", "multi"},
+        {"{\"multi\":[[1,2],[1]]}", "multi"},
+        {"{\"multi\":[[1,2],3]}", "multi"},
+        {"{\"multi\":[[1,2],[1,-1e39]]}", "multi"},
         {"{\"query\":null}", "query"},
         {"{\"query\":\"a\",\"k\":0}", "k"},
         {"{\"query\":\"a\",\"k\":1001}", "k"},
@@ -122,9 +146,65 @@ static void weights_as_a_list(void) {
         CHECK(!request_weights_parse(wrong[i], weights, &err));
 }
 
+static void reads_vectors(void) {
+    struct search_request request;
+    struct error err;
+    char field[REQUEST_FIELD_MAX];
+    CHECK_OK(read("{\"dense\":[0.5,-1,3],\"sparse\":{\"sea\":2,\"tide\":0.25},"
+                  "\"multi\":[[1,2],[3,4],[5,6]]}",
+                  &request, field, &err),
+             err);
+    const struct query_vectors *vectors = &request.vectors;
+    CHECK(!request.query && !request.like);
+    CHECK_EQUAL(vectors_modes(vectors), FUSE_ALL_MODES);
+    CHECK(vectors->dense_n == 3 && vectors->dense[1] == -1);
+    CHECK(vectors->multi_n == 3 && vectors->multi_dim == 2 && vectors->multi[4] == 5);
+    CHECK_EQUAL(vectors->sparse.n, 2);
+    CHECK(vectors->sparse.terms[1].weight == .25f && vectors->sparse.terms[1].word_len == 4);
+    CHECK_OK(read("{\"query\":\"a\",\"sparse\":{}}", &request, field, &err), err);
+    CHECK_EQUAL(vectors_modes(&request.vectors), 1 << FUSE_SPARSE);
+    CHECK(request.query && !search_encodes_all(&request));
+    CHECK_OK(read("{\"like\":\"a key\"}", &request, field, &err), err);
+    CHECK(request.like_len == 5 && !search_encodes_all(&request));
+    CHECK_OK(read("{\"query\":\"a\"}", &request, field, &err), err);
+    CHECK(search_encodes_all(&request));
+}
+
+static void vectors_must_fit(void) {
+    static const struct {
+        const char *text, *field;
+    } cases[] = {
+        {"{\"dense\":[1,2,3]}", NULL},         {"{\"dense\":[1,2]}", "dense"},
+        {"{\"multi\":[[1,2]]}", NULL},         {"{\"multi\":[[1,2,3]]}", "multi"},
+        {"{\"sparse\":{\"17\":1}}", NULL},     {"{\"sparse\":{\"sea\":1}}", "sparse"},
+        {"{\"sparse\":{\"-1\":1}}", "sparse"}, {"{\"sparse\":{\"4294967295\":1}}", "sparse"},
+        {"{\"sparse\":{\"1x\":1}}", "sparse"}, {"{\"sparse\":{\"\":1}}", "sparse"},
+    };
+    struct index_settings settings = {
+        .dense_dim = 3, .multi_dim = 2, .lexical = INDEX_LEXICAL_LEARNED, .analyzer = "head"};
+    struct search_request request;
+    struct error err;
+    char field[REQUEST_FIELD_MAX];
+    const char *at;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        CHECK_OK(read(cases[i].text, &request, field, &err), err);
+        CHECK(vectors_fit(&request.vectors, &settings, &at, &err) == !cases[i].field);
+        CHECK(cases[i].field ? at && strcmp(at, cases[i].field) == 0 : !at);
+    }
+    snprintf(settings.analyzer, sizeof settings.analyzer, "words:en");
+    CHECK_OK(read("{\"sparse\":{\"sea\":1}}", &request, field, &err), err);
+    CHECK_OK(vectors_fit(&request.vectors, &settings, &at, &err), err);
+    settings = (struct index_settings){.analyzer = "words:en"};
+    CHECK(!vectors_fit(&request.vectors, &settings, &at, &err));
+    CHECK_TEXT(at, "sparse");
+}
+
 int main(void) {
     reads_every_field();
     names_the_field_at_fault();
     weights_as_a_list();
+    reads_vectors();
+    vectors_must_fit();
+    arena_done(&arena);
     return check_result();
 }

@@ -19,6 +19,7 @@
 #include "index/fields/facets.h"
 #include "index/index.h"
 #include "query/fuse.h"
+#include "query/vectors.h"
 
 struct encoding;
 struct json;
@@ -32,14 +33,21 @@ enum {
     SEARCH_CANDIDATES_MAX = 10000,
     SEARCH_QUERY_BYTES_MAX = 1 << 20, /* far more than any encoder reads; bounds the tokenizer */
     SEARCH_FACETS_MAX = 16,           /* fields to count: a walk over a table for each */
+    SEARCH_SCAN_MAX = 100000, /* documents that token vectors alone are compared with: half a
+                                 second (docs/multivectors.md) */
     SEARCH_RERANK_DEFAULT = 50,
     SEARCH_RERANK_MAX = SEARCH_K_MAX,
     SEARCH_DEADLINE_MS_MAX = 600 * 1000, /* longer than any client waits */
 };
 
+/* A text; or ready-made vectors, beside which a text may stand, which is not encoded then (a
+ * reranker reads it); or "like", a document that is in the index. */
 struct search_request {
-    const char *query;
+    const char *query; /* NULL: none */
     size_t query_len;
+    struct query_vectors vectors; /* zeros: none */
+    const char *like;             /* the document's key; NULL: none */
+    size_t like_len;
     uint32_t k, candidates; /* 0: the default */
     uint32_t offset;        /* hits passed over; offset + k <= SEARCH_K_MAX */
     bool no_text;           /* hits come without their text */
@@ -137,7 +145,8 @@ struct search_result {
 
 struct searcher;
 
-/* ERROR_INVALID when the index was made with another model. */
+/* model: the one that the index was made with. With another one, or NULL, it can be searched by
+ * ready-made vectors and by "like" only: search_run says so. */
 bool searcher_open(struct index *index, const struct model *model, struct searcher **out,
                    struct error *err);
 void searcher_close(struct searcher *searcher);
@@ -146,12 +155,17 @@ void searcher_close(struct searcher *searcher);
  * the bit the same. out: [n], everything in the arena. */
 bool searcher_encode(struct searcher *searcher, const struct search_request *const *requests,
                      size_t n, struct arena *arena, struct encoding *out, struct error *err);
+/* Whether a request is one of those. */
+bool search_encodes_all(const struct search_request *request);
 
-/* The modes that a collection offers. */
+/* The modes that a collection offers; and the ENCODE_... of some modes. */
 unsigned search_modes_of(const struct index_settings *settings);
+unsigned search_encoder_modes(unsigned modes);
 
 /* The page that k and offset ask for, k 0 being the default: ERROR_INVALID beyond SEARCH_K_MAX. */
 bool search_check_page(const struct search_request *request, struct error *err);
+/* One thing to search for: ERROR_INVALID when there is none, or several. */
+bool search_check_source(const struct search_request *request, struct error *err);
 
 /* What search_run refuses before it does anything: ERROR_INVALID when the request asks for what the
  * collection does not have or contradicts itself, ERROR_LIMIT when for too much, ERROR_UNSUPPORTED

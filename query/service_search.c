@@ -27,8 +27,8 @@ static struct search_call *search_call_make(struct service *service,
     if (call->collection && !collection_hold(call->collection, &call->opened, &call->hold_err))
         call->opened = NULL;
     call->body = json_parse(request->body, request->body_len, &call->err);
-    call->readable =
-        call->body && request_from_json(call->body, &call->request, call->field, &call->err);
+    call->readable = call->body && request_from_json(call->body, request->arena, &call->request,
+                                                     call->field, &call->err);
     return call;
 }
 
@@ -77,7 +77,7 @@ void service_search_prepare(void *context, size_t worker, struct server_request 
     struct server_request *askers[SERVER_TOGETHER_MAX];
     for (size_t i = 0; i < n; i++) {
         calls[i] = requests[i]->prepared = search_call_make(service, requests[i]);
-        if (!calls[i]->opened || !calls[i]->readable || calls[i]->request.modes)
+        if (!calls[i]->opened || !calls[i]->readable || !search_encodes_all(&calls[i]->request))
             calls[i] = NULL;
     }
     for (size_t first = 0; first < n; first++) {
@@ -106,7 +106,10 @@ static void respond_hits(struct server_response *response, const struct search_r
     server_response_stage(response, "fetch", timing->fetch_ms);
     if (result->facets_n)
         server_response_stage(response, "facets", timing->facets_ms);
-    response->subject = arena_text(response->arena, request->query, request->query_len);
+    response->subject = request->query
+                            ? arena_text(response->arena, request->query, request->query_len)
+                        : request->like ? arena_format(response->arena, "like %s", request->like)
+                                        : "(vectors)";
     service_respond(response, answer_json(result));
 }
 
@@ -142,6 +145,8 @@ static void answer_search(struct service *service, size_t worker, struct search_
             respond_hits(response, &call->request, &result);
             return;
         }
+        if (call->request.like && err.code == ERROR_NOT_FOUND)
+            field = "like";
     }
     server_response_failure(response, &err);
     if (field) {

@@ -141,12 +141,128 @@ def check_rerank(folder, index, data):
         check(same(own, answer), "the command line answers the same")
         refused(server, "rerank", status=422, query="x", rerank={"model": "BAAI/other"})
         refused(server, "rerank", query="x", rerank={"topp": 5})
+        refused(server, "rerank", like="tides", rerank={})
         refused(server, "rerank", query="x", rerank={"top": 1001})
         server.stop()
     text = run(TERCET, "search", index, "the sea", "--rerank", model, "--deadline-ms", "600000")
     check("of 50 reranked by reranker in" in text and "rerank " in text, "and in words")
     run(TERCET, "search", index, "the sea", "--rerank-top", "5", status=2)
     run(TERCET, "search", index, "the sea", "--rerank", folder + "/none", status=1)
+
+
+def near(a, b):
+    """The same hits with the same scores, but for the precision that vectors were made in."""
+    return ([hit["id"] for hit in a["hits"]] == [hit["id"] for hit in b["hits"]] and
+            all(abs(x["score"] - y["score"]) < 1e-3 for x, y in zip(a["hits"], b["hits"])))
+
+
+def check_vectors(index, server):
+    query = "what pulls the oceans"
+    vectors = server.post("/v1/encode", {"texts": query})["encodings"][0]
+    instructed = server.post("/v1/encode", {"texts": query, "input_type": "query"})["encodings"][0]
+    vectors = {**vectors, "dense": instructed["dense"]}  # the collection reads queries so
+    del vectors["tokens"]
+    by_text = server.post(SEARCH, {"query": query, "explain": True})
+    by_all = server.post(SEARCH, {**vectors, "explain": True})
+    check(near(by_all, by_text), "vectors find what their text finds")
+    check(by_all["hits"][0]["id"] == "tides" and by_all["modes"] == by_text["modes"],
+          "in all modes")
+    why, because = by_all["hits"][0]["explain"], by_text["hits"][0]["explain"]
+    check(why["terms"] == because["terms"], "terms are explained")
+    check([t["passage"] for t in why["tokens"]] == [t["passage"] for t in because["tokens"]] and
+          all(t["query"] == "" for t in why["tokens"]), "passage tokens, too; the query's are nobody's")
+    for modes in (["dense"], ["sparse"], ["multi", "dense"]):
+        some = {mode: vectors[mode] for mode in modes}
+        answer = server.post(SEARCH, some)
+        check(sorted(answer["modes"]) == sorted(modes) and
+              near(answer, server.post(SEARCH, {"query": query, "modes": modes})), f"{modes} alone")
+    alone = server.post(SEARCH, {"multi": vectors["multi"], "k": 50})
+    check(alone["retrieval"] == {"multi": "exact"} and alone["hits"][0]["id"] == "tides" and
+          alone["total_candidates"] == 56, "token vectors alone are compared with everything")
+    seen = server.post(SEARCH, {"multi": vectors["multi"], "filter": {"topic": "sea"}})
+    check(all(hit["fields"]["topic"] == "sea" for hit in seen["hits"]), "that the filter allows")
+    beside = server.post(SEARCH, {**vectors, "query": "something else entirely"})
+    check(near(beside, by_text), "a text beside vectors is not encoded")
+    unknown = server.post(SEARCH, {"sparse": {"xyzzy": 1}})
+    check(unknown["hits"] == [], "words that nobody said find nothing")
+
+    refused(server, "dense", dense=[1, 2, 3])
+    refused(server, "dense", dense=[1e39] * 384)
+    refused(server, "multi", multi=[[1, 2]])
+    refused(server, "multi", multi=[vectors["multi"][0], [1]])
+    refused(server, "sparse", sparse={"sea": 0})
+    refused(server, "sparse", sparse=["sea"])
+    refused(server, "modes", dense=vectors["dense"], modes=["dense", "multi"])
+    refused(server, "query", k=3)
+    check(server.ask("POST", SEARCH, '{"dense":[NaN]}').status == 400, "NaN is no JSON")
+
+    with open(index + ".json", "w") as file:
+        json.dump(vectors, file)
+    own = json.loads(run(TERCET, "search", index, "--vectors", index + ".json", "--json"))
+    check(near(own, by_text), "the command line reads them from a file")
+    piped = json.loads(run(TERCET, "search", index, "--vectors", "-", "--json",
+                           stdin=json.dumps(vectors)))
+    check(same(piped, own), "and from its input")
+    run(TERCET, "search", index, "--vectors", index + ".none", status=2)
+    run(TERCET, "search", index, "--vectors", "-", stdin="{}", status=2)
+    run(TERCET, "search", index, status=2)
+
+
+def check_like(index, server):
+    like = server.post(SEARCH, {"like": "tides", "k": 100, "explain": True})
+    ids = [hit["id"] for hit in like["hits"]]
+    check("tides" not in ids and like["total_candidates"] == 55, "all but itself")
+    check(like["modes"] == ["dense", "sparse", "multi"], "in all modes")
+    terms = like["hits"][0]["explain"]["terms"]
+    check({"moon", "graviti", "ocean"} <= {t["term"] for t in terms} and len(terms) <= 32,
+          "its words are named")
+    tokens = like["hits"][0]["explain"]["tokens"]
+    check({"moon", "gravity"} <= {t["query"] for t in tokens} and len(tokens) <= 64, "its tokens")
+    dense = server.post(SEARCH, {"like": "tides", "modes": ["dense"]})
+    again = server.post(SEARCH, {"like": dense["hits"][0]["id"], "modes": ["dense"], "k": 100})
+    back = [hit for hit in again["hits"] if hit["id"] == "tides"]
+    check(back and abs(back[0]["score"] - dense["hits"][0]["score"]) < 1e-5, "cosines both ways")
+    few = server.post(SEARCH, {"like": "tides", "candidates": 1, "k": 1, "modes": ["dense"]})
+    check(few["hits"][0]["id"] == dense["hits"][0]["id"], "one candidate that is not itself")
+    seen = server.post(SEARCH, {"like": "tides", "filter": {"topic": "sea"}})
+    check(all(hit["fields"]["topic"] == "sea" and hit["id"] != "tides" for hit in seen["hits"]),
+          "among what the filter allows")
+    refused(server, "like", status=404, like="nobody")
+    refused(server, "like", like=5)
+    refused(server, "like", like="tides", query="x")
+    refused(server, "like", like="tides", dense=[1])
+    own = json.loads(run(TERCET, "search", index, "--like", "tides", "-k", "100", "--json",
+                         "--explain"))
+    check(same(own, like), "the command line answers the same")
+    run(TERCET, "search", index, "--like", "nobody", status=1)
+    run(TERCET, "search", index, "x", "--like", "tides", status=2)
+
+
+def check_other_model(folder):
+    """A collection whose model is not the server's has nobody to read its queries."""
+    data, model = folder + "/other", random_model(TERCET, "m3", folder + "/m3")
+    run(TERCET, "ingest", data + "/notes", FACTS, "--model", model)
+    path = "/v1/collections/notes/search"
+    lines = run(TERCET, "encode", "--model", model, "--dense", "--sparse", "--multi",
+                stdin="the moon\n")
+    vectors = json.loads(lines)
+    del vectors["tokens"]
+    own = cli(data + "/notes", "the moon", "--precision", "f32")
+    with Server(TERCET, data) as server:
+        message = refused(server, None, path=path, query="the moon")
+        check("was indexed with model" in message, "a text cannot be read")
+        check(near(server.post(path, vectors), own), "vectors can")
+        like = server.post(path, {"like": "tides", "explain": True})
+        check(len(like["hits"]) == 10, "and documents")
+        check(all(t["term"].isdigit() for t in like["hits"][0]["explain"]["terms"]),
+              "whose tokens are numbers here")
+        refused(server, "sparse", path=path, sparse={"sea": 1})
+        server.stop()
+    os.rename(model, model + "-gone")
+    gone = json.loads(run(TERCET, "search", data + "/notes", "--vectors", "-", "--json",
+                          stdin=json.dumps(vectors)))
+    check(near(gone, own), "the command line does without the model, too")
+    run(TERCET, "search", data + "/notes", "the moon", status=1)
 
 
 def main():
@@ -162,9 +278,12 @@ def main():
             check_paging(index, server)
             check_texts(index, server)
             check_plan(index, server)
+            check_vectors(index, server)
+            check_like(index, server)
             refused(server, "rerank", status=422, query="x", rerank={})
             server.stop()
         check_rerank(folder, index, data)
+        check_other_model(folder)
     print("1 passed, 0 failed")
 
 

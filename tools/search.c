@@ -15,7 +15,7 @@
 struct search_settings {
     struct search_request request;
     struct model_options model;
-    const char *index, *filter, *facets, *reranker;
+    const char *index, *filter, *facets, *reranker, *vectors;
     bool json;
 };
 
@@ -143,7 +143,8 @@ static int search(const struct search_settings *settings) {
     bool ok = index_open(settings->index, INDEX_READ, &index, &err);
     if (ok && !model_options.name)
         model_options.name = index_settings_of(index)->model;
-    ok = ok && model_open(&model_options, &model, &err) &&
+    bool reads = !request.like && !vectors_modes(&request.vectors); /* needs the model */
+    ok = ok && (model_open(&model_options, &model, &err) || !reads) &&
          searcher_open(index, model, &searcher, &err) &&
          (!settings->reranker || search_reranker_open(&reranker_options, &reranker, &err));
     request.rerank.wanted = settings->reranker != NULL;
@@ -176,14 +177,94 @@ static bool read_facets(char *list, struct search_request *request, struct error
     return true;
 }
 
+/* Numbers of an answer of /v1/encode, each in some ten bytes: 8,192 vectors of 1,024. */
+enum { VECTORS_BYTES_MAX = 128 << 20 };
+
+/* "-": standard input. */
+static bool read_all(const char *path, struct buf *out, struct error *err) {
+    bool is_input = strcmp(path, "-") == 0;
+    FILE *file = is_input ? stdin : fopen(path, "rb");
+    size_t got = 1;
+    if (!file)
+        return error_set_errno(err, "cannot be opened");
+    while (got > 0 && out->len <= VECTORS_BYTES_MAX) {
+        char part[16 * 1024];
+        got = fread(part, 1, sizeof part, file);
+        buf_append(out, part, got);
+    }
+    bool ok = !ferror(file) || error_set_errno(err, "cannot be read");
+    if (ok && out->len > VECTORS_BYTES_MAX)
+        ok = error_set(err, ERROR_LIMIT, "more than %d bytes", VECTORS_BYTES_MAX);
+    if (!is_input)
+        fclose(file);
+    return ok;
+}
+
+/* {"dense","sparse","multi"} of a file, as `tercet encode` prints them; what else is there is
+ * passed over. */
+static bool read_vectors(const char *path, struct arena *arena, struct query_vectors *out,
+                         struct error *err) {
+    struct buf text = {0};
+    struct json *json = NULL;
+    bool ok = read_all(path, &text, err) && (json = json_parse(text.data, text.len, err)) &&
+              vectors_read_dense(json, arena, out, err) &&
+              vectors_read_sparse(json, arena, out, err) &&
+              vectors_read_multi(json, arena, out, err);
+    if (ok && !vectors_modes(out))
+        ok = error_set(err, ERROR_INVALID, "there is neither dense nor sparse nor multi");
+    json_release(json);
+    buf_done(&text);
+    return ok || error_wrap(err, "%s: ", path);
+}
+
+/* What must be read before it can be used, and what is released behind the search. */
+struct readings {
+    struct arena arena;
+    struct json *filter;
+    char *facets;
+};
+
+/* The words of the command line into the request. */
+static bool read_settings(struct search_settings *settings, const struct search_options *words,
+                          size_t words_n, char **argv, struct readings *readings,
+                          struct error *err) {
+    struct search_request *request = &settings->request;
+    settings->index = argv[0];
+    if (words_n == 2) {
+        request->query = argv[1];
+        request->query_len = strlen(argv[1]);
+    }
+    request->like_len = request->like ? strlen(request->like) : 0;
+    if (settings->vectors &&
+        !read_vectors(settings->vectors, &readings->arena, &request->vectors, err))
+        return false;
+    if (!search_options_apply(words, request, &settings->model, err) ||
+        !search_check_source(request, err) || !search_check_page(request, err))
+        return false;
+    if (!settings->reranker && (request->rerank.top || request->rerank.deadline_ms))
+        return error_set(err, ERROR_INVALID, "--rerank-top and --deadline-ms need --rerank M");
+    if (settings->filter &&
+        !(readings->filter = json_parse(settings->filter, strlen(settings->filter), err)))
+        return error_wrap(err, "filter: ");
+    request->filter = readings->filter;
+    readings->facets = settings->facets ? mem_strdup(settings->facets) : NULL;
+    return read_facets(readings->facets, request, err);
+}
+
 static int run(int argc, char **argv) {
     struct search_settings settings = {0};
     struct search_options words = {0};
+    struct readings readings = {0};
     const struct option table[] = {
         {"k", OPTION_NUMBER, &settings.request.k, "N", "hits to show (default: 10)", 1,
          SEARCH_K_MAX, 'k'},
         {"offset", OPTION_NUMBER, &settings.request.offset, "N", "hits to pass over (default: 0)",
          0, SEARCH_K_MAX - 1, 0},
+        {"like", OPTION_TEXT, &settings.request.like, "KEY",
+         "instead of a query: more like this document", 0, 0, 0},
+        {"vectors", OPTION_TEXT, &settings.vectors, "FILE",
+         "instead of a query: {\"dense\",\"sparse\",\"multi\"} ready-made; -: standard input", 0, 0,
+         0},
         {"no-text", OPTION_FLAG, &settings.request.no_text, NULL, "leave the texts out", 0, 0, 0},
         {"model", OPTION_TEXT, &settings.model.name, "M",
          "where the collection's model is (default: as ingested)", 0, 0, 'm'},
@@ -210,28 +291,16 @@ static int run(int argc, char **argv) {
     int status = options_parse(&command_search, table, argc, argv, &words_n);
     if (status >= 0)
         return status;
-    if (words_n != 2)
+    if (words_n < 1 || words_n > 2)
         return options_wrong(&command_search, "an index and a query are needed, found %zu words%s",
                              words_n, words_n > 2 ? " (put the query in quotes)" : "");
-    settings.index = argv[0];
-    settings.request.query = argv[1];
-    settings.request.query_len = strlen(argv[1]);
-    if (!search_options_apply(&words, &settings.request, &settings.model, &err) ||
-        !search_check_page(&settings.request, &err))
-        return options_wrong(&command_search, "%s", err.message);
-    if (!settings.reranker && (settings.request.rerank.top || settings.request.rerank.deadline_ms))
-        return options_wrong(&command_search, "--rerank-top and --deadline-ms need --rerank M");
-    struct json *filter = NULL;
-    if (settings.filter && !(filter = json_parse(settings.filter, strlen(settings.filter), &err)))
-        return options_wrong(&command_search, "filter: %s", err.message);
-    settings.request.filter = filter;
-    char *facets = settings.facets ? mem_strdup(settings.facets) : NULL;
-    status = read_facets(facets, &settings.request, &err)
+    status = read_settings(&settings, &words, words_n, argv, &readings, &err)
                  ? search(&settings)
                  : options_wrong(&command_search, "%s", err.message);
-    free(facets);
-    json_release(filter);
+    free(readings.facets);
+    json_release(readings.filter);
+    arena_done(&readings.arena);
     return status;
 }
 
-const struct command command_search = {"search", "INDEX QUERY", "asks an index a question", run};
+const struct command command_search = {"search", "INDEX [QUERY]", "asks an index a question", run};
