@@ -1,48 +1,16 @@
 #include "ingest/pipeline.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/base/clock.h"
-#include "engine/base/map.h"
 #include "engine/base/mem.h"
-#include "engine/encoder.h"
 #include "engine/model.h"
-#include "engine/passage.h"
-#include "index/writer.h"
 #include "ingest/settings.h"
+#include "ingest/stages.h"
 
-enum {
-    /* A window: enough rows that batches of like length come out of it, and few enough that a
-     * commit follows every 20 seconds or so and the token vectors of all of them fit in memory
-     * (384 dimensions in f32: 1.5 kB a token, some 250 MB for a window of 150,000 tokens). */
-    WINDOW_ROWS = 1024,
-    WINDOW_BYTES = 512 << 10,
-    /* What a row counts for at most in a window: its text is cut to length_max tokens. */
-    TOKEN_BYTES = 8,
-    /* Stored text is held whole, however little of it is encoded, and so are unchanged rows. One
-     * row may be larger (SOURCE_LINE_BYTES_MAX): it ends its window. */
-    WINDOW_HELD_BYTES = 32 << 20,
-    /* A row of a slow stream is durable and found so late at most. */
-    COMMIT_MS = 1000,
-    /* One call of the encoder: enough runs for every core. */
-    BATCH_ROWS = 64,
-    BATCH_BYTES = 64 << 10,
-    /* Longer words are no words, and cannot be a key in the dictionary. */
-    WORD_BYTES_MAX = 200,
-};
-
-struct ingest {
-    struct index *index;
-    struct index_settings settings; /* of every index that suits */
-    struct writer *writer;
-    struct encoder *encoder;
-    struct arena rows;      /* the window's rows */
-    struct arena encodings; /* the window's representations */
-    struct arena scratch;   /* one record's sparse vector */
-    struct map newest;      /* key -> its last row in the window */
-};
+/* A row of a slow stream is durable and found so late at most. */
+enum { COMMIT_MS = 1000 };
 
 /* ---- open and close ---- */
 
@@ -100,127 +68,13 @@ void ingest_turn(struct ingest *ingest, struct index *index) {
     ingest->index = index;
 }
 
-/* ---- a window: rows that are encoded together and committed together ---- */
+/* ---- what the stages share ---- */
 
-enum row_state {
-    ROW_SETTLED, /* nothing to compute: unchanged, bad, or replaced by a later row */
-    ROW_WAITING, /* to be encoded; stays so when a stop comes first */
-    ROW_ENCODED,
-};
-
-struct window {
-    struct row *rows; /* [n] */
-    enum row_state *states;
-    struct ingest_verdict *verdicts;
-    struct encoder_text *passages;
-    struct encoding *encodings;
-    uint64_t *hashes;
-    size_t n;
-    size_t stored_n;               /* rows before them that were stored while the reader waited */
-    double began_ms;               /* when the first row came */
-    size_t read_bytes, held_bytes; /* that the encoder will read, about; that lie in memory */
-};
-
-static struct window window_new(struct ingest *ingest) {
-    enum { n = WINDOW_ROWS };
-    struct arena *arena = &ingest->rows;
-    map_clear(&ingest->newest);
-    return (struct window){
-        .rows = ARENA_ZERO(arena, struct row, n),
-        .states = ARENA_ZERO(arena, enum row_state, n),
-        .verdicts = ARENA_ZERO(arena, struct ingest_verdict, n),
-        .passages = ARENA_ZERO(arena, struct encoder_text, n),
-        .encodings = ARENA_ZERO(arena, struct encoding, n),
-        .hashes = ARENA_ZERO(arena, uint64_t, n),
-    };
-}
-
-static bool window_is_full(const struct window *window) {
-    return window->stored_n + window->n == WINDOW_ROWS || window->read_bytes >= WINDOW_BYTES ||
-           window->held_bytes >= WINDOW_HELD_BYTES;
-}
-
-/* The last row of a key wins, so an earlier one in the same window is never computed. Its verdict
- * says "stored": it was, and was replaced at once. */
-static void window_supersede(struct ingest *ingest, struct window *window, size_t i) {
-    const struct row *row = &window->rows[i];
-    bool is_new;
-    uint32_t *newest = map_put(&ingest->newest, row->key, row->key_len, (uint32_t)i, &is_new);
-    if (!is_new)
-        window->states[*newest] = ROW_SETTLED;
-    *newest = (uint32_t)i;
-}
-
-/* Bytes of a row that the encoder will read, about. */
-static size_t read_bytes(const struct ingest *ingest, const struct encoder_text *passage) {
-    size_t read_max = (size_t)index_settings_of(ingest->index)->length_max * TOKEN_BYTES;
-    return passage->len < read_max ? passage->len : read_max;
-}
-
-/* What a row brought itself needs no encoding either. */
-static void window_add_ready(struct ingest *ingest, struct window *window, size_t i) {
-    const struct ready *ready = window->rows[i].ready;
-    struct ingest_verdict *verdict = &window->verdicts[i];
-    window->held_bytes += ready_bytes(ready);
-    if (ready_encoding(ready, index_settings_of(ingest->index), &ingest->rows,
-                       &window->encodings[i], &verdict->err))
-        window->states[i] = ROW_ENCODED;
-    else
-        verdict->outcome = INGEST_BAD;
-}
-
-/* Unchanged rows need no encoding; the others get their passage. */
-static void window_add(struct ingest *ingest, struct window *window, const struct row *row) {
-    size_t i = window->n++;
-    uint64_t there;
-    if (i == 0)
-        window->began_ms = clock_now_ms();
-    window->rows[i] = *row;
-    window->hashes[i] = row_hash(row);
-    window->held_bytes += row->title_len + row->text_len + row->fields_len;
-    window_supersede(ingest, window, i);
-    if (writer_hash(ingest->writer, row->key, row->key_len, &there) && there == window->hashes[i]) {
-        window->verdicts[i].outcome = INGEST_UNCHANGED;
-        return;
-    }
-    if (row->ready) {
-        window_add_ready(ingest, window, i);
-        return;
-    }
-    struct passage passage =
-        passage_of(row->title, row->title_len, row->text, row->text_len, &ingest->rows);
-    window->passages[i] = (struct encoder_text){.text = passage.text, .len = passage.len};
-    window->states[i] = ROW_WAITING;
-    window->held_bytes += passage.len;
-    window->read_bytes += read_bytes(ingest, &window->passages[i]);
-}
-
-struct sized_row {
-    size_t bytes, i;
-};
-
-static int compare_sizes(const void *a, const void *b) {
-    const struct sized_row *x = a, *y = b;
-    if (x->bytes != y->bytes)
-        return x->bytes < y->bytes ? -1 : 1;
-    return x->i < y->i ? -1 : 1;
-}
-
-struct progress {
-    const struct ingest_callbacks *callbacks;
-    const atomic_bool *stop; /* may be NULL */
-    struct ingest_stats *stats;
-    double began;
-    /* The window's part of the input, which counts as read as far as it is encoded. */
-    uint64_t window_begin, window_end;
-    size_t window_texts_bytes, window_encoded_bytes;
-};
-
-static bool stop_asked(const struct progress *progress) {
+bool stop_asked(const struct progress *progress) {
     return progress->stop && atomic_load(progress->stop);
 }
 
-static void progress_tell(struct progress *progress) {
+void progress_tell(struct progress *progress) {
     double encoded = progress->window_texts_bytes ? (double)progress->window_encoded_bytes /
                                                         (double)progress->window_texts_bytes
                                                   : 1;
@@ -232,152 +86,8 @@ static void progress_tell(struct progress *progress) {
         progress->callbacks->progress(progress->callbacks->context, progress->stats);
 }
 
-/* A row that cannot be stored is bad and the rest goes on; a disk that fails is everybody's. */
-static bool is_rows_own_fault(const struct error *err) {
+bool is_rows_own_fault(const struct error *err) {
     return err->code == ERROR_INVALID || err->code == ERROR_LIMIT;
-}
-
-/* Texts gathered from the window, encodings spread back to it. */
-static bool encode_texts(struct ingest *ingest, struct window *window,
-                         const struct sized_row *batch, size_t n, struct progress *progress,
-                         struct error *err) {
-    struct encoder_text texts[BATCH_ROWS];
-    struct encoding encodings[BATCH_ROWS];
-    double began = clock_now_s();
-    for (size_t i = 0; i < n; i++)
-        texts[i] = window->passages[batch[i].i];
-    if (!encoder_encode(ingest->encoder, texts, n, &ingest->encodings, encodings, err))
-        return false;
-    for (size_t i = 0; i < n; i++) {
-        window->encodings[batch[i].i] = encodings[i];
-        window->states[batch[i].i] = ROW_ENCODED;
-        progress->stats->tokens += encodings[i].tokens_n;
-        progress->window_encoded_bytes += batch[i].bytes;
-    }
-    progress->stats->encoded += n;
-    progress->stats->encode_seconds += clock_now_s() - began;
-    progress_tell(progress);
-    return true;
-}
-
-/* When the encoder refuses a batch, its texts go one by one, to find whose fault it is. */
-static bool encode_batch(struct ingest *ingest, struct window *window,
-                         const struct sized_row *batch, size_t n, struct progress *progress,
-                         struct error *err) {
-    if (encode_texts(ingest, window, batch, n, progress, err))
-        return true;
-    if (!is_rows_own_fault(err))
-        return false;
-    if (n == 1) {
-        window->states[batch->i] = ROW_SETTLED;
-        window->verdicts[batch->i] = (struct ingest_verdict){INGEST_BAD, *err};
-        return true;
-    }
-    for (size_t i = 0; i < n; i++)
-        if (!encode_batch(ingest, window, batch + i, 1, progress, err))
-            return false;
-    return true;
-}
-
-/* Shortest first. A stop leaves the rest of the window waiting. */
-static bool window_encode(struct ingest *ingest, struct window *window, struct progress *progress,
-                          struct error *err) {
-    struct sized_row *order = ARENA_NEW(&ingest->encodings, struct sized_row, window->n);
-    size_t n = 0;
-    for (size_t i = 0; i < window->n; i++)
-        if (window->states[i] == ROW_WAITING)
-            order[n++] = (struct sized_row){read_bytes(ingest, &window->passages[i]), i};
-    progress->window_texts_bytes = progress->window_encoded_bytes = 0;
-    for (size_t i = 0; i < n; i++)
-        progress->window_texts_bytes += order[i].bytes;
-    if (n)
-        qsort(order, n, sizeof *order, compare_sizes);
-    for (size_t from = 0; from < n && !stop_asked(progress);) {
-        size_t to = from, bytes = 0;
-        while (to < n && to - from < BATCH_ROWS && (to == from || bytes < BATCH_BYTES))
-            bytes += order[to++].bytes;
-        if (!encode_batch(ingest, window, order + from, to - from, progress, err))
-            return false;
-        from = to;
-    }
-    return true;
-}
-
-struct numbered {
-    uint32_t id;
-    float weight;
-};
-
-static int compare_numbered(const void *a, const void *b) {
-    uint32_t x = ((const struct numbered *)a)->id, y = ((const struct numbered *)b)->id;
-    return (x > y) - (x < y);
-}
-
-/* Words get their numbers from the index's dictionary; token ids are numbers already. */
-static bool sparse_of(struct ingest *ingest, const struct lexical *lexical,
-                      struct sparse_vector *out, struct error *err) {
-    struct numbered *terms = ARENA_NEW(&ingest->scratch, struct numbered, lexical->n);
-    uint32_t *ids = ARENA_NEW(&ingest->scratch, uint32_t, lexical->n);
-    float *weights = ARENA_NEW(&ingest->scratch, float, lexical->n);
-    size_t n = 0;
-    for (size_t i = 0; i < lexical->n; i++) {
-        const struct lexical_term *term = &lexical->terms[i];
-        uint32_t id = term->id;
-        if (term->word && term->word_len > WORD_BYTES_MAX)
-            continue;
-        if (term->word && !writer_term_id(ingest->writer, term->word, term->word_len, &id, err))
-            return false;
-        terms[n++] = (struct numbered){id, term->weight};
-    }
-    if (n)
-        qsort(terms, n, sizeof *terms, compare_numbered);
-    for (size_t i = 0; i < n; i++) {
-        ids[i] = terms[i].id;
-        weights[i] = terms[i].weight;
-    }
-    *out = (struct sparse_vector){.ids = ids, .weights = weights, .n = n};
-    return true;
-}
-
-static bool put_row(struct ingest *ingest, const struct window *window, size_t i,
-                    struct error *err) {
-    const struct row *row = &window->rows[i];
-    const struct encoding *encoding = &window->encodings[i];
-    struct record record = {
-        .key = row->key,
-        .key_len = row->key_len,
-        .title = row->title,
-        .title_len = row->title_len,
-        .text = row->text,
-        .text_len = row->text_len,
-        .fields = row->fields,
-        .fields_len = row->fields_len,
-        .content_hash = window->hashes[i],
-        .dense = encoding->dense,
-        .sparse_length = encoding->lexical.length,
-        .multi = encoding->multi,
-        .multi_n = encoding->multi_n,
-        .multi_codes = row->ready ? row->ready->multi_codes : NULL,
-        .multi_codes_len = row->ready ? row->ready->multi_codes_len : 0,
-    };
-    arena_reset(&ingest->scratch);
-    return sparse_of(ingest, &encoding->lexical, &record.sparse, err) &&
-           writer_put(ingest->writer, &record, err);
-}
-
-/* In the order they were read, so that docids do not depend on lengths. */
-static bool window_put(struct ingest *ingest, struct window *window, struct error *err) {
-    for (size_t i = 0; i < window->n; i++) {
-        struct ingest_verdict *verdict = &window->verdicts[i];
-        if (window->states[i] != ROW_ENCODED || put_row(ingest, window, i, &verdict->err))
-            continue;
-        verdict->outcome = INGEST_BAD;
-        if (!is_rows_own_fault(&verdict->err)) {
-            *err = verdict->err;
-            return false;
-        }
-    }
-    return writer_commit(ingest->writer, err);
 }
 
 static bool window_store(struct ingest *ingest, struct window *window, struct progress *progress,
@@ -451,11 +161,7 @@ static int while_waiting(void *context) {
         return UNPACK_NO_MORE;
     window_count(window, waiting->progress);
     progress_tell(waiting->progress);
-    window->stored_n += window->n;
-    window->n = 0;
-    memset(window->states, 0, WINDOW_ROWS * sizeof *window->states);
-    memset(window->verdicts, 0, WINDOW_ROWS * sizeof *window->verdicts);
-    map_clear(&waiting->ingest->newest);
+    window_again(waiting->ingest, window);
     return 0;
 }
 

@@ -1,0 +1,85 @@
+/* The third stage: encodings become records, and a window a commit. */
+#include <stdlib.h>
+
+#include "ingest/stages.h"
+
+enum {
+    /* Longer words are no words, and cannot be a key in the dictionary. */
+    WORD_BYTES_MAX = 200,
+};
+
+struct numbered {
+    uint32_t id;
+    float weight;
+};
+
+static int compare_numbered(const void *a, const void *b) {
+    uint32_t x = ((const struct numbered *)a)->id, y = ((const struct numbered *)b)->id;
+    return (x > y) - (x < y);
+}
+
+/* Words get their numbers from the index's dictionary; token ids are numbers already. */
+static bool sparse_of(struct ingest *ingest, const struct lexical *lexical,
+                      struct sparse_vector *out, struct error *err) {
+    struct numbered *terms = ARENA_NEW(&ingest->scratch, struct numbered, lexical->n);
+    uint32_t *ids = ARENA_NEW(&ingest->scratch, uint32_t, lexical->n);
+    float *weights = ARENA_NEW(&ingest->scratch, float, lexical->n);
+    size_t n = 0;
+    for (size_t i = 0; i < lexical->n; i++) {
+        const struct lexical_term *term = &lexical->terms[i];
+        uint32_t id = term->id;
+        if (term->word && term->word_len > WORD_BYTES_MAX)
+            continue;
+        if (term->word && !writer_term_id(ingest->writer, term->word, term->word_len, &id, err))
+            return false;
+        terms[n++] = (struct numbered){id, term->weight};
+    }
+    if (n)
+        qsort(terms, n, sizeof *terms, compare_numbered);
+    for (size_t i = 0; i < n; i++) {
+        ids[i] = terms[i].id;
+        weights[i] = terms[i].weight;
+    }
+    *out = (struct sparse_vector){.ids = ids, .weights = weights, .n = n};
+    return true;
+}
+
+static bool put_row(struct ingest *ingest, const struct window *window, size_t i,
+                    struct error *err) {
+    const struct row *row = &window->rows[i];
+    const struct encoding *encoding = &window->encodings[i];
+    struct record record = {
+        .key = row->key,
+        .key_len = row->key_len,
+        .title = row->title,
+        .title_len = row->title_len,
+        .text = row->text,
+        .text_len = row->text_len,
+        .fields = row->fields,
+        .fields_len = row->fields_len,
+        .content_hash = window->hashes[i],
+        .dense = encoding->dense,
+        .sparse_length = encoding->lexical.length,
+        .multi = encoding->multi,
+        .multi_n = encoding->multi_n,
+        .multi_codes = row->ready ? row->ready->multi_codes : NULL,
+        .multi_codes_len = row->ready ? row->ready->multi_codes_len : 0,
+    };
+    arena_reset(&ingest->scratch);
+    return sparse_of(ingest, &encoding->lexical, &record.sparse, err) &&
+           writer_put(ingest->writer, &record, err);
+}
+
+bool window_put(struct ingest *ingest, struct window *window, struct error *err) {
+    for (size_t i = 0; i < window->n; i++) {
+        struct ingest_verdict *verdict = &window->verdicts[i];
+        if (window->states[i] != ROW_ENCODED || put_row(ingest, window, i, &verdict->err))
+            continue;
+        verdict->outcome = INGEST_BAD;
+        if (!is_rows_own_fault(&verdict->err)) {
+            *err = verdict->err;
+            return false;
+        }
+    }
+    return writer_commit(ingest->writer, err);
+}
