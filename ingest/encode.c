@@ -30,7 +30,7 @@ static bool encode_texts(struct ingest *ingest, struct window *window,
     double began = clock_now_s();
     for (size_t i = 0; i < n; i++)
         texts[i] = window->passages[batch[i].i];
-    if (!encoder_encode(ingest->encoder, texts, n, &ingest->encodings, encodings, err))
+    if (!encoder_encode(ingest->encoder, texts, n, &window->vectors, encodings, err))
         return false;
     for (size_t i = 0; i < n; i++) {
         window->encodings[batch[i].i] = encodings[i];
@@ -41,6 +41,8 @@ static bool encode_texts(struct ingest *ingest, struct window *window,
     progress->stats->encoded += n;
     progress->stats->encode_seconds += clock_now_s() - began;
     progress_tell(progress);
+    if (progress->between)
+        progress->between(progress->between_context);
     return true;
 }
 
@@ -65,7 +67,7 @@ static bool encode_batch(struct ingest *ingest, struct window *window,
 
 bool window_encode(struct ingest *ingest, struct window *window, struct progress *progress,
                    struct error *err) {
-    struct sized_row *order = ARENA_NEW(&ingest->encodings, struct sized_row, window->n);
+    struct sized_row *order = ARENA_NEW(&window->vectors, struct sized_row, window->n);
     size_t n = 0;
     for (size_t i = 0; i < window->n; i++)
         if (window->states[i] == ROW_WAITING)

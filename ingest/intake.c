@@ -1,15 +1,17 @@
 /* The first stage: rows into a window. */
-#include <string.h>
+#include <stdlib.h>
 
 #include "engine/base/clock.h"
+#include "engine/base/mem.h"
 #include "engine/passage.h"
 #include "ingest/stages.h"
 
 enum {
-    /* A window: enough rows that batches of like length come out of it, and few enough that a
-     * commit follows every 20 seconds or so and the token vectors of all of them fit in memory
-     * (384 dimensions in f32: 1.5 kB a token, some 250 MB for a window of 150,000 tokens). */
-    WINDOW_ROWS = 1024,
+    /* A window: enough rows that batches of like length come out of it and that its fsync is
+     * shared by many, and few enough that a commit follows every 20 seconds or so and the token
+     * vectors of all of them fit in memory (384 dimensions in f32: 1.5 kB a token, some 250 MB for
+     * a window of 150,000 tokens). */
+    WINDOW_ROWS = 4096,
     WINDOW_BYTES = 512 << 10,
     /* What a row counts for at most in a window: its text is cut to length_max tokens. */
     TOKEN_BYTES = 8,
@@ -19,81 +21,136 @@ enum {
 };
 
 size_t passage_read_bytes(const struct ingest *ingest, const struct encoder_text *passage) {
-    size_t read_max = (size_t)index_settings_of(ingest->index)->length_max * TOKEN_BYTES;
+    size_t read_max = (size_t)ingest->settings.length_max * TOKEN_BYTES;
     return passage->len < read_max ? passage->len : read_max;
 }
 
-struct window window_new(struct ingest *ingest) {
-    enum { n = WINDOW_ROWS };
-    struct arena *arena = &ingest->rows;
-    map_clear(&ingest->newest);
-    return (struct window){
-        .rows = ARENA_ZERO(arena, struct row, n),
-        .states = ARENA_ZERO(arena, enum row_state, n),
-        .verdicts = ARENA_ZERO(arena, struct ingest_verdict, n),
-        .passages = ARENA_ZERO(arena, struct encoder_text, n),
-        .encodings = ARENA_ZERO(arena, struct encoding, n),
-        .hashes = ARENA_ZERO(arena, uint64_t, n),
-    };
+void window_begin(const struct ingest *ingest, struct window *window) {
+    if (!window->rows) {
+        window->rows = mem_alloc(WINDOW_ROWS, sizeof *window->rows);
+        window->states = mem_alloc(WINDOW_ROWS, sizeof *window->states);
+        window->notes = mem_alloc(WINDOW_ROWS, sizeof *window->notes);
+        window->verdicts = mem_alloc(WINDOW_ROWS, sizeof *window->verdicts);
+        window->passages = mem_alloc(WINDOW_ROWS, sizeof *window->passages);
+        window->encodings = mem_alloc(WINDOW_ROWS, sizeof *window->encodings);
+        window->hashes = mem_alloc(WINDOW_ROWS, sizeof *window->hashes);
+    }
+    arena_reset(&window->texts);
+    window_again(window);
+    window->stored_n = window->read_bytes = window->held_bytes = 0;
+    window->is_last = false;
+    window->rows_max = ingest->window_rows ? ingest->window_rows : WINDOW_ROWS;
 }
 
-void window_again(struct ingest *ingest, struct window *window) {
+void window_again(struct window *window) {
     window->stored_n += window->n;
     window->n = 0;
-    memset(window->states, 0, WINDOW_ROWS * sizeof *window->states);
-    memset(window->verdicts, 0, WINDOW_ROWS * sizeof *window->verdicts);
-    map_clear(&ingest->newest);
+    window->is_lent = false;
+    map_clear(&window->newest);
+    arena_reset(&window->vectors);
+}
+
+void window_end(struct window *window) {
+    snapshot_close(window->stored);
+    window->stored = NULL;
+}
+
+void window_done(struct window *window) {
+    window_end(window);
+    free(window->rows);
+    free(window->states);
+    free(window->notes);
+    free(window->verdicts);
+    free(window->passages);
+    free(window->encodings);
+    free(window->hashes);
+    map_done(&window->newest);
+    arena_done(&window->texts);
+    arena_done(&window->vectors);
+    *window = (struct window){0};
 }
 
 bool window_is_full(const struct window *window) {
-    return window->stored_n + window->n == WINDOW_ROWS || window->read_bytes >= WINDOW_BYTES ||
+    return window->stored_n + window->n == window->rows_max || window->read_bytes >= WINDOW_BYTES ||
            window->held_bytes >= WINDOW_HELD_BYTES;
+}
+
+static size_t add(struct window *window, const struct row *row) {
+    size_t i = window->n++;
+    if (i == 0)
+        window->began_ms = clock_now_ms();
+    window->rows[i] = *row;
+    window->states[i] = ROW_SETTLED;
+    window->notes[i] = 0;
+    window->verdicts[i] = (struct ingest_verdict){INGEST_STORED, {0}};
+    return i;
 }
 
 /* The last row of a key wins, so an earlier one in the same window is never computed. Its verdict
  * says "stored": it was, and was replaced at once. */
-static void window_supersede(struct ingest *ingest, struct window *window, size_t i) {
+static void supersede(struct window *window, size_t i) {
     const struct row *row = &window->rows[i];
     bool is_new;
-    uint32_t *newest = map_put(&ingest->newest, row->key, row->key_len, (uint32_t)i, &is_new);
+    uint32_t *newest = map_put(&window->newest, row->key, row->key_len, (uint32_t)i, &is_new);
     if (!is_new)
         window->states[*newest] = ROW_SETTLED;
     *newest = (uint32_t)i;
 }
 
+/* Whether a window that was handed on, and may not be stored yet, has a row of this key. */
+static bool is_in_flight(const struct ingest *ingest, const struct window *window,
+                         const struct row *row) {
+    for (size_t w = 0; w < WINDOWS_N; w++)
+        if (&ingest->windows[w] != window &&
+            map_find(&ingest->windows[w].newest, row->key, row->key_len))
+            return true;
+    return false;
+}
+
 /* What a row brought itself needs no encoding either. */
-static void window_add_ready(struct ingest *ingest, struct window *window, size_t i) {
+static void add_ready(struct ingest *ingest, struct window *window, size_t i) {
     const struct ready *ready = window->rows[i].ready;
     struct ingest_verdict *verdict = &window->verdicts[i];
     window->held_bytes += ready_bytes(ready);
-    if (ready_encoding(ready, index_settings_of(ingest->index), &ingest->rows,
-                       &window->encodings[i], &verdict->err))
+    if (ready_encoding(ready, &ingest->settings, &window->texts, &window->encodings[i],
+                       &verdict->err))
         window->states[i] = ROW_ENCODED;
     else
         verdict->outcome = INGEST_BAD;
 }
 
-void window_add(struct ingest *ingest, struct window *window, const struct row *row) {
-    size_t i = window->n++;
+bool window_add(struct ingest *ingest, struct window *window, const struct row *row,
+                struct error *err) {
     uint64_t there;
-    if (i == 0)
-        window->began_ms = clock_now_ms();
-    window->rows[i] = *row;
+    if (!window->stored && !snapshot_open(ingest->index, &window->stored, err))
+        return false;
+    size_t i = add(window, row);
     window->hashes[i] = row_hash(row);
     window->held_bytes += row->title_len + row->text_len + row->fields_len;
-    window_supersede(ingest, window, i);
-    if (writer_hash(ingest->writer, row->key, row->key_len, &there) && there == window->hashes[i]) {
+    supersede(window, i);
+    if (is_in_flight(ingest, window, row)) {
+        window->notes[i] |= ROW_IN_FLIGHT;
+    } else if (document_hash(window->stored, row->key, row->key_len, &there) &&
+               there == window->hashes[i]) {
         window->verdicts[i].outcome = INGEST_UNCHANGED;
-        return;
+        return true;
     }
     if (row->ready) {
-        window_add_ready(ingest, window, i);
-        return;
+        add_ready(ingest, window, i);
+        return true;
     }
     struct passage passage =
-        passage_of(row->title, row->title_len, row->text, row->text_len, &ingest->rows);
+        passage_of(row->title, row->title_len, row->text, row->text_len, &window->texts);
     window->passages[i] = (struct encoder_text){.text = passage.text, .len = passage.len};
     window->states[i] = ROW_WAITING;
     window->held_bytes += passage.len;
     window->read_bytes += passage_read_bytes(ingest, &window->passages[i]);
+    return true;
+}
+
+void window_add_bad(struct window *window, const struct row *row, const struct error *why) {
+    size_t i = add(window, row);
+    window->rows[i].key = arena_text(&window->texts, row->key, row->key_len);
+    window->notes[i] |= ROW_NO_ROW;
+    window->verdicts[i] = (struct ingest_verdict){INGEST_BAD, *why};
 }

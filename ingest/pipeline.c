@@ -9,9 +9,6 @@
 #include "ingest/settings.h"
 #include "ingest/stages.h"
 
-/* A row of a slow stream is durable and found so late at most. */
-enum { COMMIT_MS = 1000 };
-
 /* ---- open and close ---- */
 
 bool ingest_open(struct index *index, const struct model *model, struct pool *pool,
@@ -47,10 +44,9 @@ void ingest_close(struct ingest *ingest) {
         return;
     writer_close(ingest->writer);
     encoder_close(ingest->encoder);
-    arena_done(&ingest->rows);
-    arena_done(&ingest->encodings);
     arena_done(&ingest->scratch);
-    map_done(&ingest->newest);
+    for (size_t w = 0; w < WINDOWS_N; w++)
+        window_done(&ingest->windows[w]);
     free(ingest);
 }
 
@@ -90,103 +86,7 @@ bool is_rows_own_fault(const struct error *err) {
     return err->code == ERROR_INVALID || err->code == ERROR_LIMIT;
 }
 
-static bool window_store(struct ingest *ingest, struct window *window, struct progress *progress,
-                         struct error *err) {
-    bool ok = window_encode(ingest, window, progress, err) && window_put(ingest, window, err);
-    arena_reset(&ingest->encodings);
-    if (!ok) {
-        /* Half a window must not go along with the next commit; and the transaction has to end on
-         * the thread that began it, which need not be the one that calls ingest_close. */
-        writer_close(ingest->writer);
-        ingest->writer = NULL;
-    }
-    return ok;
-}
-
 /* ---- from a reader ---- */
-
-static void tell_bad(const struct progress *progress, const struct row *row,
-                     const struct error *err) {
-    progress->stats->bad++;
-    if (progress->callbacks && progress->callbacks->bad_row)
-        progress->callbacks->bad_row(progress->callbacks->context, row, err);
-}
-
-static void window_count(const struct window *window, struct progress *progress) {
-    for (size_t i = 0; i < window->n; i++) {
-        const struct row *row = &window->rows[i];
-        struct error err = window->verdicts[i].err;
-        if (window->states[i] == ROW_WAITING)
-            continue;
-        switch (window->verdicts[i].outcome) {
-        case INGEST_STORED: progress->stats->stored++; break;
-        case INGEST_UNCHANGED: progress->stats->unchanged++; break;
-        case INGEST_BAD:
-            if (row->line)
-                error_wrap(&err, "%s:%zu: ", row->file, row->line);
-            else
-                error_wrap(&err, "%s: ", row->file);
-            tell_bad(progress, row, &err);
-            break;
-        }
-    }
-}
-
-/* Between rows that are long in coming. */
-struct waiting {
-    struct ingest *ingest;
-    struct window *window;
-    struct progress *progress;
-    bool failed;
-    struct error *err;
-};
-
-/* The window is stored when its time has come, and begins again with the arena as it is: the reader
- * may be in the middle of a row. After that there is time for merging. */
-static int while_waiting(void *context) {
-    struct waiting *waiting = context;
-    struct window *window = waiting->window;
-    double left_ms = window->began_ms + COMMIT_MS - clock_now_ms();
-    bool more = false;
-    if (stop_asked(waiting->progress))
-        return UNPACK_NO_MORE;
-    if (window->n == 0) {
-        waiting->failed = !writer_merge(waiting->ingest->writer, &more, waiting->err);
-        return waiting->failed ? UNPACK_NO_MORE : more ? 0 : COMMIT_MS;
-    }
-    if (left_ms > 0)
-        return (int)left_ms + 1;
-    waiting->failed = !window_store(waiting->ingest, window, waiting->progress, waiting->err);
-    if (waiting->failed)
-        return UNPACK_NO_MORE;
-    window_count(window, waiting->progress);
-    progress_tell(waiting->progress);
-    window_again(waiting->ingest, window);
-    return 0;
-}
-
-/* Fills a window from the reader. *more_out false: there is no more to come. */
-static bool window_read(struct ingest *ingest, struct reader *reader, struct progress *progress,
-                        struct window *window, bool *more_out, struct error *err) {
-    struct waiting waiting = {ingest, window, progress, false, err};
-    reader_on_waiting(reader, (struct unpack_waiting){while_waiting, &waiting});
-    enum reader_state state = READER_ROW;
-    while (state != READER_END && !window_is_full(window) && !stop_asked(progress)) {
-        struct row row;
-        struct error bad;
-        state = reader_next(reader, &ingest->rows, &row, &bad);
-        if (state == READER_ROW)
-            window_add(ingest, window, &row);
-        else if (waiting.failed ||
-                 (state == READER_BAD && bad.code == ERROR_STOPPED && stop_asked(progress)))
-            break; /* the signal that asks us to stop broke a read off */
-        else if (state == READER_BAD)
-            tell_bad(progress, &row, &bad);
-    }
-    reader_on_waiting(reader, (struct unpack_waiting){0});
-    *more_out = state != READER_END && !stop_asked(progress);
-    return !waiting.failed;
-}
 
 /* After a failure the writer was closed with all it held; the next call begins afresh. */
 static bool writer_ready(struct ingest *ingest, struct error *err) {
@@ -200,20 +100,8 @@ bool ingest_run(struct ingest *ingest, struct reader *reader, const atomic_bool 
         .callbacks = callbacks, .stop = stop, .stats = stats, .began = clock_now_s()};
     if (!writer_ready(ingest, err))
         return false;
-    for (bool more = true; more;) {
-        struct window window = window_new(ingest);
-        bool ok = window_read(ingest, reader, &progress, &window, &more, err);
-        progress.window_begin = progress.window_end;
-        reader_progress(reader, &progress.window_end, &stats->bytes_total);
-        ok = ok && window_store(ingest, &window, &progress, err);
-        if (ok)
-            window_count(&window, &progress);
-        arena_reset(&ingest->rows);
-        if (!ok)
-            return false;
-        progress_tell(&progress);
-        more = more && !stop_asked(&progress);
-    }
+    if (!run_stages(ingest, reader, &progress, err))
+        return false;
     if (stop_asked(&progress))
         return error_set(err, ERROR_STOPPED,
                          "stopped; what was stored so far is committed, and the same command goes "
@@ -238,16 +126,17 @@ bool ingest_rows(struct ingest *ingest, const struct row *rows, size_t n,
     struct ingest_stats stats = {0};
     struct progress progress = {.stats = &stats, .began = clock_now_s()};
     bool ok = writer_ready(ingest, err);
-    for (size_t from = 0; ok && from < n;) {
-        struct window window = window_new(ingest);
-        size_t at = from;
-        while (at < n && !window_is_full(&window))
-            window_add(ingest, &window, &rows[at++]);
-        ok = window_store(ingest, &window, &progress, err);
+    struct window *window = &ingest->windows[0];
+    for (size_t at = 0; ok && at < n;) {
+        size_t from = at;
+        window_begin(ingest, window);
+        while (ok && at < n && !window_is_full(window))
+            ok = window_add(ingest, window, &rows[at++], err);
+        window_end(window);
+        ok = ok && window_encode(ingest, window, &progress, err) &&
+             window_store(ingest, window, err);
         if (ok)
-            memcpy(verdicts_out + from, window.verdicts, window.n * sizeof *verdicts_out);
-        from = at;
-        arena_reset(&ingest->rows);
+            memcpy(verdicts_out + from, window->verdicts, window->n * sizeof *verdicts_out);
     }
     if (ok)
         index_tend(ingest->index); /* a request does not wait for a dense generation */

@@ -2,11 +2,12 @@
  *
  * A window of rows (bounded in documents and bytes) is sorted by length and encoded in batches of
  * like length, all cores sharing each batch; then the window is put in the order it was read and
- * committed. When rows are long in coming (a pipe), a window is stored a second after its first
- * one. Of rows with the same key the last wins. So memory is bounded by the window, not by the
- * input, and a kill loses at most what was not committed yet; ingesting again skips what is there
- * unchanged.
- * Threads: an ingest is one thread's; its pool serves the encoder. */
+ * committed. While one is encoded the next one is read and the last one stored. When rows are long
+ * in coming (a pipe), a window is stored a second after its first one. Of rows with the same key
+ * the last wins. So memory is bounded by three windows, not by the input, and a kill loses at most
+ * what was not committed yet; ingesting again skips what is there unchanged.
+ * Threads: an ingest is one thread's; its pool serves the encoder, and ingest_run starts two
+ * threads of its own, which have ended when it returns. */
 #ifndef TERCET_INGEST_PIPELINE_H
 #define TERCET_INGEST_PIPELINE_H
 
@@ -32,12 +33,16 @@ struct ingest_stats {
     double encode_seconds; /* of them in the encoder */
 };
 
-/* Both run on the ingest's thread; any may be NULL. */
+/* All run on the ingest's thread; any may be NULL. Of a row they are told when its window is
+ * stored, in the order the rows were read. */
 struct ingest_callbacks {
     void *context;
     void (*progress)(void *context, const struct ingest_stats *stats); /* after each batch */
     /* row: its file and line, and its key where it has one; the message names file and line. */
     void (*bad_row)(void *context, const struct row *row, const struct error *err);
+    /* Its key came before in this run: it goes on and replaces the earlier one. The reader has to
+     * be asked to note it (reader_options). */
+    void (*repeated_row)(void *context, const struct row *row);
 };
 
 /* index and model are borrowed and must agree; pool may be NULL. One ingest for an index. */
@@ -65,7 +70,7 @@ struct ingest_verdict {
 };
 
 /* Rows that come as a request: encoded, put and committed when it returns true, a verdict each.
- * False: the disk failed; of more than a thousand rows the first may be stored all the same.
+ * False: the disk failed; of more than four thousand rows the first may be stored all the same.
  * verdicts_out: [n]. */
 bool ingest_rows(struct ingest *ingest, const struct row *rows, size_t n,
                  struct ingest_verdict *verdicts_out, struct error *err);

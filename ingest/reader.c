@@ -13,6 +13,7 @@ struct reader {
     size_t at;                 /* walk.files[at] is being read */
     struct format_input input; /* of it; source NULL: not open yet */
     struct seen seen;
+    bool is_repeated; /* the row handed out last */
     uint64_t bytes_before;
     struct unpack_waiting waiting;
 };
@@ -153,11 +154,15 @@ enum reader_state reader_next(struct reader *reader, struct arena *arena, struct
             continue;
         if (state == READER_BAD)
             out->key_len = strlen(out->key);
-        else if (reader->options->repeated && seen_add(&reader->seen, out->key, out->key_len))
-            reader->options->repeated(reader->options->context, out);
+        reader->is_repeated = state == READER_ROW && reader->options->note_repeated &&
+                              seen_add(&reader->seen, out->key, out->key_len);
         return state;
     }
     return READER_END;
+}
+
+bool reader_is_repeated(const struct reader *reader) {
+    return reader->is_repeated;
 }
 
 void reader_progress(const struct reader *reader, uint64_t *read_out, uint64_t *total_out) {

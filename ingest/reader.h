@@ -24,10 +24,9 @@ struct reader_options {
     const char *columns;     /* "id,text": of tables whose first line has no names; NULL: it has */
     struct row_names names;  /* of JSON members and of columns */
     struct walk_filter walk; /* which files of a folder */
-    /* A row whose key came before in this run: it goes on and replaces the earlier one. NULL: not
-     * asked for. Keys beyond the first SEEN_KEYS_MAX (seen.h) are not remembered. */
-    void (*repeated)(void *context, const struct row *row);
-    void *context;
+    /* Remember which keys came by, for reader_is_repeated; beyond the first SEEN_KEYS_MAX (seen.h)
+     * they are not remembered. */
+    bool note_repeated;
 };
 
 /* Looks at every path: one that is missing or holds nothing to read is an error at once. options
@@ -41,6 +40,9 @@ void reader_close(struct reader *reader);
  * tell which row it was; the key is good until the next call. */
 enum reader_state reader_next(struct reader *reader, struct arena *arena, struct row *out,
                               struct error *err);
+
+/* The key of the row handed out last came before in this run. */
+bool reader_is_repeated(const struct reader *reader);
 
 /* Asked whenever the next row is long in coming (unpack.h); rows handed out so far are whole, and
  * the arena of the one under way must not be reset. */

@@ -255,20 +255,23 @@ static void deep_json_is_a_bad_row(void) {
     buf_done(&text);
 }
 
-static void note_repeated(void *context, const struct row *row) {
-    buf_format(context, "%s:%zu ", row->key, row->line);
-}
-
-static void repeated_ids_are_told(void) {
-    struct buf told = {0};
-    const struct reader_options options = {.repeated = note_repeated, .context = &told};
+static void repeated_ids_are_noted(void) {
+    const struct reader_options options = {.note_repeated = true};
+    struct reader *reader;
+    struct arena arena = {0};
+    struct row row;
     struct error err;
-    char keys[64];
+    struct buf told = {0};
     write_text("again.jsonl", "{\"id\":\"a\",\"text\":\"1\"}\n{\"id\":\"b\",\"text\":\"1\"}\n"
-                              "{\"id\":\"a\",\"text\":\"2\"}\n{\"id\":\"a\",\"text\":\"3\"}\n");
-    keys_of(open_one_with("again.jsonl", &options), keys, sizeof keys, &err);
-    CHECK_TEXT(keys, "a b a a");
-    CHECK_TEXT(told.data, "a:3 a:4 ");
+                              "{\"id\":\"a\",\"text\":\"2\"}\n{\"id\":\"a\"}\n"
+                              "{\"id\":\"a\",\"text\":\"3\"}\n");
+    reader = open_one_with("again.jsonl", &options);
+    for (enum reader_state state; (state = reader_next(reader, &arena, &row, &err)) != READER_END;)
+        if (reader_is_repeated(reader))
+            buf_format(&told, "%s:%zu ", row.key, row.line);
+    CHECK_TEXT(told.data, "a:3 a:5 "); /* a bad row is none */
+    reader_close(reader);
+    arena_done(&arena);
     buf_done(&told);
 }
 
@@ -445,7 +448,7 @@ int main(void) {
     members_are_mapped();
     a_bad_row_has_its_place_and_id();
     deep_json_is_a_bad_row();
-    repeated_ids_are_told();
+    repeated_ids_are_noted();
     many_keys_are_remembered();
     patterns_choose_files();
     miracl_folders_give_their_parts_in_order();

@@ -3,7 +3,12 @@
  *   intake.c    rows -> a window: hashes, what is unchanged, the passage to encode of the others
  *   encode.c    passages -> encodings: sorted by length, batches of like length
  *   store.c     encodings -> records, in the order the rows were read; a commit
- *   pipeline.c  drives them, from a reader or for a request */
+ *   relay.c     hands windows from stage to stage, and waits
+ *   run.c       drives them from a reader, each stage a thread
+ *   pipeline.c  for a request, one by one
+ *
+ * A window is one stage's at a time, and there are WINDOWS_N of them: that is what bounds memory.
+ * Only the map of its keys is read by others: it is the intake's whoever has the window. */
 #ifndef TERCET_INGEST_STAGES_H
 #define TERCET_INGEST_STAGES_H
 
@@ -13,16 +18,8 @@
 #include "index/writer.h"
 #include "ingest/pipeline.h"
 
-struct ingest {
-    struct index *index;
-    struct index_settings settings; /* of every index that suits */
-    struct writer *writer;
-    struct encoder *encoder;
-    struct arena rows;      /* the window's rows */
-    struct arena encodings; /* the window's representations */
-    struct arena scratch;   /* one record's sparse vector */
-    struct map newest;      /* key -> its last row in the window */
-};
+/* One is filled, one encoded, one stored. */
+enum { WINDOWS_N = 3 };
 
 /* ---- a window: rows that are encoded together and committed together ---- */
 
@@ -32,17 +29,44 @@ enum row_state {
     ROW_ENCODED,
 };
 
+/* What else there is to say of a row; any of them. */
+enum {
+    ROW_IN_FLIGHT = 1, /* its key is in a window that may not be stored yet: store.c asks again */
+    ROW_REPEATED = 2,  /* its key came before in this run */
+    ROW_NO_ROW = 4,    /* the reader found none there; the message says where */
+};
+
+/* All zeros is a valid empty one. */
 struct window {
-    struct row *rows; /* [n] */
+    struct row *rows; /* [n], as the others; the memory is kept from one filling to the next */
     enum row_state *states;
+    unsigned *notes; /* ROW_IN_FLIGHT, .. */
     struct ingest_verdict *verdicts;
     struct encoder_text *passages;
     struct encoding *encodings;
     uint64_t *hashes;
     size_t n;
-    size_t stored_n;               /* rows before them that were stored while the reader waited */
-    double began_ms;               /* when the first row came */
-    size_t read_bytes, held_bytes; /* that the encoder will read, about; that lie in memory */
+    size_t rows_max;
+    size_t stored_n;                 /* rows before them that were stored while the reader waited */
+    double began_ms;                 /* when the first row came */
+    size_t read_bytes, held_bytes;   /* that the encoder will read, about; that lie in memory */
+    struct map newest;               /* key -> its last row in the window */
+    struct arena texts;              /* the rows, as the reader made them, and their passages */
+    struct arena vectors;            /* their representations */
+    struct snapshot *stored;         /* what is stored already; NULL until the first row */
+    uint64_t input_end, input_total; /* how far the reader was behind it, in bytes */
+    bool is_last;
+    bool is_lent; /* the intake wants it back, as the reader is in the middle of a row in it */
+};
+
+struct ingest {
+    struct index *index;
+    struct index_settings settings; /* of every index that suits */
+    struct writer *writer;
+    struct encoder *encoder;
+    struct arena scratch; /* one record's sparse vector */
+    struct window windows[WINDOWS_N];
+    size_t window_rows; /* at most in a window; 0, but in tests: as many as it has room for */
 };
 
 /* What a person is told while it runs. */
@@ -54,6 +78,9 @@ struct progress {
     /* The window's part of the input, which counts as read as far as it is encoded. */
     uint64_t window_begin, window_end;
     size_t window_texts_bytes, window_encoded_bytes;
+    /* Called between batches, so that what was stored meanwhile is told; may be NULL. */
+    void (*between)(void *context);
+    void *between_context;
 };
 
 bool stop_asked(const struct progress *progress);
@@ -64,15 +91,25 @@ bool is_rows_own_fault(const struct error *err);
 
 /* ---- intake ---- */
 
-/* Empty, in ingest->rows. */
-struct window window_new(struct ingest *ingest);
-/* Stored: begins again with the arena as it is, in which a reader may be in the middle of a row. */
-void window_again(struct ingest *ingest, struct window *window);
+/* Empties it. */
+void window_begin(const struct ingest *ingest, struct window *window);
+void window_done(struct window *window);
+
+/* Stored: begins again with the texts as they are, in which a reader may be in the middle of a
+ * row. */
+void window_again(struct window *window);
 bool window_is_full(const struct window *window);
 
 /* Unchanged rows are settled, and those that brought their representations are ROW_ENCODED; the
- * others get their passage. The row's strings must live as long as the window. */
-void window_add(struct ingest *ingest, struct window *window, const struct row *row);
+ * others get their passage. The row's strings lie in window->texts, or outlive it. */
+bool window_add(struct ingest *ingest, struct window *window, const struct row *row,
+                struct error *err);
+
+/* What the reader could not read takes a place, too, so that it is told in its turn. */
+void window_add_bad(struct window *window, const struct row *row, const struct error *why);
+
+/* Behind its last row: what the intake alone needs is let go. */
+void window_end(struct window *window);
 
 /* Bytes of a passage that the encoder will read, about. */
 size_t passage_read_bytes(const struct ingest *ingest, const struct encoder_text *passage);
@@ -86,7 +123,14 @@ bool window_encode(struct ingest *ingest, struct window *window, struct progress
 
 /* ---- store ---- */
 
-/* In the order they were read, so that docids do not depend on lengths; then a commit. */
-bool window_put(struct ingest *ingest, struct window *window, struct error *err);
+/* In the order they were read, so that docids do not depend on lengths; then a commit. After a
+ * failure the writer is closed, and ingest->writer NULL. */
+bool window_store(struct ingest *ingest, struct window *window, struct error *err);
+
+/* ---- all of them at once: run.c ---- */
+
+/* Everything the reader has, or up to the stop. */
+bool run_stages(struct ingest *ingest, struct reader *reader, struct progress *progress,
+                struct error *err);
 
 #endif

@@ -70,10 +70,25 @@ static bool put_row(struct ingest *ingest, const struct window *window, size_t i
            writer_put(ingest->writer, &record, err);
 }
 
-bool window_put(struct ingest *ingest, struct window *window, struct error *err) {
+/* The key was in flight when its row was read, and what is stored is known only now. */
+static bool is_unchanged(struct ingest *ingest, const struct window *window, size_t i) {
+    const struct row *row = &window->rows[i];
+    uint64_t there;
+    return (window->notes[i] & ROW_IN_FLIGHT) &&
+           writer_hash(ingest->writer, row->key, row->key_len, &there) &&
+           there == window->hashes[i];
+}
+
+static bool put_rows(struct ingest *ingest, struct window *window, struct error *err) {
     for (size_t i = 0; i < window->n; i++) {
         struct ingest_verdict *verdict = &window->verdicts[i];
-        if (window->states[i] != ROW_ENCODED || put_row(ingest, window, i, &verdict->err))
+        if (window->states[i] != ROW_ENCODED)
+            continue;
+        if (is_unchanged(ingest, window, i)) {
+            verdict->outcome = INGEST_UNCHANGED;
+            continue;
+        }
+        if (put_row(ingest, window, i, &verdict->err))
             continue;
         verdict->outcome = INGEST_BAD;
         if (!is_rows_own_fault(&verdict->err)) {
@@ -82,4 +97,16 @@ bool window_put(struct ingest *ingest, struct window *window, struct error *err)
         }
     }
     return writer_commit(ingest->writer, err);
+}
+
+bool window_store(struct ingest *ingest, struct window *window, struct error *err) {
+    bool ok = put_rows(ingest, window, err);
+    arena_done(&window->vectors); /* while it is filled and read again, others need the memory */
+    if (ok)
+        return true;
+    /* Half a window must not go along with the next commit; and the transaction has to end on the
+     * thread that began it, which need not be the one that calls ingest_close. */
+    writer_close(ingest->writer);
+    ingest->writer = NULL;
+    return false;
 }

@@ -31,7 +31,7 @@ static void show_repeated_row(void *context, const struct row *row) {
 static bool run_over(const struct ingest_job *job, const struct model *model, struct index *index,
                      struct reader *reader, struct ingest_report *report,
                      struct ingest_stats *stats, struct error *err) {
-    struct ingest_callbacks callbacks = {report, show_progress, show_bad_row};
+    struct ingest_callbacks callbacks = {report, show_progress, show_bad_row, show_repeated_row};
     struct ingest *ingest = NULL;
     struct pool *pool = pool_open(job->threads);
     bool ok = ingest_open(index, model, pool, &ingest, err);
@@ -58,8 +58,7 @@ bool ingest_job_run(const struct ingest_job *job, const struct model *model,
     struct ingest_report report;
     struct reader_options options = job->reader;
     struct error late;
-    options.repeated = show_repeated_row;
-    options.context = &report;
+    options.note_repeated = true;
     /* Before there is an index of it. */
     if (!reader_open_with(job->paths, job->paths_n, &options, &reader, err))
         return false;

@@ -18,7 +18,7 @@ struct ingest_job {
     const char *folder;       /* of the index */
     const char *const *paths; /* [paths_n] files and folders */
     size_t paths_n;
-    struct reader_options reader;  /* how they are read; its callback is the job's own */
+    struct reader_options reader;  /* how they are read; repeated ids are always told */
     const char *errors;            /* the file for bad rows; NULL: none */
     struct ingest_choices choices; /* for a new index; an existing one must agree */
     uint32_t threads;              /* 0: all cores */
