@@ -130,6 +130,64 @@ static inline struct index_settings fixture_settings(enum index_lexical lexical)
     };
 }
 
+/* With dense vectors and token vectors, too. */
+static inline struct index_settings fixture_full_settings(enum index_lexical lexical) {
+    struct index_settings settings = fixture_settings(lexical);
+    settings.dense_dim = settings.multi_dim = FIXTURE_DIM;
+    return settings;
+}
+
+/* An empty index in a new folder, open for writing. */
+static inline struct index *fixture_new(char folder[64], const struct index_settings *settings) {
+    struct error err;
+    struct index *index = NULL;
+    fixture_folder(folder);
+    CHECK_OK(index_create(folder, settings, &index, &err), err);
+    return index;
+}
+
+static inline struct writer *fixture_writer(struct index *index) {
+    struct error err;
+    struct writer *writer = NULL;
+    CHECK_OK(writer_open(index, &writer, &err), err);
+    return writer;
+}
+
+/* Closes both (NULL is fine) and removes the folder. */
+static inline void fixture_unmake(const char *folder, struct index *index, struct writer *writer) {
+    writer_close(writer);
+    index_close(index);
+    fixture_remove(folder);
+}
+
+/* The record doc-<key> that this seed gives. */
+static inline void fixture_put(struct writer *writer, unsigned long long seed, uint32_t key) {
+    struct error err;
+    struct fixture_record record;
+    fixture_record(&seed, INDEX_LEXICAL_BM25, FIXTURE_VOCABULARY, key, &record);
+    struct record view = fixture_view(&record);
+    CHECK_OK(writer_put(writer, &view, &err), err);
+}
+
+/* The document doc-<key> with fields and nothing else. */
+static inline void fixture_put_fields(struct writer *writer, uint32_t key, const char *fields) {
+    struct error err;
+    char name[32];
+    struct record record = {.key = name, .fields = fields, .fields_len = strlen(fields)};
+    record.key_len = (size_t)snprintf(name, sizeof name, "doc-%u", key);
+    CHECK_OK(writer_put(writer, &record, &err), err);
+}
+
+/* Was it there? */
+static inline bool fixture_delete(struct writer *writer, uint32_t key) {
+    struct error err;
+    char name[32];
+    bool found = false;
+    int len = snprintf(name, sizeof name, "doc-%u", key);
+    CHECK_OK(writer_delete(writer, name, (size_t)len, &found, &err), err);
+    return found;
+}
+
 /* Documents doc-<begin> .. doc-<end - 1> (new or in place of old ones), committed every `batch`. */
 static inline void fixture_fill(struct index *index, unsigned long long seed, uint32_t begin,
                                 uint32_t end, uint32_t batch) {
@@ -147,6 +205,37 @@ static inline void fixture_fill(struct index *index, unsigned long long seed, ui
     CHECK_OK(writer_commit(writer, &err), err);
     CHECK_OK(writer_build_dense(writer, 1, &err), err);
     writer_close(writer);
+}
+
+/* A new folder's closed index with all there is: words, documents put twice and deleted ones, some
+ * segments. No generation. */
+enum { FIXTURE_LIVED_PUTS = 300, FIXTURE_LIVED_WORDS = 60 };
+static inline void fixture_lived(char folder[64], enum index_lexical lexical) {
+    struct error err;
+    struct index_settings settings = fixture_full_settings(lexical);
+    struct index *index = fixture_new(folder, &settings);
+    struct writer *writer = fixture_writer(index);
+    unsigned long long seed = 5;
+    for (uint32_t i = 0; i < FIXTURE_LIVED_PUTS; i++) {
+        struct fixture_record record;
+        uint32_t key = (uint32_t)(check_random(&seed) % (FIXTURE_LIVED_PUTS * 3 / 4)), id;
+        uint32_t words_n = i < FIXTURE_LIVED_WORDS ? i + 1 : FIXTURE_LIVED_WORDS;
+        char word[32];
+        int len = snprintf(word, sizeof word, "word-%u", i * 7 % FIXTURE_LIVED_WORDS);
+        CHECK_OK(writer_term_id(writer, word, (size_t)len, &id, &err), err);
+        fixture_record(&seed, lexical, words_n, key, &record);
+        struct record view = fixture_view(&record);
+        CHECK_OK(writer_put(writer, &view, &err), err);
+        if (i % 75 == 0)
+            CHECK_OK(writer_commit(writer, &err), err);
+    }
+    CHECK_OK(writer_commit(writer, &err), err);
+    CHECK(fixture_delete(writer, 3));
+    CHECK_OK(writer_commit(writer, &err), err);
+    CHECK(fixture_delete(writer, 11));
+    CHECK_OK(writer_commit(writer, &err), err);
+    writer_close(writer);
+    index_close(index);
 }
 
 /* docids and bits of scores of sparse and dense searches, folded into one number: the same number,

@@ -35,22 +35,6 @@ static void fix_make(struct fix *fix, size_t work) {
     fix_open(fix);
 }
 
-static void put(struct fix *fix, unsigned long long seed, uint32_t key) {
-    struct error err;
-    struct fixture_record record;
-    fixture_record(&seed, INDEX_LEXICAL_BM25, FIXTURE_VOCABULARY, key, &record);
-    struct record view = fixture_view(&record);
-    CHECK_OK(writer_put(fix->writer, &view, &err), err);
-}
-
-static void delete (struct fix *fix, uint32_t key) {
-    struct error err;
-    char name[32];
-    bool found;
-    int len = snprintf(name, sizeof name, "doc-%u", key);
-    CHECK_OK(writer_delete(fix->writer, name, (size_t)len, &found, &err), err);
-}
-
 static void commit(struct fix *fix) {
     struct error err;
     CHECK_OK(writer_commit(fix->writer, &err), err);
@@ -119,8 +103,13 @@ static void half_done_is_whole(size_t work) {
             unsigned long long own = check_random(&seed);
             uint32_t key = (uint32_t)(check_random(&seed) % KEYS);
             bool dies = check_random(&seed) % 4 == 0;
-            for (int f = 0; f < 2; f++)
-                (dies ? delete (f ? &fast : &slow, key) : put(f ? &fast : &slow, own, key));
+            for (int f = 0; f < 2; f++) {
+                struct writer *writer = f ? fast.writer : slow.writer;
+                if (dies)
+                    fixture_delete(writer, key);
+                else
+                    fixture_put(writer, own, key);
+            }
         }
         commit(&slow);
         commit(&fast);
@@ -154,13 +143,13 @@ static void the_dead_leave_nothing(void) {
     size_t merges_n;
     fix_make(&fix, 1);
     for (uint32_t i = 0; i < DOCUMENTS; i++) {
-        put(&fix, i + 1, i);
+        fixture_put(fix.writer, i + 1, i);
         commit(&fix);
     }
     look_inside(&fix, &lists_n, &merges_n);
     CHECK(merges_n > 0 && lists_n > 0);
     for (uint32_t i = 0; i < DOCUMENTS; i++)
-        delete (&fix, i);
+        fixture_delete(fix.writer, i);
     commit(&fix);
     is_sound(&fix);
     CHECK_EQUAL(counts_of(&fix).documents_n, 0);
@@ -182,7 +171,7 @@ static void debts_are_paid(uint32_t commits_n, uint32_t documents_n) {
     fix_make(&fix, 0);
     for (uint32_t i = 0; i < commits_n; i++) {
         for (uint32_t j = 0; j < documents_n; j++)
-            put(&fix, i * documents_n + j + 1, i * documents_n + j);
+            fixture_put(fix.writer, i * documents_n + j + 1, i * documents_n + j);
         commit(&fix);
         uint64_t n = counts_of(&fix).segments_n;
         segments_max = n > segments_max ? n : segments_max;
@@ -210,7 +199,7 @@ static void damage_ends_merging_only(void) {
     uint8_t key[8];
     fix_make(&fix, 1);
     for (uint32_t i = 0; i < 8; i++) {
-        put(&fix, i + 1, i);
+        fixture_put(fix.writer, i + 1, i);
         commit(&fix);
     }
     fix_close(&fix);
@@ -227,7 +216,7 @@ static void damage_ends_merging_only(void) {
     fix.work = 0;
     fix_open(&fix);
     for (uint32_t i = 8; i < 30; i++) {
-        put(&fix, i + 1, i);
+        fixture_put(fix.writer, i + 1, i);
         commit(&fix);
     }
     CHECK_EQUAL(counts_of(&fix).documents_n, 30);
@@ -242,7 +231,7 @@ static void batches_are_not_cut(void) {
     struct error err;
     bool more;
     fix_make(&fix, 0);
-    put(&fix, 1, 1);
+    fixture_put(fix.writer, 1, 1);
     CHECK(!writer_merge(fix.writer, &more, &err));
     CHECK_EQUAL(err.code, ERROR_INVALID);
     commit(&fix);

@@ -8,46 +8,17 @@
 #include "index/dense/dense.h"
 #include "index/fixture.h"
 #include "index/inside.h"
-#include "index/remove.h"
 
-enum { DOCUMENTS_N = 300, VOCABULARY = 60 };
-
-static void fill(struct index *index, unsigned long long seed) {
-    struct error err;
-    struct writer *writer;
-    CHECK_OK(writer_open(index, &writer, &err), err);
-    for (uint32_t i = 0; i < DOCUMENTS_N; i++) {
-        struct fixture_record record;
-        uint32_t key = (uint32_t)(check_random(&seed) % (DOCUMENTS_N * 3 / 4)), id; /* some twice */
-        char word[32];
-        int len = snprintf(word, sizeof word, "word-%u", i % VOCABULARY);
-        CHECK_OK(writer_term_id(writer, word, (size_t)len, &id, &err), err);
-        fixture_record(&seed, index->settings.lexical, i < VOCABULARY ? i + 1 : VOCABULARY, key,
-                       &record);
-        struct record view = fixture_view(&record);
-        CHECK_OK(writer_put(writer, &view, &err), err);
-        if (i % 75 == 0)
-            CHECK_OK(writer_commit(writer, &err), err);
-    }
-    CHECK_OK(writer_commit(writer, &err), err);
-    CHECK_OK(writer_build_dense(writer, 1, &err), err);
-    writer_close(writer);
-}
-
-/* An index with all there is: replaced and deleted documents, segments, a generation. */
+/* With a generation. */
 static void make(char folder[64], enum index_lexical lexical) {
     struct error err;
     struct index *index;
-    struct index_settings settings = fixture_settings(lexical);
-    bool found[2];
-    settings.dense_dim = settings.multi_dim = FIXTURE_DIM;
-    fixture_folder(folder);
-    CHECK_OK(index_create(folder, &settings, &index, &err), err);
+    fixture_lived(folder, lexical);
+    CHECK_OK(index_open(folder, INDEX_WRITE, &index, &err), err);
     dense_index_set_limits(index_dense(index), (struct dense_limits){1, 1000, 1, 0, 1});
-    fill(index, 5);
-    const struct index_key keys[] = {{"doc-3", 5}, {"doc-11", 6}};
-    CHECK_OK(index_remove(index, keys, 2, found, &err), err);
-    CHECK(found[0] && found[1]);
+    struct writer *writer = fixture_writer(index);
+    CHECK_OK(writer_build_dense(writer, 1, &err), err);
+    writer_close(writer);
     index_close(index);
 }
 

@@ -14,30 +14,7 @@
 
 #include "index/fixture.h"
 
-enum { DOCUMENTS_N = 300, VOCABULARY = 60, LOST_MAX = 8, FILE_MAX = 64 << 20 };
-
-/* ---- an index with all there is ---- */
-
-static void fill(struct index *index, unsigned long long seed) {
-    struct error err;
-    struct writer *writer;
-    CHECK_OK(writer_open(index, &writer, &err), err);
-    for (uint32_t i = 0; i < DOCUMENTS_N; i++) {
-        struct fixture_record record;
-        uint32_t key = (uint32_t)(check_random(&seed) % (DOCUMENTS_N * 3 / 4)), id; /* some twice */
-        char word[32];
-        int len = snprintf(word, sizeof word, "word-%u", (i * 7) % VOCABULARY);
-        CHECK_OK(writer_term_id(writer, word, (size_t)len, &id, &err), err);
-        fixture_record(&seed, index->settings.lexical, i < VOCABULARY ? i + 1 : VOCABULARY, key,
-                       &record);
-        struct record view = fixture_view(&record);
-        CHECK_OK(writer_put(writer, &view, &err), err);
-        if (i % 75 == 0)
-            CHECK_OK(writer_commit(writer, &err), err);
-    }
-    CHECK_OK(writer_commit(writer, &err), err);
-    writer_close(writer);
-}
+enum { FILE_MAX = 64 << 20 };
 
 static void remove_keys(struct index *index, char (*keys)[32], size_t n) {
     struct error err;
@@ -47,19 +24,6 @@ static void remove_keys(struct index *index, char (*keys)[32], size_t n) {
         CHECK_OK(index_remove(index, &key, 1, &found, &err), err);
         CHECK(found);
     }
-}
-
-static void make(char folder[64], enum index_lexical lexical) {
-    struct error err;
-    struct index *index;
-    struct index_settings settings = fixture_settings(lexical);
-    char gone[2][32] = {"doc-3", "doc-11"};
-    settings.dense_dim = settings.multi_dim = FIXTURE_DIM;
-    fixture_folder(folder);
-    CHECK_OK(index_create(folder, &settings, &index, &err), err);
-    fill(index, 5);
-    remove_keys(index, gone, 2);
-    index_close(index);
 }
 
 /* ---- what an index answers ---- */
@@ -96,13 +60,16 @@ static struct buf answers_of(const char *folder) {
     for (int i = 0; i < 8; i++) {
         struct fixture_record query;
         struct scored_list list;
-        fixture_record(&seed, index->settings.lexical, VOCABULARY, 0, &query);
+        fixture_record(&seed, index->settings.lexical, FIXTURE_LIVED_WORDS, 0, &query);
         struct sparse_vector sparse = {query.ids, query.weights, query.terms_n};
         if (index->settings.lexical != INDEX_LEXICAL_NONE) {
-            CHECK_OK(sparse_search(snapshot, &sparse, DOCUMENTS_N, NULL, &arena, &list, &err), err);
+            CHECK_OK(
+                sparse_search(snapshot, &sparse, FIXTURE_LIVED_PUTS, NULL, &arena, &list, &err),
+                err);
             add_list(snapshot, list, &arena, &out);
         }
-        CHECK_OK(dense_search(snapshot, query.dense, DOCUMENTS_N, true, NULL, &arena, &list, &err),
+        CHECK_OK(dense_search(snapshot, query.dense, FIXTURE_LIVED_PUTS, true, NULL, &arena, &list,
+                              &err),
                  err);
         add_list(snapshot, list, &arena, &out);
         for (size_t j = 0; j < list.n; j++)
@@ -261,8 +228,8 @@ static void repaired(enum store_table table, unsigned skip, size_t at, enum dama
                      struct expected expected) {
     char folder[64], whole[64], name[64];
     uint32_t docid;
-    make(folder, INDEX_LEXICAL_BM25);
-    make(whole, INDEX_LEXICAL_BM25);
+    fixture_lived(folder, INDEX_LEXICAL_BM25);
+    fixture_lived(whole, INDEX_LEXICAL_BM25);
     damage_entry(folder, table, skip, at, damage, &docid);
     snprintf(name, sizeof name, "%s, %s", store_table_name(table), damage_names[damage]);
     is_repaired(name, folder, whole, expected);
@@ -312,7 +279,7 @@ static void what_cannot_be_repaired(void) {
     struct error err;
     struct repair_totals totals;
     struct repair_listener listener = {0};
-    make(folder, INDEX_LEXICAL_BM25);
+    fixture_lived(folder, INDEX_LEXICAL_BM25);
     CHECK(!index_repair("/tmp/tercet-no-such-index", &listener, &totals, &err));
     CHECK_EQUAL(err.code, ERROR_NOT_FOUND);
     struct index *index;
@@ -326,7 +293,7 @@ static void what_cannot_be_repaired(void) {
     CHECK(strstr(err.message, "settings"));
     fixture_remove(folder);
 
-    make(folder, INDEX_LEXICAL_BM25);
+    fixture_lived(folder, INDEX_LEXICAL_BM25);
     snprintf(path, sizeof path, "%s/data.mdb", folder);
     int fd = open(path, O_WRONLY);
     for (int page = 3; page < 40; page++)
@@ -350,7 +317,7 @@ static void other_kinds(void) {
         char folder[64];
         struct error err;
         struct repair_totals totals;
-        make(folder, kinds[i]);
+        fixture_lived(folder, kinds[i]);
         struct buf before = answers_of(folder);
         CHECK_OK(index_repair(folder, &(struct repair_listener){0}, &totals, &err), err);
         CHECK_EQUAL(totals.lost_n + totals.words_lost_n, 0);

@@ -21,32 +21,24 @@ static unsigned draw(struct fix *fix, unsigned n) {
 }
 
 static struct fix *fix_open(unsigned long long seed) {
-    struct error err;
     struct index_settings settings = {0};
     struct fix *fix = mem_zalloc(1, sizeof *fix);
     fix->seed = seed;
-    fixture_folder(fix->folder);
-    CHECK_OK(index_create(fix->folder, &settings, &fix->index, &err), err);
-    CHECK_OK(writer_open(fix->index, &fix->writer, &err), err);
+    fix->index = fixture_new(fix->folder, &settings);
+    fix->writer = fixture_writer(fix->index);
     return fix;
 }
 
 static void fix_close(struct fix *fix) {
-    writer_close(fix->writer);
-    index_close(fix->index);
+    fixture_unmake(fix->folder, fix->index, fix->writer);
     arena_done(&fix->arena);
-    fixture_remove(fix->folder);
     for (size_t i = 0; i < KEYS_N; i++)
         buf_done(&fix->fields[i]);
     free(fix);
 }
 
 static void put(struct fix *fix, uint32_t key, const char *fields) {
-    struct error err;
-    char name[32];
-    struct record record = {.key = name, .fields = fields, .fields_len = strlen(fields)};
-    record.key_len = (size_t)snprintf(name, sizeof name, "doc-%u", key);
-    CHECK_OK(writer_put(fix->writer, &record, &err), err);
+    fixture_put_fields(fix->writer, key, fields);
     buf_clear(&fix->fields[key]);
     buf_text(&fix->fields[key], fields);
 }

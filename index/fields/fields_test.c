@@ -18,38 +18,17 @@ struct fix {
 };
 
 static struct fix *fix_open(void) {
-    struct error err;
     struct index_settings settings = {0};
     struct fix *fix = mem_zalloc(1, sizeof *fix);
-    fixture_folder(fix->folder);
-    CHECK_OK(index_create(fix->folder, &settings, &fix->index, &err), err);
-    CHECK_OK(writer_open(fix->index, &fix->writer, &err), err);
+    fix->index = fixture_new(fix->folder, &settings);
+    fix->writer = fixture_writer(fix->index);
     return fix;
 }
 
 static void fix_close(struct fix *fix) {
-    writer_close(fix->writer);
-    index_close(fix->index);
+    fixture_unmake(fix->folder, fix->index, fix->writer);
     arena_done(&fix->arena);
-    fixture_remove(fix->folder);
     free(fix);
-}
-
-static void put(struct fix *fix, uint32_t key, const char *fields) {
-    struct error err;
-    char name[32];
-    struct record record = {.key = name, .fields = fields, .fields_len = strlen(fields)};
-    record.key_len = (size_t)snprintf(name, sizeof name, "doc-%u", key);
-    CHECK_OK(writer_put(fix->writer, &record, &err), err);
-}
-
-static void delete (struct fix *fix, uint32_t key) {
-    struct error err;
-    char name[32];
-    bool found;
-    int len = snprintf(name, sizeof name, "doc-%u", key);
-    CHECK_OK(writer_delete(fix->writer, name, (size_t)len, &found, &err), err);
-    CHECK(found);
 }
 
 static struct docid_set allowed_by(struct fix *fix, struct snapshot *snapshot, const char *text) {
@@ -96,7 +75,7 @@ static void values_are_what_they_read_as(void) {
     struct fix *fix = fix_open();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct snapshot *snapshot;
-        put(fix, 0, cases[i].fields);
+        fixture_put_fields(fix->writer, 0, cases[i].fields);
         CHECK_OK(writer_commit(fix->writer, &err), err);
         CHECK_OK(snapshot_open(fix->index, &snapshot, &err), err);
         struct docid_set set = allowed_by(fix, snapshot, cases[i].filter);
@@ -117,7 +96,7 @@ static void long_keywords(void) {
         memset(word, 'w', 252 + i);
         word[252 + i] = '\0';
         snprintf(fields[i], sizeof fields[i], "{\"a\":\"%s\"}", word);
-        put(fix, i, fields[i]);
+        fixture_put_fields(fix->writer, i, fields[i]);
     }
     CHECK_OK(writer_commit(fix->writer, &err), err);
     CHECK_OK(snapshot_open(fix->index, &snapshot, &err), err);
@@ -215,7 +194,7 @@ static void ranges_of_every_size(bool close) {
         char fields[64];
         numbers[i] = draw_number(&seed, close);
         snprintf(fields, sizeof fields, "{\"a\":%.17g}", numbers[i]);
-        put(fix, i, fields);
+        fixture_put_fields(fix->writer, i, fields);
     }
     CHECK_OK(writer_commit(fix->writer, &err), err);
     CHECK_OK(snapshot_open(fix->index, &snapshot, &err), err);
@@ -242,14 +221,14 @@ static void nothing_is_left_behind(void) {
     for (uint32_t i = 0; i < 300; i++) {
         char fields[64];
         snprintf(fields, sizeof fields, "{\"a\":[%u,\"%u\"],\"b\":{\"c\":true}}", i, i % 7);
-        put(fix, i % KEYS_N, fields);
+        fixture_put_fields(fix->writer, i % KEYS_N, fields);
         if (i % 70 == 69)
             CHECK_OK(writer_commit(fix->writer, &err), err);
     }
-    put(fix, 0, "{\"a\":1}");
-    delete (fix, 0); /* in one batch */
+    fixture_put_fields(fix->writer, 0, "{\"a\":1}");
+    CHECK(fixture_delete(fix->writer, 0)); /* in one batch */
     for (uint32_t key = 1; key < KEYS_N; key++)
-        delete (fix, key);
+        CHECK(fixture_delete(fix->writer, key));
     CHECK_OK(writer_commit(fix->writer, &err), err);
     writer_close(fix->writer);
     index_close(fix->index);
@@ -287,7 +266,7 @@ static void unfit_fields(void) {
     view.fields = many.data;
     view.fields_len = many.len;
     CHECK(!writer_put(fix->writer, &view, &err) && err.code == ERROR_LIMIT);
-    put(fix, 1, "{\"a\":1}");
+    fixture_put_fields(fix->writer, 1, "{\"a\":1}");
     CHECK_OK(writer_commit(fix->writer, &err), err);
     buf_done(&name);
     buf_done(&many);
@@ -305,7 +284,7 @@ static void damage_is_found(void) {
     struct docid_set set;
     struct fix *fix = fix_open();
     struct json *json = json_parse("{\"a\":{\"$exists\":true}}", 22, &err);
-    put(fix, 1, "{\"a\":1}");
+    fixture_put_fields(fix->writer, 1, "{\"a\":1}");
     CHECK_OK(writer_commit(fix->writer, &err), err);
     writer_close(fix->writer);
     index_close(fix->index);

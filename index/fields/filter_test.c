@@ -221,11 +221,7 @@ static void put(struct fix *fix, uint32_t key, const char *fields) {
 }
 
 static void delete (struct fix *fix, uint32_t key) {
-    struct error err;
-    char name[32];
-    bool found;
-    int len = snprintf(name, sizeof name, "doc-%u", key);
-    CHECK_OK(writer_delete(fix->writer, name, (size_t)len, &found, &err), err);
+    bool found = fixture_delete(fix->writer, key);
     CHECK_EQUAL(found, fix->docid_of[key] != UINT32_MAX);
     if (found)
         fix->live[fix->docid_of[key]] = false;
@@ -233,23 +229,18 @@ static void delete (struct fix *fix, uint32_t key) {
 }
 
 static struct fix *fix_open(unsigned long long seed) {
-    struct error err;
-    struct index_settings settings = fixture_settings(INDEX_LEXICAL_BM25);
+    struct index_settings settings = fixture_full_settings(INDEX_LEXICAL_BM25);
     struct fix *fix = mem_zalloc(1, sizeof *fix);
-    settings.dense_dim = settings.multi_dim = FIXTURE_DIM;
     fix->seed = seed;
     memset(fix->docid_of, 0xff, sizeof fix->docid_of);
-    fixture_folder(fix->folder);
-    CHECK_OK(index_create(fix->folder, &settings, &fix->index, &err), err);
-    CHECK_OK(writer_open(fix->index, &fix->writer, &err), err);
+    fix->index = fixture_new(fix->folder, &settings);
+    fix->writer = fixture_writer(fix->index);
     return fix;
 }
 
 static void fix_close(struct fix *fix) {
-    writer_close(fix->writer);
-    index_close(fix->index);
+    fixture_unmake(fix->folder, fix->index, fix->writer);
     arena_done(&fix->arena);
-    fixture_remove(fix->folder);
     free(fix);
 }
 

@@ -69,27 +69,38 @@ static void put_rows(struct store *store, uint32_t from, uint32_t to) {
     CHECK_OK(store_commit(txn, &err), err);
 }
 
+enum { MANY = 400, PAGE = 4096 };
+
+/* A file whose last pages are free: many rows are put, those from `kept` on deleted, and what is
+ * left moves to the freed pages in front. Its size. */
+static off_t make_with_free_end(char folder[64], char path[96], uint32_t kept) {
+    struct error err;
+    struct store *store;
+    struct store_txn *txn;
+    fixture_folder(folder);
+    snprintf(path, 96, "%s/data.mdb", folder);
+    CHECK_OK(store_open(folder, STORE_CREATE, &store, &err), err);
+    put_rows(store, 0, MANY);
+    CHECK_OK(store_begin_write(store, &txn, &err), err);
+    for (uint32_t i = kept; i < MANY; i++)
+        CHECK_OK(store_delete_u32(txn, TABLE_DOCUMENTS, i, &err), err);
+    CHECK_OK(store_commit(txn, &err), err);
+    for (int i = 0; i < 8; i++)
+        put_rows(store, 0, kept + 1);
+    store_close(store);
+    return file_size(path);
+}
+
 /* A kill between such a commit and what makes the file whole: page by page less, the index is whole
  * as long as only free pages are missing, and refused from then on. */
 static void missing_free_pages_are_no_damage(void) {
-    enum { KEPT = 20, PAGE = 4096 };
+    enum { KEPT = 20 };
     struct error err;
     struct store *store;
     struct store_txn *txn;
     char folder[64], path[96];
     uint64_t pages_n;
-    fixture_folder(folder);
-    snprintf(path, sizeof path, "%s/data.mdb", folder);
-    CHECK_OK(store_open(folder, STORE_CREATE, &store, &err), err);
-    put_rows(store, 0, 400);
-    CHECK_OK(store_begin_write(store, &txn, &err), err);
-    for (uint32_t i = KEPT; i < 400; i++)
-        CHECK_OK(store_delete_u32(txn, TABLE_DOCUMENTS, i, &err), err);
-    CHECK_OK(store_commit(txn, &err), err);
-    for (int i = 0; i < 8; i++) /* what is in use moves to the freed pages in front */
-        put_rows(store, 0, KEPT + 1);
-    store_close(store);
-    off_t whole = file_size(path), size = whole;
+    off_t whole = make_with_free_end(folder, path, KEPT), size = whole;
     while (size > 0 && read_all(folder) && store_check_pages(folder, &pages_n, &err)) {
         CHECK_OK(store_open(folder, STORE_READ, &store, &err), err);
         CHECK_OK(store_begin_read(store, &txn, &err), err);
@@ -108,24 +119,11 @@ static void missing_free_pages_are_no_damage(void) {
 
 /* The writer goes on with such a file, and makes it whole. */
 static void a_short_file_is_made_whole(void) {
-    enum { PAGE = 4096 };
     struct error err;
     struct store *store;
-    struct store_txn *txn;
     char folder[64], path[96];
     uint64_t pages_n;
-    fixture_folder(folder);
-    snprintf(path, sizeof path, "%s/data.mdb", folder);
-    CHECK_OK(store_open(folder, STORE_CREATE, &store, &err), err);
-    put_rows(store, 0, 400);
-    CHECK_OK(store_begin_write(store, &txn, &err), err);
-    for (uint32_t i = 1; i < 400; i++)
-        CHECK_OK(store_delete_u32(txn, TABLE_DOCUMENTS, i, &err), err);
-    CHECK_OK(store_commit(txn, &err), err);
-    for (int i = 0; i < 8; i++)
-        put_rows(store, 1, 2);
-    store_close(store);
-    off_t whole = file_size(path);
+    off_t whole = make_with_free_end(folder, path, 1);
     CHECK_EQUAL(truncate(path, whole - PAGE), 0);
     CHECK_OK(store_open(folder, STORE_WRITE, &store, &err), err);
     put_rows(store, 2, 300);
@@ -138,7 +136,7 @@ static void a_short_file_is_made_whole(void) {
 
 /* Every bit of the sizes of entries, which LMDB believes: no value reaches out of its pages. */
 static void sizes_of_entries_are_not_believed(void) {
-    enum { PAGE = 4096, LEAF = 2, KIND_AT = 10, FIRST_AT = 16, SIZE_BITS = 32, ROW_BYTES = 9000 };
+    enum { LEAF = 2, KIND_AT = 10, FIRST_AT = 16, SIZE_BITS = 32, ROW_BYTES = 9000 };
     static uint8_t row[ROW_BYTES], page[PAGE];
     struct error err;
     struct store *store;
