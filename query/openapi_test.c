@@ -68,7 +68,7 @@ static void check_operation(const struct server_route *route, const struct json 
     const struct json *responses = json_get(operation, "responses");
     CHECK(json_get(operation, "operationId") && json_get(operation, "summary"));
     CHECK(json_get(responses, "200") && json_get(responses, "default"));
-    /* {c} and {id} are described, and nothing else. */
+    /* {c} and {id} are described, in this order; behind them stand members of the query. */
     size_t params_n = 0;
     for (const char *at = route->pattern; (at = strchr(at, '{')); at++) {
         char name[32];
@@ -79,7 +79,9 @@ static void check_operation(const struct server_route *route, const struct json 
         if (one)
             CHECK_TEXT(json_string_of(json_get(one, "name"), NULL), name);
     }
-    CHECK_EQUAL(json_count(json_get(operation, "parameters")), params_n);
+    for (const struct json *one;
+         (one = json_at(json_get(operation, "parameters"), params_n)) != NULL; params_n++)
+        CHECK_TEXT(json_string_of(json_get(one, "in"), NULL), "query");
     /* What needs no key says so, and nothing else does. */
     const struct json *security = json_get(operation, "security");
     bool open = security && json_count(security) == 0;

@@ -16,16 +16,24 @@ struct filter;
 struct model;
 struct service;
 
+/* Documents as a client sent them: a JSON array, one object, or an object a line. */
+struct service_documents {
+    const char *text; /* a NUL stands behind it */
+    size_t len;
+    bool are_lines;      /* whole lines of a longer text: no array, and perhaps none at all */
+    size_t lines_before; /* in that text, for messages */
+};
+
 /* What writes. All are called on the writer lane only, one at a time, with an index whose writer's
  * lock is held for the length of the call: nothing of it may be kept, no writer left open. */
 struct service_writer {
     void *context;
     /* Makes an empty collection in that folder, for documents encoded with the service's model. */
     bool (*create)(void *context, const char *folder, struct index **out, struct error *err);
-    /* Stores documents (a JSON array, NDJSON, or one object) and returns when they are on disk.
+    /* Stores documents and returns when they are on disk.
      * *answer_out: {"stored":n,"unchanged":n,"failed":n,"rows":[..]}; the caller releases it. */
-    bool (*put)(void *context, struct index *index, const struct model *model, const char *body,
-                size_t body_len, struct arena *arena, struct json **answer_out, struct error *err);
+    bool (*put)(void *context, struct index *index, const struct service_documents *documents,
+                struct arena *arena, struct json **answer_out, struct error *err);
     /* Deletes one document; *found_out: it was there. */
     bool (*remove)(void *context, struct index *index, const char *key, size_t key_len,
                    bool *found_out, struct error *err);
@@ -62,5 +70,7 @@ void service_each(struct service *service, service_visit *visit, void *context);
 
 /* For server_options: queries of searches that wait at the same time are encoded together. */
 struct server_together service_together(void);
+/* For server_options: documents may come as a stream without end. */
+struct server_pieces service_pieces(void);
 
 #endif

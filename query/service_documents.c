@@ -31,30 +31,6 @@ void service_get_document(void *context, size_t worker, const struct server_requ
     collection_release(collection, opened);
 }
 
-void service_put_documents(void *context, size_t worker, const struct server_request *request,
-                           struct server_response *response) {
-    struct service *service = context;
-    struct error err;
-    struct json *answer;
-    bool made;
-    (void)worker;
-    struct collection *collection =
-        service_collection_ensure(service, server_param(request, "c"), &made, &err);
-    struct opened *opened;
-    if (!collection || !collection_claim(collection, &opened, &err)) {
-        server_response_failure(response, &err);
-        return;
-    }
-    bool ok = service->options.writer.put(service->options.writer.context, opened->index,
-                                          service->options.model, request->body, request->body_len,
-                                          request->arena, &answer, &err);
-    collection_yield(collection, opened);
-    if (ok)
-        service_respond(response, answer);
-    else
-        server_response_failure(response, &err);
-}
-
 static bool remove_one(struct service *service, struct collection *collection, const char *key,
                        bool *found_out, struct error *err) {
     const struct service_writer *writer = &service->options.writer;

@@ -1,6 +1,7 @@
 /* service_inside.h - what the handlers of collections share; service.c opens and closes it all.
  *
- * service_collections.c, service_search.c and service_documents.c have the handlers. */
+ * service_collections.c, service_search.c, service_documents.c and service_put.c have the
+ * handlers. */
 #ifndef TERCET_SERVICE_INSIDE_H
 #define TERCET_SERVICE_INSIDE_H
 

@@ -168,11 +168,14 @@ static void fill_options(const struct serve_settings *settings, struct parts *pa
 
 bool serve_run(const struct serve_settings *settings, struct error *err) {
     const struct server_together together[] = {service_together(), encode_service_together()};
+    const struct server_pieces pieces = service_pieces();
     struct server_options options;
     struct parts parts = {0};
     fill_options(settings, &parts, &options);
     options.together = together;
     options.together_n = sizeof together / sizeof *together;
+    options.pieces = &pieces;
+    options.pieces_n = 1;
     if (settings->check)
         return serve_check(settings, &options, err);
     bool ok = parts_open(&parts, settings, options.workers_n, err);

@@ -72,17 +72,26 @@ struct body {
     size_t failed_n;
 };
 
-static void body_add(struct body *body, const struct json *json, const struct error *parse_err) {
+static void verdict_fail(struct json *verdict, size_t line, const struct error *err) {
+    if (line)
+        json_add_number(verdict, "line", (double)line);
+    json_add_string(verdict, "status", "failed");
+    json_add_string(verdict, "error", err->message);
+}
+
+/* line: from 1; 0 for an array's rows. */
+static void body_add(struct body *body, const struct json *json, size_t line,
+                     const struct error *parse_err) {
     struct json *verdict = json_new_object();
     struct error err = parse_err ? *parse_err : (struct error){0};
     struct row row;
     json_push(body->verdicts, verdict);
     if (parse_err || !row_from_json(json, body->arena, &row, &err)) {
-        json_add_string(verdict, "status", "failed");
-        json_add_string(verdict, "error", err.message);
+        verdict_fail(verdict, line, &err);
         body->failed_n++;
         return;
     }
+    row.line = line;
     if (body->rows_n == body->rows_cap) {
         body->rows_cap = body->rows_cap ? 2 * body->rows_cap : 64;
         body->rows = mem_realloc(body->rows, body->rows_cap, sizeof *body->rows);
@@ -96,15 +105,15 @@ static void body_add(struct body *body, const struct json *json, const struct er
 /* A JSON array, or one object. */
 static void read_whole(struct body *body, const struct json *json) {
     if (json_kind_of(json) != JSON_KIND_ARRAY)
-        body_add(body, json, NULL);
+        body_add(body, json, 0, NULL);
     else
         for (size_t i = 0; i < json_count(json); i++)
-            body_add(body, json_at(json, i), NULL);
+            body_add(body, json_at(json, i), 0, NULL);
 }
 
-static void read_lines(struct body *body, const char *text, size_t len) {
-    const char *end = text + len;
-    for (size_t number = 1; text < end; number++) {
+static void read_lines(struct body *body, const struct service_documents *documents) {
+    const char *text = documents->text, *end = text + documents->len;
+    for (size_t number = documents->lines_before + 1; text < end; number++) {
         const char *stop = memchr(text, '\n', (size_t)(end - text));
         const char *next = stop ? stop + 1 : end;
         size_t line_len = (size_t)((stop ? stop : end) - text);
@@ -113,25 +122,30 @@ static void read_lines(struct body *body, const char *text, size_t len) {
             struct json *json = json_parse(text, line_len, &err);
             if (!json)
                 error_wrap(&err, "line %zu: ", number);
-            body_add(body, json, json ? NULL : &err);
+            body_add(body, json, number, json ? NULL : &err);
             json_release(json);
         }
         text = next;
     }
 }
 
-static bool body_read(struct body *body, const char *text, size_t len, struct error *err) {
+static bool body_read(struct body *body, const struct service_documents *documents,
+                      struct error *err) {
+    const char *text = documents->text;
     size_t blank = strspn(text, " \t\r\n");
-    if (blank >= len)
+    struct json *whole = NULL;
+    if (blank >= documents->len && !documents->are_lines)
         return error_set(err, ERROR_INVALID,
                          "no document: send a JSON array, or a JSON object a line");
-    struct json *whole = json_parse(text, len, err);
-    if (!whole && text[blank] == '[')
-        return false;
+    if (!documents->are_lines) {
+        whole = json_parse(text, documents->len, err);
+        if (!whole && text[blank] == '[')
+            return false;
+    }
     if (whole)
         read_whole(body, whole);
     else
-        read_lines(body, text, len);
+        read_lines(body, documents);
     json_release(whole);
     if (json_count(body->verdicts) > ROWS_MAX)
         return error_set(err, ERROR_LIMIT, "more than %d rows in one request", ROWS_MAX);
@@ -145,9 +159,10 @@ static struct json *answer_make(struct body *body, const struct ingest_verdict *
     size_t counts[3] = {0, 0, body->failed_n};
     for (size_t i = 0; i < body->rows_n; i++) {
         struct json *verdict = (struct json *)(uintptr_t)body->slots[i];
-        json_add_string(verdict, "status", names[verdicts[i].outcome]);
         if (verdicts[i].outcome == INGEST_BAD)
-            json_add_string(verdict, "error", verdicts[i].err.message);
+            verdict_fail(verdict, body->rows[i].line, &verdicts[i].err);
+        else
+            json_add_string(verdict, "status", names[verdicts[i].outcome]);
         counts[verdicts[i].outcome]++;
     }
     struct json *answer = json_new_object();
@@ -158,14 +173,13 @@ static struct json *answer_make(struct body *body, const struct ingest_verdict *
     return answer;
 }
 
-static bool put_documents(void *context, struct index *index, const struct model *model,
-                          const char *text, size_t text_len, struct arena *arena,
+static bool put_documents(void *context, struct index *index,
+                          const struct service_documents *documents, struct arena *arena,
                           struct json **answer_out, struct error *err) {
     struct serve_writer *writer = context;
     struct body body = {.arena = arena, .verdicts = json_new_array()};
-    (void)model;
     struct ingest *ingest = ingest_for(writer, index, err);
-    bool ok = ingest && body_read(&body, text, text_len, err);
+    bool ok = ingest && body_read(&body, documents, err);
     if (ok) {
         struct ingest_verdict *verdicts = mem_zalloc(body.rows_n, sizeof *verdicts);
         ok = ingest_rows(ingest, body.rows, body.rows_n, verdicts, err);

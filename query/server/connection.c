@@ -48,7 +48,7 @@ static void enter(struct connection *connection, enum connection_state state) {
 }
 
 static bool is_receiving(const struct connection *connection) {
-    return connection->state <= CONNECTION_BODY;
+    return connection->state <= CONNECTION_LINES;
 }
 
 static void on_closed(uv_handle_t *handle) {
@@ -236,19 +236,87 @@ static void take_head(struct connection *connection) {
     exchange_read_head(exchange);
     admit(exchange);
     bool found = exchange->match.status == 200;
+    exchange->in_pieces = exchange->message.unbounded = found && exchange_wants_pieces(exchange);
     enter(connection, CONNECTION_BODY);
     if (exchange->message.expect_continue && !found) {
         refuse_match(connection, true); /* whether the body still comes is the client's choice */
         return;
     }
     exchange->message.discard_body = !found;
-    if (!exchange->message.expect_continue)
+    if (!exchange->message.expect_continue ||
+        (exchange->message.body_too_large && !exchange->in_pieces))
         return;
     uv_buf_t bufs[2] = {uv_buf_init((char *)(uintptr_t)text, sizeof text - 1),
                         uv_buf_init(NULL, 0)};
     wire_seal(connection, bufs, false, &exchange->sealed);
     if (uv_try_write(&connection->socket.stream, bufs, 1) != (int)bufs[0].len)
         connection_close(connection); /* an empty socket takes 25 bytes, unless it is broken */
+}
+
+/* Gives what there is of the body to the handler. */
+static void hand_over(struct connection *connection) {
+    struct exchange *exchange = connection->exchange;
+    struct server *server = connection->server;
+    struct server_request *request = &exchange->request;
+    struct server_stream *stream = &exchange->stream;
+    exchange->keep_alive = exchange->complete && exchange->message.keep_alive;
+    request->body_len = exchange->message.body.len;
+    request->body = request->body_len ? exchange->message.body.data : "";
+    if (exchange->in_pieces && (stream->calls_n > 0 || !exchange->complete))
+        request->stream = stream;
+    stream->is_last = exchange->complete;
+    stream->used = request->body_len;
+    enter(connection, CONNECTION_WORK);
+    exchange->queued_ms = clock_now_ms();
+    enum server_lane lane = exchange->match.route->lane;
+    if (lane == SERVER_LANE_LOOP) {
+        assert(!request->stream);
+        exchange_run(exchange, 0);
+        answer(connection);
+        return;
+    }
+    exchange->in_lane = true;
+    if (lane_push(server->lanes[lane], &exchange->job)) {
+        server->jobs_n++;
+        return;
+    }
+    exchange->in_lane = false;
+    if (stream->calls_n > 0) /* what is begun waits */
+        enter(connection, CONNECTION_STALL);
+    else
+        refuse(connection, 503, "busy", NULL, "too many requests are waiting; try again soon",
+               !exchange->complete);
+}
+
+/* Some of a body that is taken in pieces came. */
+static void take_piece(struct connection *connection) {
+    struct exchange *exchange = connection->exchange;
+    const struct buf *body = &exchange->message.body;
+    size_t fresh = body->len - exchange->body_kept;
+    if (fresh >= SERVER_PIECE_BYTES)
+        hand_over(connection);
+    else if (connection->state == CONNECTION_BODY && fresh &&
+             memchr(body->data + exchange->body_kept, '\n', fresh))
+        enter(connection, CONNECTION_LINES);
+}
+
+/* A piece is back from its handler, and the stream goes on. */
+static void await_piece(struct connection *connection) {
+    struct exchange *exchange = connection->exchange;
+    exchange_next_piece(exchange);
+    if (connection->server->stopping)
+        connection_stop_stream(connection);
+    else if (exchange->body_kept > connection->server->options.body_bytes_max)
+        refuse(connection, 413, "body_too_large", NULL,
+               "a line of the body, or an array, is too large", true);
+    else
+        enter(connection, CONNECTION_BODY);
+}
+
+void connection_stop_stream(struct connection *connection) {
+    if (connection->exchange->stream.calls_n > 0)
+        refuse(connection, 503, "stopped", NULL,
+               "the server stops; what it has committed of this body stays", true);
 }
 
 static void dispatch(struct connection *connection) {
@@ -265,26 +333,7 @@ static void dispatch(struct connection *connection) {
         refuse_match(connection, false);
         return;
     }
-    exchange->keep_alive = exchange->message.keep_alive;
-    if (exchange->message.body.len) {
-        exchange->request.body = exchange->message.body.data;
-        exchange->request.body_len = exchange->message.body.len;
-    }
-    enter(connection, CONNECTION_WORK);
-    exchange->queued_ms = clock_now_ms();
-    enum server_lane lane = exchange->match.route->lane;
-    if (lane == SERVER_LANE_LOOP) {
-        exchange_run(exchange, 0);
-        answer(connection);
-        return;
-    }
-    exchange->in_lane = true;
-    if (lane_push(server->lanes[lane], &exchange->job)) {
-        server->jobs_n++;
-        return;
-    }
-    exchange->in_lane = false;
-    refuse(connection, 503, "busy", NULL, "too many requests are waiting; try again soon", false);
+    hand_over(connection);
 }
 
 void connection_work_done(struct exchange *exchange) {
@@ -294,7 +343,11 @@ void connection_work_done(struct exchange *exchange) {
         exchange_give_back(exchange);
         return;
     }
-    answer(connection);
+    bool goes_on = exchange->request.stream && !exchange->stream.is_last;
+    if (goes_on && exchange->response.status == 200)
+        await_piece(connection);
+    else
+        answer(connection);
     resume(connection);
 }
 
@@ -321,6 +374,8 @@ static size_t parse(struct connection *connection, const char *bytes, size_t len
                true);
     else if (event == HTTP_EVENT_DONE)
         dispatch(connection);
+    else if (exchange->in_pieces)
+        take_piece(connection);
     return used;
 }
 
@@ -334,7 +389,9 @@ static void feed(struct connection *connection, const char *bytes, size_t len) {
             enter(connection, CONNECTION_HEAD);
             break;
         case CONNECTION_HEAD:
-        case CONNECTION_BODY: used = parse(connection, bytes, len); break;
+        case CONNECTION_BODY:
+        case CONNECTION_LINES: used = parse(connection, bytes, len); break;
+        case CONNECTION_STALL:
         case CONNECTION_WORK:
         case CONNECTION_WRITE:
             buf_append(&connection->pending, bytes, len);
@@ -370,7 +427,7 @@ static void resume(struct connection *connection) {
 static void take_end(struct connection *connection) {
     set_reading(connection, false);
     connection->eof = true;
-    if (connection->state != CONNECTION_WORK && connection->state != CONNECTION_WRITE)
+    if (connection->state < CONNECTION_STALL || connection->state > CONNECTION_WRITE)
         connection_close(connection);
 }
 
@@ -403,6 +460,8 @@ void connection_expire(struct connection *connection) {
     case CONNECTION_BODY:
         refuse(connection, 408, "timeout", NULL, "the request's body took too long", true);
         break;
+    case CONNECTION_LINES:
+    case CONNECTION_STALL: hand_over(connection); break;
     case CONNECTION_WRITE: {
         size_t queued = uv_stream_get_write_queue_size(&connection->socket.stream);
         if (queued < connection->write_queued) {

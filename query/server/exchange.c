@@ -26,7 +26,10 @@ struct exchange *exchange_take(struct server *server, struct connection *connect
     exchange->connection = connection;
     exchange->begun_ms = clock_now_ms();
     exchange->queued_ms = exchange->started_ms = exchange->ended_ms = 0;
-    exchange->keep_alive = exchange->complete = false;
+    exchange->queue_ms = exchange->handler_ms = 0;
+    exchange->keep_alive = exchange->complete = exchange->in_pieces = false;
+    exchange->stream = (struct server_stream){0};
+    exchange->body_kept = 0;
     atomic_store(&exchange->cancelled, false);
     exchange->match = (struct router_match){0};
     exchange->request = (struct server_request){
@@ -51,6 +54,9 @@ static void release(struct exchange *exchange) {
 
 void exchange_give_back(struct exchange *exchange) {
     struct server *server = exchange->server;
+    if (exchange->stream.state)
+        exchange->stream.close(exchange->stream.state);
+    exchange->stream.state = NULL;
     server->bodies_bytes -= exchange->body_counted;
     exchange->body_counted = 0;
     if (server->free_exchanges_n == FREE_MAX) {
@@ -106,8 +112,8 @@ void exchange_run(struct exchange *exchange, size_t worker) {
         exchange->started_ms = clock_now_ms();
     /* A write was sent whole, so it is carried out even when its sender does not wait; what was
      * prepared is for its handler to release. */
-    bool in_vain = route->lane == SERVER_LANE_WORKERS && !exchange->request.prepared &&
-                   atomic_load(&exchange->cancelled);
+    bool may_end = route->lane == SERVER_LANE_WORKERS || exchange->request.stream;
+    bool in_vain = may_end && !exchange->request.prepared && atomic_load(&exchange->cancelled);
     if (!in_vain)
         route->handler(route->context, worker, &exchange->request, &exchange->response);
     if (!in_vain && route->lane != SERVER_LANE_LOOP)
@@ -158,6 +164,31 @@ size_t exchange_gather(struct exchange *first, size_t worker, struct exchange **
     return n;
 }
 
+bool exchange_wants_pieces(const struct exchange *exchange) {
+    const struct server_options *options = &exchange->server->options;
+    for (size_t i = 0; i < options->pieces_n; i++)
+        if (options->pieces[i].handler == exchange->match.route->handler)
+            return options->pieces[i].wanted(&exchange->request);
+    return false;
+}
+
+void exchange_next_piece(struct exchange *exchange) {
+    struct server_stream *stream = &exchange->stream;
+    struct buf *body = &exchange->message.body;
+    size_t used = stream->used < body->len ? stream->used : body->len;
+    exchange->body_kept = body->len - used;
+    if (used) {
+        memmove(body->data, body->data + used, exchange->body_kept);
+        body->len = exchange->body_kept;
+        body->data[body->len] = '\0';
+    }
+    stream->calls_n++;
+    exchange->queue_ms += exchange->started_ms - exchange->queued_ms;
+    exchange->handler_ms += exchange->ended_ms - exchange->started_ms;
+    exchange->started_ms = exchange->ended_ms = 0;
+    exchange_count_body(exchange);
+}
+
 bool exchange_count_body(struct exchange *exchange) {
     struct server *server = exchange->server;
     server->bodies_bytes += exchange->message.body.len - exchange->body_counted;
@@ -178,11 +209,15 @@ void exchange_log(const struct exchange *exchange) {
         .stages = exchange->response.stages,
         .stages_n = exchange->response.stages_n,
         .status = exchange->response.status,
-        .bytes_in = exchange->message.body.len,
+        .bytes_in = exchange->message.body_bytes,
         .total_ms = clock_now_ms() - exchange->begun_ms,
-        .queue_ms = exchange->started_ms ? exchange->started_ms - exchange->queued_ms : 0,
-        .handler_ms = exchange->ended_ms - exchange->started_ms,
+        .queue_ms = exchange->queue_ms,
+        .handler_ms = exchange->handler_ms,
     };
+    if (exchange->started_ms) {
+        access.queue_ms += exchange->started_ms - exchange->queued_ms;
+        access.handler_ms += exchange->ended_ms - exchange->started_ms;
+    }
     response_body(&exchange->response, &access.bytes_out);
     options->access(options->context, &access);
 }

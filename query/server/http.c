@@ -21,7 +21,7 @@ struct http_parser {
     struct http_message *message;
     bool in_name; /* a header's name came in part */
     bool in_body; /* the head is complete: header lines from here on are trailers, not kept */
-    size_t head_bytes, body_bytes;
+    size_t head_bytes;
     enum http_event event; /* what a pause means */
 };
 
@@ -164,9 +164,12 @@ static int check_head(struct http_parser *parser) {
     if (expect && strcasecmp(expect, "100-continue") != 0)
         return fail(parser, 417, "expectation_failed", "the only known Expect is 100-continue");
     message->expect_continue = expect && message->has_body && !message->version_1_0;
-    if (parser->llhttp.content_length > parser->limits->body_bytes_max)
-        return fail(parser, 413, "body_too_large", "the request's body is too large");
+    message->body_too_large = parser->llhttp.content_length > parser->limits->body_bytes_max;
     return 0;
+}
+
+static int refuse_body(struct http_parser *parser) {
+    return fail(parser, 413, "body_too_large", "the request's body is too large");
 }
 
 static int on_headers_complete(llhttp_t *llhttp) {
@@ -193,11 +196,12 @@ static int on_headers_complete(llhttp_t *llhttp) {
 
 static int on_body(llhttp_t *llhttp, const char *at, size_t len) {
     struct http_parser *parser = llhttp->data;
-    parser->body_bytes += len;
-    if (parser->body_bytes > parser->limits->body_bytes_max)
-        return fail(parser, 413, "body_too_large", "the request's body is too large");
-    if (!parser->message->discard_body)
-        buf_append(&parser->message->body, at, len);
+    struct http_message *message = parser->message;
+    message->body_bytes += len;
+    if (message->body_bytes > parser->limits->body_bytes_max && !message->unbounded)
+        return refuse_body(parser);
+    if (!message->discard_body)
+        buf_append(&message->body, at, len);
     return 0;
 }
 
@@ -236,12 +240,17 @@ void http_parser_begin(struct http_parser *parser, struct http_message *message)
     parser->llhttp.data = parser;
     parser->message = message;
     parser->in_name = parser->in_body = false;
-    parser->head_bytes = parser->body_bytes = 0;
+    parser->head_bytes = 0;
     http_message_init(message);
 }
 
 enum http_event http_parser_feed(struct http_parser *parser, const char *bytes, size_t len,
                                  size_t *used_out) {
+    if (parser->in_body && parser->message->body_too_large && !parser->message->unbounded) {
+        refuse_body(parser);
+        *used_out = 0;
+        return HTTP_EVENT_BAD;
+    }
     if (llhttp_get_errno(&parser->llhttp) == HPE_PAUSED)
         llhttp_resume(&parser->llhttp);
     llhttp_errno_t code = llhttp_execute(&parser->llhttp, bytes, len);

@@ -24,13 +24,17 @@ struct http_message {
     struct http_header *headers; /* [headers_cap] */
     size_t headers_n, headers_cap;
     struct buf body;
-    bool discard_body; /* set at HTTP_EVENT_HEAD: count the body's bytes, do not keep them */
+    size_t body_bytes; /* that came, kept or not */
+    /* Set at HTTP_EVENT_HEAD: */
+    bool discard_body; /* count the body's bytes, do not keep them */
+    bool unbounded;    /* a body of any length: who feeds takes it away */
 
     enum server_method method;
     bool version_1_0;
     bool keep_alive;
     bool has_body;        /* a body follows the head */
     bool expect_continue; /* and waits for our 100 */
+    bool body_too_large;  /* as announced; a 413 when feeding goes on, unless unbounded */
 
     /* After HTTP_EVENT_BAD. */
     int status;

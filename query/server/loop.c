@@ -246,6 +246,11 @@ static void stop_graceful(struct server *server) {
     close_listener(server);
     hasten(server, CONNECTION_IDLE, STOP_IDLE_MS);
     hasten(server, CONNECTION_HEAD, STOP_HEAD_MS);
+    for (int state = CONNECTION_BODY; state <= CONNECTION_STALL; state++)
+        for (struct connection *each = server->waits[state].first, *next; each; each = next) {
+            next = each->next;
+            connection_stop_stream(each);
+        }
 }
 
 static void drop_jobs(struct server *server, struct lane *lane) {
@@ -361,6 +366,8 @@ static void set_timeouts(struct server *server) {
     server->waits[CONNECTION_IDLE].timeout_ms = options->idle_ms;
     server->waits[CONNECTION_HEAD].timeout_ms = options->head_ms;
     server->waits[CONNECTION_BODY].timeout_ms = options->body_ms;
+    server->waits[CONNECTION_LINES].timeout_ms = SERVER_PIECE_MS;
+    server->waits[CONNECTION_STALL].timeout_ms = SERVER_PIECE_MS;
     server->waits[CONNECTION_WRITE].timeout_ms = options->write_ms;
     server->waits[CONNECTION_DRAIN].timeout_ms = DRAIN_MS;
 }

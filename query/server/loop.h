@@ -6,6 +6,7 @@
  * An exchange can outlive its connection: while a lane has it, the handler still reads from it.
  *
  *   IDLE -> HEAD -> BODY -> WORK -> WRITE -> IDLE       the way of a request
+ *     BODY -> LINES -> WORK -> BODY -> ..               its body in pieces
  *           any of them -> WRITE -> DRAIN -> CLOSED     a refusal in the middle of one
  *
  * Threads: everything belongs to the loop thread except: `done` (its lock), `stops` (atomic), and
@@ -27,6 +28,8 @@ enum connection_state {
     CONNECTION_IDLE,   /* between requests */
     CONNECTION_HEAD,   /* a request has begun */
     CONNECTION_BODY,   /* its head is there */
+    CONNECTION_LINES,  /* a piece of its body is there, and may yet grow */
+    CONNECTION_STALL,  /* a piece waits for room in its lane; bytes that come are kept for later */
     CONNECTION_WORK,   /* its handler has it; bytes that come are kept for later */
     CONNECTION_WRITE,  /* the answer did not fit into the socket at once */
     CONNECTION_DRAIN,  /* answered and shut down, but the client was still sending */
@@ -78,10 +81,14 @@ struct exchange {
     uv_write_t write;
     atomic_bool cancelled;
     bool in_lane, writing;
-    bool complete;       /* the request came whole */
-    bool keep_alive;     /* the connection stays after this answer */
+    bool complete;   /* the request came whole */
+    bool keep_alive; /* the connection stays after this answer */
+    bool in_pieces;  /* its body is handed over as it comes */
+    struct server_stream stream;
+    size_t body_kept;    /* of the body: what a handler left over */
     size_t body_counted; /* its part of server->bodies_bytes */
     double begun_ms, queued_ms, started_ms, ended_ms;
+    double queue_ms, handler_ms; /* of pieces before */
 };
 
 struct server {
@@ -125,6 +132,8 @@ void server_finish_if_idle(struct server *server);
 void connection_accept(struct server *server, uv_stream_t *listener);
 void connection_close(struct connection *connection);
 void connection_expire(struct connection *connection);
+/* A body in pieces may never end: a stop ends it between two of them. */
+void connection_stop_stream(struct connection *connection);
 void connection_work_done(struct exchange *exchange); /* back from its lane */
 
 /* exchange.c */
@@ -137,6 +146,10 @@ void exchange_run(struct exchange *exchange, size_t worker);
 /* Takes what may be prepared together with `first` out of its lane and prepares it.
  * out: [SERVER_TOGETHER_MAX], `first` in front; each is to be run then. Returns how many. */
 size_t exchange_gather(struct exchange *first, size_t worker, struct exchange **out);
+/* Whether its body is to be handed over as it comes; it has a route. */
+bool exchange_wants_pieces(const struct exchange *exchange);
+/* Between two pieces: drops what the handler is done with. */
+void exchange_next_piece(struct exchange *exchange);
 /* Counts what came of the body; false when all bodies together are too much. */
 bool exchange_count_body(struct exchange *exchange);
 void exchange_log(const struct exchange *exchange);

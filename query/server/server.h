@@ -14,9 +14,11 @@
  * there (a bad one is refused before its body is read), and with the whole body in memory puts it
  * in its lane's queue; a full queue answers 503 with Retry-After at once. A thread of the lane
  * calls the handler; the answer goes back to the loop thread, which writes it. So a slow client
- * costs a connection, never a worker. Requests of one route that wait at the same time may be
- * prepared together (server_together); none is ever made to wait for others. A connection has one
- * request in work at a time; pipelined ones wait in the socket and are answered in order.
+ * costs a connection, never a worker. A route may take long bodies in pieces (struct
+ * server_stream): its handler is called for each, and nothing waits for the next but a connection.
+ * Requests of one route that wait at the same time may be prepared together (server_together);
+ * none is ever made to wait for others. A connection has one request in work at a time; pipelined
+ * ones wait in the socket and are answered in order.
  *
  * What the server does by itself: keep-alive, chunked and sized bodies, Expect: 100-continue, HEAD
  * through the GET route, 404, 405 with Allow, 400, 408, 413, 414, 417, 431, 503, 505. Every error
@@ -77,8 +79,9 @@ struct server_request {
     size_t params_n;
     const struct server_pair *headers; /* [headers_n] names in lower case, values trimmed */
     size_t headers_n;
-    const char *body; /* whole; a NUL stands behind it; "" when empty */
+    const char *body; /* whole, or a piece; a NUL stands behind it; "" when empty */
     size_t body_len;
+    struct server_stream *stream; /* NULL: the body is whole */
     const char *peer;             /* "127.0.0.1:50412" */
     struct arena *arena;          /* this request's own; reset when the answer is written */
     const atomic_bool *cancelled; /* see server_request_cancelled */
@@ -99,6 +102,27 @@ const char *server_query(const struct server_request *request, const char *name)
  * handler that runs long looks here between its steps and returns early. A client that only shut
  * down its sending side still waits. */
 bool server_request_cancelled(const struct server_request *request);
+
+/* A body that came in pieces. The handler is called for each, in order, on its lane, with whatever
+ * came since (struct server_request: body, and the same path, headers and arena each time). A piece
+ * is handed over when SERVER_PIECE_BYTES of it are there, SERVER_PIECE_MS after a line's end came,
+ * or at the body's end; no more is read from the client while a handler has one, so memory is
+ * bounded by that and by what handlers leave over. A handler that answers with another status than
+ * 200 before the last piece ends the stream; the last call answers otherwise. */
+struct server_stream {
+    size_t calls_n; /* before this one */
+    bool is_last;   /* the body ends with this piece */
+    /* To be set by the handler: bytes of this piece that it is done with (before the call: all).
+     * The rest comes again, in front of the next piece; more than options.body_bytes_max of it is a
+     * 413. */
+    size_t used;
+    /* The handler's own; `close` is called on the loop thread when the request is over, also when
+     * its client was gone half-way. */
+    void *state;
+    void (*close)(void *state);
+};
+
+enum { SERVER_PIECE_BYTES = 256 * 1024, SERVER_PIECE_MS = 1000 };
 
 /* Parts that a handler's time fell into, for logs, metrics and the Server-Timing header. */
 struct server_stage {
@@ -163,6 +187,14 @@ struct server_route {
     enum server_lane lane;
 };
 
+/* For handlers that take long bodies in pieces (struct server_stream). `wanted` is asked on the
+ * loop thread when a request's head is there: true, and its body may have any length. One that ends
+ * within its first piece is handed over whole all the same. Not for SERVER_LANE_LOOP. */
+struct server_pieces {
+    server_handler *handler;
+    bool (*wanted)(const struct server_request *request);
+};
+
 /* For handlers whose work is cheaper in company: when several requests of one route wait, the
  * worker that comes to them takes its share, at most SERVER_TOGETHER_MAX, and calls `prepare` once
  * with the route's context, then the handler for each. What it finds out goes to request->prepared;
@@ -222,17 +254,19 @@ struct server_options {
     size_t connections_max;  /* one more gets a 503 and is closed */
     size_t head_bytes_max;   /* request line and headers (431; the target alone 414) */
     size_t headers_n_max;    /* 431 */
-    size_t body_bytes_max;   /* of one request (413) */
+    size_t body_bytes_max;   /* of one request (413), unless it comes in pieces */
     size_t bodies_bytes_max; /* of all requests at hand together (503) */
 
     uint32_t idle_ms;  /* without a request: closed */
     uint32_t head_ms;  /* from a request's first byte to the end of its headers (408) */
-    uint32_t body_ms;  /* from there to the end of its body (408) */
+    uint32_t body_ms;  /* from there to the end of its body, or of its next piece (408) */
     uint32_t write_ms; /* without the client taking a byte of its answer: closed */
     uint32_t stop_ms;  /* a graceful stop may take this long */
 
     const struct server_together *together; /* [together_n] borrowed; workers' handlers only */
     size_t together_n;
+    const struct server_pieces *pieces; /* [pieces_n] borrowed */
+    size_t pieces_n;
 
     bool handle_signals; /* SIGTERM and SIGINT stop; false leaves them alone, and SIGHUP */
 

@@ -115,6 +115,54 @@ static void test_prepare(void *context, size_t worker, struct server_request *co
         requests[i]->prepared = arena_format(requests[i]->arena, "%zu", n);
 }
 
+/* Adds up pieces: whole lines only, what is left over comes again. "stop" in one ends it. */
+struct test_sums {
+    size_t lines_n, bytes, calls_n, largest;
+};
+
+static atomic_int test_sums_open; /* states that were not closed */
+
+static void test_sums_close(void *state) {
+    atomic_fetch_sub(&test_sums_open, 1);
+    free(state);
+}
+
+static void test_sum(void *context, size_t worker, const struct server_request *request,
+                     struct server_response *response) {
+    (void)context, (void)worker;
+    struct server_stream *stream = request->stream;
+    if (!stream) {
+        buf_format(&response->body, "whole %zu", request->body_len);
+        return;
+    }
+    if (!stream->state) {
+        stream->state = calloc(1, sizeof(struct test_sums));
+        stream->close = test_sums_close;
+        atomic_fetch_add(&test_sums_open, 1);
+    }
+    struct test_sums *sums = stream->state;
+    const char *end = memrchr(request->body, '\n', request->body_len);
+    if (stream->calls_n != sums->calls_n++)
+        abort();
+    stream->used = stream->is_last ? request->body_len
+                   : end           ? (size_t)(end - request->body) + 1
+                                   : 0;
+    for (size_t i = 0; i < stream->used; i++)
+        sums->lines_n += request->body[i] == '\n';
+    sums->bytes += stream->used;
+    if (request->body_len > sums->largest)
+        sums->largest = request->body_len;
+    if (strstr(request->body, "stop"))
+        server_response_error(response, 400, "stop", NULL, "after %zu lines", sums->lines_n);
+    else if (stream->is_last)
+        buf_format(&response->body, "%zu lines, %zu bytes, largest %zu", sums->lines_n, sums->bytes,
+                   sums->largest);
+}
+
+static bool test_sum_wanted(const struct server_request *request) {
+    return server_header(request, "transfer-encoding") || server_header(request, "x-pieces");
+}
+
 static void test_listening(void *context, struct server *server, const char *address) {
     struct test_server *test = context;
     pthread_mutex_lock(&test->lock);
@@ -143,6 +191,7 @@ static void *test_server_main(void *argument) {
         {SERVER_GET, "/big", test_big, NULL, SERVER_LANE_WORKERS},
         {SERVER_POST, "/count/{c}", test_count, NULL, SERVER_LANE_WORKERS},
         {SERVER_GET, "/gate", test_wait, gate, SERVER_LANE_WORKERS},
+        {SERVER_POST, "/sum", test_sum, NULL, SERVER_LANE_WRITER},
         {SERVER_POST, "/write/gate", test_wait, gate, SERVER_LANE_WRITER},
     };
     test->ok = server_run(&test->options, routes, sizeof routes / sizeof *routes, &test->err);
@@ -164,6 +213,9 @@ static void test_server_init(struct test_server *test) {
     test->options.workers_n = 2;
     test->options.together = &together;
     test->options.together_n = 1;
+    static const struct server_pieces pieces = {test_sum, test_sum_wanted};
+    test->options.pieces = &pieces;
+    test->options.pieces_n = 1;
     test->options.handle_signals = false;
     test->options.listening = test_listening;
     test->options.access = test_access;
