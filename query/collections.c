@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@ struct collection {
     pthread_mutex_t lock;     /* guards `opened` and the counts of holders, for moments */
     pthread_mutex_t renewing; /* one thread opens a new folder; taken before `lock` */
     struct opened *opened;
+    atomic_bool restless; /* written to; its segments may want merging */
 };
 
 struct collections {
@@ -92,6 +94,13 @@ void collection_release(struct collection *collection, struct opened *opened) {
         opened_free(opened, collection->workers_n);
 }
 
+static bool is_newest(struct collection *collection, const struct opened *opened) {
+    pthread_mutex_lock(&collection->lock);
+    bool newest = collection->opened == opened;
+    pthread_mutex_unlock(&collection->lock);
+    return newest;
+}
+
 /* Another opening takes the place of `old`, NULL: none does. False: it has given way already. */
 static bool replace(struct collection *collection, struct opened *old, struct opened *opened) {
     pthread_mutex_lock(&collection->lock);
@@ -162,7 +171,25 @@ bool collection_claim(struct collection *collection, struct opened **out, struct
 
 void collection_yield(struct collection *collection, struct opened *opened) {
     index_yield(opened->index);
+    if (is_newest(collection, opened)) { /* else it was removed */
+        atomic_store(&collection->restless, true);
+        index_tend(opened->index);
+    }
     collection_release(collection, opened);
+}
+
+void collection_settle(struct collection *collection) {
+    atomic_store(&collection->restless, false);
+}
+
+struct collection *collections_restless(struct collections *collections) {
+    struct collection *found = NULL;
+    pthread_mutex_lock(&collections->lock);
+    for (size_t i = 0; i < collections->n && !found; i++)
+        if (atomic_load(&collections->items[i]->restless))
+            found = collections->items[i];
+    pthread_mutex_unlock(&collections->lock);
+    return found;
 }
 
 /* ---- all of them ---- */

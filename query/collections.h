@@ -57,9 +57,13 @@ bool collection_hold(struct collection *collection, struct opened **out, struct 
 void collection_release(struct collection *collection, struct opened *opened);
 
 /* The newest, with the writer's lock; nothing of it may be kept beyond collection_yield, which
- * releases it too. ERROR_BUSY when somebody else writes for longer than a moment. */
+ * releases it too, and looks after its dense generation (index_tend). ERROR_BUSY when somebody else writes for longer than a moment. */
 bool collection_claim(struct collection *collection, struct opened **out, struct error *err);
 void collection_yield(struct collection *collection, struct opened *opened);
+
+/* One that was written to since it was settled, or NULL. */
+struct collection *collections_restless(struct collections *collections);
+void collection_settle(struct collection *collection);
 
 /* A claimed one whose folder was removed: nobody gets it any more. To be yielded all the same. */
 void collection_drop(struct collection *collection, struct opened *opened);

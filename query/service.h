@@ -42,6 +42,8 @@ struct service_writer {
                            uint64_t *removed_n_out, struct error *err);
     /* Removes the index's folder; the index itself stays open. */
     bool (*destroy)(void *context, struct index *index, struct error *err);
+    /* A little of the merging that commits have left. *more_out: there is more. */
+    bool (*merge)(void *context, struct index *index, bool *more_out, struct error *err);
 };
 
 struct service_options {
@@ -70,6 +72,9 @@ void service_each(struct service *service, service_visit *visit, void *context);
 
 /* For server_options: queries of searches that wait at the same time are encoded together. */
 struct server_together service_together(void);
+/* For server_options.idle: merges a little in a collection that was written to. */
+bool service_idle(struct service *service);
+
 /* For server_options: documents may come as a stream without end. */
 struct server_pieces service_pieces(void);
 

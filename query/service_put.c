@@ -206,6 +206,25 @@ static void put_piece(struct service *service, const struct server_request *requ
         put_whole(service, request, response); /* which says that there is no document */
 }
 
+/* ---- between requests ---- */
+
+bool service_idle(struct service *service) {
+    const struct service_writer *writer = &service->options.writer;
+    struct collection *collection = collections_restless(service->collections);
+    struct opened *opened;
+    struct error ignored; /* searches are right without it; the next write tries again */
+    bool more = false;
+    if (!collection)
+        return false;
+    if (collection_claim(collection, &opened, &ignored)) {
+        more = writer->merge(writer->context, opened->index, &more, &ignored) && more;
+        collection_yield(collection, opened);
+    }
+    if (!more)
+        collection_settle(collection);
+    return true; /* of this one or of another */
+}
+
 /* ---- both ---- */
 
 static bool is_stream(const struct server_request *request) {

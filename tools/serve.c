@@ -111,6 +111,11 @@ static void on_access(void *context, const struct server_access *access) {
     serve_log_request(&parts->settings->log, access);
 }
 
+static bool on_idle(void *context) {
+    const struct parts *parts = context;
+    return service_idle(parts->service);
+}
+
 static void on_stopping(void *context) {
     (void)context;
     serve_notify("STOPPING=1");
@@ -161,6 +166,7 @@ static void fill_options(const struct serve_settings *settings, struct parts *pa
     out->listening = on_listening;
     out->access = on_access;
     out->stopping = on_stopping;
+    out->idle = on_idle;
     if (settings->key_file || settings->tls_certificate || is_service)
         out->reload = on_reload;
     out->context = parts;

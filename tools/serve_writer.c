@@ -215,7 +215,16 @@ static bool destroy(void *context, struct index *index, struct error *err) {
     return index_destroy(index, err);
 }
 
+static bool merge(void *context, struct index *index, bool *more_out, struct error *err) {
+    struct serve_writer *writer = context;
+    struct ingest *ingest = ingest_for(writer, index, err);
+    bool ok = ingest && ingest_merge(ingest, more_out, err);
+    if (ingest)
+        ingest_turn(ingest, NULL);
+    return ok;
+}
+
 struct service_writer serve_writer_service(struct serve_writer *writer) {
-    return (struct service_writer){writer,     create,         put_documents,
-                                   remove_one, remove_passing, destroy};
+    return (struct service_writer){writer,         create,  put_documents, remove_one,
+                                   remove_passing, destroy, merge};
 }

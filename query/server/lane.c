@@ -1,9 +1,11 @@
 #include "query/server/lane.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "engine/base/mem.h"
 
@@ -16,19 +18,41 @@ struct lane {
     bool closing;
 
     lane_run *run;
+    lane_idle *idle;
     void *context;
     pthread_t *threads; /* [threads_n] */
     size_t threads_n, started_n;
 };
+
+/* Under the lock. Returns when there is a job, or none will come. */
+static void await_job(struct lane *lane, bool *restless) {
+    while (!lane->first && !lane->closing) {
+        struct timespec until;
+        if (!lane->idle || !*restless) {
+            pthread_cond_wait(&lane->pushed, &lane->lock);
+            continue;
+        }
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += LANE_IDLE_MS * 1000 * 1000;
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+        if (pthread_cond_timedwait(&lane->pushed, &lane->lock, &until) != ETIMEDOUT)
+            continue;
+        lane->running_n++;
+        pthread_mutex_unlock(&lane->lock);
+        *restless = lane->idle(lane->context);
+        pthread_mutex_lock(&lane->lock);
+        lane->running_n--;
+    }
+}
 
 /* The mutex orders: the number is taken before the thread does anything else. */
 static void *lane_main(void *argument) {
     struct lane *lane = argument;
     pthread_mutex_lock(&lane->lock);
     size_t worker = lane->started_n++;
-    for (;;) {
-        while (!lane->first && !lane->closing)
-            pthread_cond_wait(&lane->pushed, &lane->lock);
+    for (bool restless = false;; restless = true) {
+        await_job(lane, &restless);
         struct lane_job *job = lane->first;
         if (!job)
             break;
@@ -46,17 +70,22 @@ static void *lane_main(void *argument) {
     return NULL;
 }
 
-struct lane *lane_open(size_t threads_n, size_t waiting_max, lane_run *run, void *context,
-                       struct error *err) {
+struct lane *lane_open(size_t threads_n, size_t waiting_max, lane_run *run, lane_idle *idle,
+                       void *context, struct error *err) {
     assert(threads_n > 0);
     struct lane *lane = mem_zalloc(1, sizeof *lane);
     lane->threads = mem_alloc(threads_n, sizeof *lane->threads);
     lane->last = &lane->first;
     lane->waiting_max = waiting_max;
     lane->run = run;
+    lane->idle = idle;
     lane->context = context;
     pthread_mutex_init(&lane->lock, NULL);
-    pthread_cond_init(&lane->pushed, NULL);
+    pthread_condattr_t clock;
+    pthread_condattr_init(&clock);
+    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+    pthread_cond_init(&lane->pushed, &clock);
+    pthread_condattr_destroy(&clock);
 
     sigset_t all, before;
     sigfillset(&all);

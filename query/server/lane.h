@@ -18,11 +18,17 @@ struct lane_job {
 
 typedef void lane_run(void *context, size_t worker, struct lane_job *job);
 
+/* For a lane of one thread: called on it when no job came for LANE_IDLE_MS. True: there is more to
+ * do; false: it is not called before another job has been there. */
+typedef bool lane_idle(void *context);
+
+enum { LANE_IDLE_MS = 50 };
+
 struct lane;
 
-/* ERROR_IO when the system gives no thread. Its threads take no signals. */
-struct lane *lane_open(size_t threads_n, size_t waiting_max, lane_run *run, void *context,
-                       struct error *err);
+/* ERROR_IO when the system gives no thread. Its threads take no signals. idle: may be NULL. */
+struct lane *lane_open(size_t threads_n, size_t waiting_max, lane_run *run, lane_idle *idle,
+                       void *context, struct error *err);
 
 /* False, and the job untouched, when no thread is free and waiting_max jobs wait already. */
 bool lane_push(struct lane *lane, struct lane_job *job);

@@ -176,6 +176,11 @@ static void run_job(void *context, size_t worker, struct lane_job *job) {
     }
 }
 
+static bool run_idle(void *context) {
+    const struct server *server = context;
+    return server->options.idle(server->options.context);
+}
+
 static void on_done(uv_async_t *async) {
     struct server *server = async->data;
     pthread_mutex_lock(&server->done_lock);
@@ -376,11 +381,11 @@ static bool open_lanes(struct server *server, struct error *err) {
     const struct server_options *options = &server->options;
     size_t workers_n = options->workers_n ? options->workers_n : pool_cores_n();
     server->lanes[SERVER_LANE_WORKERS] =
-        lane_open(workers_n, options->workers_queue_max, run_job, server, err);
+        lane_open(workers_n, options->workers_queue_max, run_job, NULL, server, err);
     if (!server->lanes[SERVER_LANE_WORKERS])
         return false;
-    server->lanes[SERVER_LANE_WRITER] =
-        lane_open(1, options->writer_queue_max, run_job, server, err);
+    server->lanes[SERVER_LANE_WRITER] = lane_open(1, options->writer_queue_max, run_job,
+                                                  options->idle ? run_idle : NULL, server, err);
     return server->lanes[SERVER_LANE_WRITER] != NULL;
 }
 

@@ -295,10 +295,50 @@ static void stops_under_fire(void) {
     }
 }
 
+/* Upkeep is asked for behind a write, as often as it wants, and not before the next; and a request
+ * that comes meanwhile does not wait for all of it. */
+static atomic_int idle_calls, idle_wanted;
+
+static bool idle_a_little(void *context) {
+    (void)context;
+    atomic_fetch_add(&idle_calls, 1);
+    return atomic_fetch_sub(&idle_wanted, 1) > 1;
+}
+
+static void await_idle_calls(int n) {
+    for (int i = 0; i < 5000 && atomic_load(&idle_calls) < n; i++)
+        usleep(1000);
+    CHECK_EQUAL(atomic_load(&idle_calls), n);
+}
+
+static void has_time_for_upkeep(void) {
+    static struct test_server test;
+    test_server_init(&test);
+    test.options.idle = idle_a_little;
+    test_server_start(&test);
+    test_gate_open(&test.gate);
+    usleep(3 * 50000);
+    CHECK_EQUAL(atomic_load(&idle_calls), 0);
+    CHECK_EQUAL(ask(&test, GET_HELLO).status, 200);
+    for (int write = 0; write < 2; write++) {
+        atomic_store(&idle_wanted, 3);
+        CHECK_EQUAL(ask(&test, POST_GATE).status, 200);
+        await_idle_calls(3 * write + 3);
+        usleep(3 * 50000);
+        CHECK_EQUAL(atomic_load(&idle_calls), 3 * write + 3);
+    }
+    atomic_store(&idle_wanted, 1 << 20); /* hours of it */
+    CHECK_EQUAL(ask(&test, POST_GATE).status, 200);
+    usleep(3 * 50000);
+    CHECK_EQUAL(ask(&test, POST_GATE).status, 200);
+    test_server_stop(&test);
+}
+
 int main(void) {
     answers_503_when_a_queue_is_full();
     tells_handlers_that_nobody_waits();
     prepares_waiting_requests_together();
+    has_time_for_upkeep();
     limits_bodies_together();
     serves_many_connections();
     stops_gracefully();
