@@ -1,13 +1,10 @@
 #include "engine/hub_random.h"
 
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "engine/base/file.h"
 #include "engine/embedded.h"
+#include "engine/hub_making.h"
 #include "engine/hub_random_parts.h"
 #include "engine/tokenizer/tokenizer.h"
 
@@ -29,17 +26,11 @@ enum {
     TOKENIZER_BYTES_MAX = 1 << 28,
 };
 
-/* Every file that may be written, for taking back what an error left half done. */
-static const char *const file_names[] = {
-    "config.json",    "modules.json",      "1_Pooling/config.json", "sentence_bert_config.json",
-    "tokenizer.json", "model.safetensors", "heads.safetensors"};
-
 struct making {
     const struct hub_random_options *options;
     struct random_shape shape;
-    const char *folder; /* OUT.part */
+    struct hub_making folder;
     struct hub_random_result result;
-    struct arena arena;
 };
 
 /* ---- the small files ---- */
@@ -47,8 +38,7 @@ struct making {
 static bool put(struct making *making, const char *name, const struct buf *text,
                 struct error *err) {
     making->result.bytes += text->len;
-    return file_write_atomic(arena_format(&making->arena, "%s/%s", making->folder, name),
-                             text->data, text->len, err);
+    return hub_making_put(&making->folder, name, text->data, text->len, err);
 }
 
 static const char *class_of(const struct random_shape *shape) {
@@ -96,8 +86,7 @@ static bool put_modules(struct making *making, struct error *err) {
                "  \"pooling_mode_mean_tokens\": %s\n}\n",
                shape->hidden, shape->is_mean ? "false" : "true", shape->is_mean ? "true" : "false");
     buf_format(&length, "{\"max_seq_length\": %u, \"do_lower_case\": false}\n", shape->length_max);
-    bool ok = file_make_folder(arena_format(&making->arena, "%s/1_Pooling", making->folder), err) &&
-              put(making, "modules.json", &modules, err) &&
+    bool ok = put(making, "modules.json", &modules, err) &&
               put(making, "1_Pooling/config.json", &pooling, err) &&
               (!shape->length_max || put(making, "sentence_bert_config.json", &length, err));
     buf_done(&modules);
@@ -112,7 +101,7 @@ static bool read_tokenizer(struct making *making, struct buf *out, struct error 
     const char *path = making->options->tokenizer;
     if (path) {
         if (file_is_folder(path))
-            path = arena_format(&making->arena, "%s/tokenizer.json", path);
+            path = arena_format(&making->folder.arena, "%s/tokenizer.json", path);
         return file_read(path, TOKENIZER_BYTES_MAX, out, err);
     }
     if (making->shape.is_xlm_roberta) {
@@ -144,16 +133,17 @@ static bool put_tokenizer(struct making *making, struct error *err) {
 
 static bool put_weights(struct making *making, struct error *err) {
     struct random_tensors tensors;
-    struct arena *arena = &making->arena;
+    struct arena *arena = &making->folder.arena;
+    const char *path;
     random_tensors_of(&making->shape, arena, &tensors);
-    if (!random_weights_write(arena_format(arena, "%s/model.safetensors", making->folder), &tensors,
-                              making->options, &making->result, err))
+    if (!hub_making_path(&making->folder, "model.safetensors", &path, err) ||
+        !random_weights_write(path, &tensors, making->options, &making->result, err))
         return false;
     if (making->shape.head != RANDOM_HEAD_M3)
         return true;
     random_tensors_of_heads(&making->shape, arena, &tensors);
-    return random_weights_write(arena_format(arena, "%s/heads.safetensors", making->folder),
-                                &tensors, making->options, &making->result, err);
+    return hub_making_path(&making->folder, "heads.safetensors", &path, err) &&
+           random_weights_write(path, &tensors, making->options, &making->result, err);
 }
 
 static bool choose_shape(struct making *making, struct error *err) {
@@ -177,51 +167,17 @@ static bool choose_shape(struct making *making, struct error *err) {
                      making->shape.vocabulary_n, VOCABULARY_MIN, VOCABULARY_MAX);
 }
 
-static void take_back(struct making *making) {
-    for (size_t i = 0; i < sizeof file_names / sizeof *file_names; i++)
-        unlink(arena_format(&making->arena, "%s/%s", making->folder, file_names[i]));
-    rmdir(arena_format(&making->arena, "%s/1_Pooling", making->folder));
-    rmdir(making->folder);
-}
-
-/* The folder that holds this one, for fsync. */
-static const char *parent_of(const char *folder, struct arena *arena) {
-    char *parent = arena_text(arena, folder, strlen(folder));
-    char *slash = strrchr(parent, '/');
-    if (!slash)
-        return ".";
-    slash[slash == parent] = '\0';
-    return parent;
-}
-
-static bool publish(struct making *making, const char *folder, struct error *err) {
-    if (!file_sync_folder(making->folder, err))
-        return false;
-    if (renameat2(AT_FDCWD, making->folder, AT_FDCWD, folder, RENAME_NOREPLACE) != 0)
-        return error_set_errno(err, "%s: renaming to %s", making->folder, folder);
-    return file_sync_folder(parent_of(folder, &making->arena), err);
-}
-
 bool hub_random_write(const struct hub_random_options *options, const char *folder,
                       struct hub_random_result *out, struct error *err) {
     struct making making = {.options = options};
-    size_t len = strlen(folder);
-    while (len > 1 && folder[len - 1] == '/')
-        len--;
-    folder = arena_text(&making.arena, folder, len);
-    making.folder = arena_format(&making.arena, "%s.part", folder);
-    bool ok = choose_shape(&making, err);
-    if (ok && file_exists(folder))
-        ok = error_set(err, ERROR_INVALID, "%s exists already", folder);
-    if (ok) {
-        ok = file_make_folder(making.folder, err) && put_config(&making, err) &&
-             put_modules(&making, err) && put_tokenizer(&making, err) &&
-             put_weights(&making, err) && publish(&making, folder, err);
-        if (ok)
-            *out = making.result;
-        else
-            take_back(&making);
-    }
-    arena_done(&making.arena);
+    if (!choose_shape(&making, err) || !hub_making_begin(&making.folder, folder, err))
+        return false;
+    bool ok = put_config(&making, err) && put_modules(&making, err) &&
+              put_tokenizer(&making, err) && put_weights(&making, err) &&
+              hub_making_publish(&making.folder, err);
+    if (ok)
+        *out = making.result;
+    else
+        hub_making_give_up(&making.folder);
     return ok;
 }

@@ -1,14 +1,9 @@
 #include <assert.h>
-#include <errno.h>
-#include <inttypes.h>
-#include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "engine/base/mem.h"
 #include "engine/hub_random_parts.h"
+#include "engine/weights/write.h"
 
 /* ---- which tensors ---- */
 
@@ -107,120 +102,40 @@ static uint64_t stream_of(const char *name, uint64_t seed) {
     return next_bits(&state);
 }
 
-static uint32_t bits_of(float value) {
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return bits;
-}
-
-/* To the nearest, ties to even; |value| < 65504. */
-static uint16_t half_of(float value) {
-    uint32_t bits = bits_of(value), sign = bits >> 16 & 0x8000;
-    bits &= 0x7fffffff;
-    if (bits < bits_of(0x1p-14f)) /* steps of 2^-24 */
-        return (uint16_t)(sign | (uint32_t)rintf(fabsf(value) * 0x1p24f));
-    bits += 0xfff + (bits >> 13 & 1);
-    return (uint16_t)(sign | ((bits >> 13) - (112u << 10))); /* exponents: 127 becomes 15 */
-}
-
-static uint16_t bfloat_of(float value) {
-    uint32_t bits = bits_of(value);
-    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-
 /* ---- the file ---- */
 
-enum { PIECE_N = 1 << 16 }; /* numbers made and written at once */
+struct drawing {
+    const struct random_tensors *tensors;
+    uint64_t seed, state; /* state: of the tensor in hand */
+};
 
-static size_t dtype_bytes(enum hub_random_dtype dtype) {
-    return dtype == HUB_RANDOM_F32 ? 4 : 2;
-}
-
-static const char *dtype_name(enum hub_random_dtype dtype) {
-    return dtype == HUB_RANDOM_F32 ? "F32" : dtype == HUB_RANDOM_F16 ? "F16" : "BF16";
-}
-
-static uint64_t tensor_n(const struct random_tensor *tensor) {
-    return tensor->rows * (tensor->columns ? tensor->columns : 1);
-}
-
-static void write_header(const struct random_tensors *tensors, enum hub_random_dtype dtype,
-                         struct buf *out) {
-    enum { ALIGNMENT = 8 };
-    uint64_t at = 0;
-    buf_text(out, "{\"__metadata__\":{\"format\":\"pt\"}");
-    for (size_t i = 0; i < tensors->n; i++) {
-        const struct random_tensor *tensor = &tensors->items[i];
-        uint64_t end = at + tensor_n(tensor) * dtype_bytes(dtype);
-        buf_format(out, ",\"%s\":{\"dtype\":\"%s\",\"shape\":[%" PRIu64, tensor->name,
-                   dtype_name(dtype), tensor->rows);
-        if (tensor->columns)
-            buf_format(out, ",%" PRIu64, tensor->columns);
-        buf_format(out, "],\"data_offsets\":[%" PRIu64 ",%" PRIu64 "]}", at, end);
-        at = end;
-    }
-    buf_text(out, "}");
-    while (out->len % ALIGNMENT)
-        buf_text(out, " ");
-}
-
-/* n numbers of the dtype, little-endian. */
-static void fill(const struct random_tensor *tensor, enum hub_random_dtype dtype, size_t n,
-                 uint64_t *state, uint8_t *out) {
-    for (size_t i = 0; i < n; i++) {
-        float value = tensor->center + tensor->deviation * next_normal(state);
-        uint32_t bits = dtype == HUB_RANDOM_F32   ? bits_of(value)
-                        : dtype == HUB_RANDOM_F16 ? half_of(value)
-                                                  : bfloat_of(value);
-        for (size_t byte = 0; byte < dtype_bytes(dtype); byte++)
-            *out++ = (uint8_t)(bits >> (8 * byte));
-    }
-}
-
-static bool write_tensor(FILE *file, const struct random_tensor *tensor,
-                         const struct hub_random_options *options, uint8_t *piece) {
-    uint64_t state = stream_of(tensor->name, options->seed), left = tensor_n(tensor);
-    while (left > 0) {
-        size_t n = left < PIECE_N ? (size_t)left : PIECE_N;
-        fill(tensor, options->dtype, n, &state, piece);
-        if (fwrite(piece, dtype_bytes(options->dtype), n, file) != n)
-            return false;
-        left -= n;
-    }
+static bool draw(void *context, size_t tensor, uint64_t at, size_t n, float *out,
+                 struct error *err) {
+    struct drawing *drawing = context;
+    const struct random_tensor *of = &drawing->tensors->items[tensor];
+    (void)err;
+    if (at == 0)
+        drawing->state = stream_of(of->name, drawing->seed);
+    for (size_t i = 0; i < n; i++)
+        out[i] = of->center + of->deviation * next_normal(&drawing->state);
     return true;
-}
-
-static bool write_all(FILE *file, const struct random_tensors *tensors, const struct buf *header,
-                      const struct hub_random_options *options) {
-    uint8_t length[8], *piece = mem_alloc(PIECE_N, sizeof(float));
-    for (size_t i = 0; i < sizeof length; i++)
-        length[i] = (uint8_t)((uint64_t)header->len >> (8 * i));
-    bool ok = fwrite(length, sizeof length, 1, file) == 1 &&
-              fwrite(header->data, header->len, 1, file) == 1;
-    for (size_t i = 0; ok && i < tensors->n; i++)
-        ok = write_tensor(file, &tensors->items[i], options, piece);
-    free(piece);
-    return ok && fflush(file) == 0 && fsync(fileno(file)) == 0;
 }
 
 bool random_weights_write(const char *path, const struct random_tensors *tensors,
                           const struct hub_random_options *options,
                           struct hub_random_result *result, struct error *err) {
-    struct buf header = {0};
-    FILE *file = fopen(path, "wbe");
-    if (!file)
-        return error_set_errno(err, "%s", path);
-    write_header(tensors, options->dtype, &header);
-    bool ok = write_all(file, tensors, &header, options);
-    if (!ok)
-        error_set_errno(err, "%s: writing", path);
-    result->bytes += 8 + header.len;
+    static const enum weights_dtype dtypes[] = {[HUB_RANDOM_F32] = WEIGHTS_F32,
+                                                [HUB_RANDOM_F16] = WEIGHTS_F16,
+                                                [HUB_RANDOM_BF16] = WEIGHTS_BF16};
+    struct drawing drawing = {tensors, options->seed, 0};
+    struct weights_made *made = mem_alloc(tensors->n, sizeof *made);
     for (size_t i = 0; i < tensors->n; i++) {
-        result->parameters += tensor_n(&tensors->items[i]);
-        result->bytes += tensor_n(&tensors->items[i]) * dtype_bytes(options->dtype);
+        const struct random_tensor *of = &tensors->items[i];
+        made[i] = (struct weights_made){
+            of->name, dtypes[options->dtype], of->columns ? 2 : 1, {of->rows, of->columns}};
+        result->parameters += weights_values_n(&made[i]);
     }
-    if (fclose(file) != 0 && ok)
-        ok = error_set_errno(err, "%s: closing", path);
-    buf_done(&header);
+    bool ok = weights_write(path, made, tensors->n, NULL, draw, &drawing, &result->bytes, err);
+    free(made);
     return ok;
 }

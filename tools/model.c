@@ -5,9 +5,10 @@
 #include "tools/commands.h"
 #include "tools/model_commands.h"
 
-static const struct command *const verbs[] = {&command_model_list, &command_model_info,
-                                              &command_model_pull, &command_model_verify,
-                                              &command_model_random};
+static const struct command *const verbs[] = {
+    &command_model_list,   &command_model_info,  &command_model_pull,
+    &command_model_verify, &command_model_merge, &command_model_random,
+};
 
 enum { VERBS_N = sizeof verbs / sizeof *verbs };
 

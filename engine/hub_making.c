@@ -1,0 +1,81 @@
+#include "engine/hub_making.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/base/file.h"
+
+bool hub_making_begin(struct hub_making *making, const char *folder, struct error *err) {
+    size_t len = strlen(folder);
+    *making = (struct hub_making){0};
+    while (len > 1 && folder[len - 1] == '/')
+        len--;
+    making->folder = arena_text(&making->arena, folder, len);
+    making->part = arena_format(&making->arena, "%s.part", making->folder);
+    bool ok = !file_exists(making->folder) ||
+              error_set(err, ERROR_INVALID, "%s exists already", making->folder);
+    ok = ok && file_make_folder(making->part, err);
+    if (!ok)
+        arena_done(&making->arena);
+    return ok;
+}
+
+bool hub_making_path(struct hub_making *making, const char *name, const char **path_out,
+                     struct error *err) {
+    const char *slash = strrchr(name, '/');
+    *path_out = arena_format(&making->arena, "%s/%s", making->part, name);
+    return !slash || file_make_folder(arena_format(&making->arena, "%s/%.*s", making->part,
+                                                   (int)(slash - name), name),
+                                      err);
+}
+
+bool hub_making_put(struct hub_making *making, const char *name, const void *data, size_t len,
+                    struct error *err) {
+    const char *path;
+    return hub_making_path(making, name, &path, err) && file_write_atomic(path, data, len, err);
+}
+
+/* The folder that holds this one, for fsync. */
+static const char *parent_of(const char *folder, struct arena *arena) {
+    char *parent = arena_text(arena, folder, strlen(folder));
+    char *slash = strrchr(parent, '/');
+    if (!slash)
+        return ".";
+    slash[slash == parent] = '\0';
+    return parent;
+}
+
+bool hub_making_publish(struct hub_making *making, struct error *err) {
+    if (!file_sync_folder(making->part, err))
+        return false;
+    if (renameat2(AT_FDCWD, making->part, AT_FDCWD, making->folder, RENAME_NOREPLACE) != 0)
+        return error_set_errno(err, "%s: renaming to %s", making->part, making->folder);
+    if (!file_sync_folder(parent_of(making->folder, &making->arena), err))
+        return false;
+    arena_done(&making->arena);
+    return true;
+}
+
+static void remove_all(const char *folder, struct arena *arena) {
+    DIR *listing = opendir(folder);
+    for (struct dirent *entry; listing && (entry = readdir(listing));) {
+        const char *path = arena_format(arena, "%s/%s", folder, entry->d_name);
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        if (file_is_folder(path))
+            remove_all(path, arena);
+        else
+            unlink(path);
+    }
+    if (listing)
+        closedir(listing);
+    rmdir(folder);
+}
+
+void hub_making_give_up(struct hub_making *making) {
+    remove_all(making->part, &making->arena);
+    arena_done(&making->arena);
+}
