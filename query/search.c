@@ -131,15 +131,19 @@ static bool run_in_snapshot(struct search_run *run, const struct filter *filter,
     fuse(&run->plan.fuse, run->candidates, run->n, run->arena);
     timing->fuse_ms = lap_ms(&mark);
     run->result->candidates_n = run->n;
-    if (request->rerank.wanted && !run_rerank(run, deadline_of(request, began), err))
-        return false;
-    timing->rerank_ms = lap_ms(&mark);
+    if (request->rerank.wanted) {
+        if (!run_rerank(run, deadline_of(request, began), err))
+            return false;
+        timing->rerank_ms = lap_ms(&mark);
+    }
     if (!fetch(run, err))
         return false;
     timing->fetch_ms = lap_ms(&mark);
-    if (!count_facets(run, err))
-        return false;
-    timing->facets_ms = lap_ms(&mark);
+    if (request->facets_n) {
+        if (!count_facets(run, err))
+            return false;
+        timing->facets_ms = lap_ms(&mark);
+    }
     timing->total_ms = mark - began + request->encoding_ms;
     return true;
 }
@@ -148,6 +152,10 @@ bool search_check(const struct searcher *searcher, const struct search_request *
                   const char **field_out, struct error *err) {
     struct search_plan ignored;
     return plan_make(request, index_settings_of(searcher->index), &ignored, field_out, err);
+}
+
+const char *search_fault(const struct search_request *request, const struct error *err) {
+    return request->like && err->code == ERROR_NOT_FOUND ? "like" : NULL;
 }
 
 bool search_run(struct searcher *searcher, const struct search_request *request,

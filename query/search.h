@@ -173,6 +173,9 @@ bool search_check_source(const struct search_request *request, struct error *err
 bool search_check(const struct searcher *searcher, const struct search_request *request,
                   const char **field_out, struct error *err);
 
+/* The field that made search_run fail with this error, where there is one; else NULL. */
+const char *search_fault(const struct search_request *request, const struct error *err);
+
 bool search_run(struct searcher *searcher, const struct search_request *request,
                 struct arena *arena, struct search_result *out, struct error *err);
 

@@ -18,6 +18,8 @@ static void routes_make(struct service *service) {
         {SERVER_DELETE, "/v1/collections/{c}", service_delete_collection, service,
          SERVER_LANE_WRITER},
         {SERVER_POST, "/v1/collections/{c}/search", service_search, service, SERVER_LANE_WORKERS},
+        {SERVER_POST, "/v1/collections/{c}/search/batch", service_search_batch, service,
+         SERVER_LANE_WORKERS},
         {SERVER_POST, "/v1/collections/{c}/documents", service_put_documents, service,
          SERVER_LANE_WRITER},
         {SERVER_POST, "/v1/collections/{c}/documents/delete", service_delete_documents, service,

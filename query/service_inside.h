@@ -8,6 +8,8 @@
 #include "engine/base/arena.h"
 #include "engine/base/json.h"
 #include "query/collections.h"
+#include "query/rerank.h"
+#include "query/search.h"
 #include "query/service.h"
 
 struct service {
@@ -34,10 +36,32 @@ struct collection *service_collection_ensure(struct service *service, const char
 /* Prints the answer and releases it. */
 void service_respond(struct server_response *response, struct json *json);
 
+/* As server_response_failure, with the field at fault (NULL: no single one is). */
+void service_refuse(struct server_response *response, const struct error *err, const char *field);
+
+/* The worker's own, made when first needed. NULL on failure. */
+struct searcher *service_searcher(struct service *service, struct opened *opened, size_t worker,
+                                  struct error *err);
+
+/* The worker's own cross-encoder, for the length of a request; NULL: the server has none. own: the
+ * caller's storage. */
+struct service_reranker {
+    struct rerank_scorer scorer;
+    struct encoders *encoders;
+    size_t worker;
+    const atomic_bool *cancelled;
+};
+const struct rerank_scorer *service_reranker(struct service *service, size_t worker,
+                                             const struct server_request *request,
+                                             struct service_reranker *own);
+
+/* How long each stage took, for logs and metrics; those that were not run are left out. */
+void service_search_stages(struct server_response *response, const struct search_timing *timing);
+
 /* The handlers; context: the service. */
 server_handler service_health, service_list, service_describe, service_create,
     service_delete_collection;
-server_handler service_search;
+server_handler service_search, service_search_batch;
 server_handler service_get_document, service_put_documents, service_delete_document,
     service_delete_documents;
 

@@ -3,9 +3,7 @@
 #include "query/answer.h"
 #include "query/encoders.h"
 #include "query/encoding_copy.h"
-#include "query/rerank.h"
 #include "query/request.h"
-#include "query/search.h"
 #include "query/service_inside.h"
 
 /* A search on its way, in the request's arena. What it holds is released by its handler. */
@@ -38,8 +36,8 @@ static void search_call_done(struct search_call *call) {
     json_release(call->body);
 }
 
-static struct searcher *searcher_of(struct service *service, struct opened *opened, size_t worker,
-                                    struct error *err) {
+struct searcher *service_searcher(struct service *service, struct opened *opened, size_t worker,
+                                  struct error *err) {
     struct searcher **searcher = &opened->searchers[worker];
     if (*searcher || searcher_open(opened->index, service->options.model, searcher, err))
         return *searcher;
@@ -54,7 +52,7 @@ static void encode_searches(struct service *service, size_t worker, struct searc
     struct encoding encodings[SERVER_TOGETHER_MAX];
     struct arena *arena = &service->arenas[worker];
     struct error err;
-    struct searcher *searcher = searcher_of(service, calls[0]->opened, worker, &err);
+    struct searcher *searcher = service_searcher(service, calls[0]->opened, worker, &err);
     double began_ms = clock_now_ms();
     for (size_t i = 0; i < n; i++)
         alike[i] = &calls[i]->request;
@@ -94,18 +92,21 @@ void service_search_prepare(void *context, size_t worker, struct server_request 
     }
 }
 
-static void respond_hits(struct server_response *response, const struct search_request *request,
-                         const struct search_result *result) {
-    const struct search_timing *timing = &result->timing;
+void service_search_stages(struct server_response *response, const struct search_timing *timing) {
     server_response_stage(response, "encode", timing->encode_ms);
     server_response_stage(response, "retrieve", timing->retrieve_ms);
     server_response_stage(response, "score", timing->score_ms);
     server_response_stage(response, "fuse", timing->fuse_ms);
-    if (result->reranking.model)
+    if (timing->rerank_ms > 0)
         server_response_stage(response, "rerank", timing->rerank_ms);
     server_response_stage(response, "fetch", timing->fetch_ms);
-    if (result->facets_n)
+    if (timing->facets_ms > 0)
         server_response_stage(response, "facets", timing->facets_ms);
+}
+
+static void respond_hits(struct server_response *response, const struct search_request *request,
+                         const struct search_result *result) {
+    service_search_stages(response, &result->timing);
     response->subject = request->query
                             ? arena_text(response->arena, request->query, request->query_len)
                         : request->like ? arena_format(response->arena, "like %s", request->like)
@@ -113,47 +114,53 @@ static void respond_hits(struct server_response *response, const struct search_r
     service_respond(response, answer_json(result));
 }
 
-/* A worker's own cross-encoder. */
-struct worker_reranker {
-    struct encoders *encoders;
-    size_t worker;
-    const atomic_bool *cancelled;
-};
-
 static bool score_pairs(void *context, const struct reranker_pair *pairs, size_t n,
                         float *scores_out, struct error *err) {
-    const struct worker_reranker *own = context;
+    const struct service_reranker *own = context;
     return encoders_rerank(own->encoders, own->worker, pairs, n, own->cancelled, scores_out, err);
+}
+
+const struct rerank_scorer *service_reranker(struct service *service, size_t worker,
+                                             const struct server_request *request,
+                                             struct service_reranker *own) {
+    struct encoders *encoders = service->options.encoders;
+    const struct model *model = encoders ? encoders_reranker(encoders) : NULL;
+    if (!model)
+        return NULL;
+    *own = (struct service_reranker){
+        .scorer = {encoders_name(model), score_pairs, own},
+        .encoders = encoders,
+        .worker = worker,
+        .cancelled = request->cancelled,
+    };
+    return &own->scorer;
+}
+
+void service_refuse(struct server_response *response, const struct error *err, const char *field) {
+    int status;
+    const char *code = server_error_code(err->code, &status);
+    server_response_failure(response, err);
+    if (field)
+        server_response_error(response, status, code, field, "%s", err->message);
 }
 
 /* A search that can be read, in a collection that is there. */
 static void answer_search(struct service *service, size_t worker, struct search_call *call,
                           const struct server_request *request, struct server_response *response) {
-    const struct model *model =
-        service->options.encoders ? encoders_reranker(service->options.encoders) : NULL;
-    struct worker_reranker own = {service->options.encoders, worker, request->cancelled};
-    const struct rerank_scorer scorer = {model ? encoders_name(model) : "", score_pairs, &own};
+    struct search_request *search = &call->request;
+    struct service_reranker reranker;
     struct search_result result;
     struct error err;
     const char *field = NULL;
-    struct searcher *searcher = searcher_of(service, call->opened, worker, &err);
-    call->request.reranker = model ? &scorer : NULL;
-    call->request.cancelled = request->cancelled;
-    if (searcher && search_check(searcher, &call->request, &field, &err)) {
-        field = NULL;
-        if (search_run(searcher, &call->request, request->arena, &result, &err)) {
-            respond_hits(response, &call->request, &result);
-            return;
-        }
-        if (call->request.like && err.code == ERROR_NOT_FOUND)
-            field = "like";
-    }
-    server_response_failure(response, &err);
-    if (field) {
-        int status;
-        const char *code = server_error_code(err.code, &status);
-        server_response_error(response, status, code, field, "%s", err.message);
-    }
+    struct searcher *searcher = service_searcher(service, call->opened, worker, &err);
+    search->reranker = service_reranker(service, worker, request, &reranker);
+    search->cancelled = request->cancelled;
+    if (!searcher || !search_check(searcher, search, &field, &err))
+        service_refuse(response, &err, field);
+    else if (!search_run(searcher, search, request->arena, &result, &err))
+        service_refuse(response, &err, search_fault(search, &err));
+    else
+        respond_hits(response, search, &result);
 }
 
 void service_search(void *context, size_t worker, const struct server_request *request,

@@ -238,6 +238,46 @@ def check_like(index, server):
     run(TERCET, "search", index, "x", "--like", "tides", status=2)
 
 
+def check_batch(index, server):
+    path = SEARCH + "/batch"
+    asked = [{"query": "the sea and the moon", "k": 3}, {"query": "a violin", "modes": ["sparse"]},
+             {"query": 5}, {"like": "tides", "k": 2}, {"query": "x", "kk": 1}, {"dense": [1, 2]},
+             {"like": "nobody"}, {"query": "disk pages", "explain": True, "facets": ["topic"]},
+             {"query": "frogs", "rerank": {}}, "the sea", {"query": "x", "weights": [0, 0, 0]}]
+    answers = server.post(path, {"searches": asked})["results"]
+    check(len(answers) == len(asked), "an answer for each")
+    for body, answer in zip(asked, answers):
+        alone = server.ask("POST", SEARCH, body if isinstance(body, dict) else json.dumps(body))
+        if alone.status == 200:
+            check(same(answer, alone.json()), "as it is answered alone")
+        else:
+            mine, own = answer["error"], alone.json()["error"]
+            check((mine["message"], mine["field"]) == (own["message"], own["field"]) and
+                  list(answer) == ["error"], "or refused")
+    many = server.post(path, {"searches": [asked[0]] * 64})["results"]
+    check(len(many) == 64 and all(same(answer, answers[0]) for answer in many), "64 at once")
+    refused(server, "searches", status=413, path=path, searches=[asked[0]] * 65)
+    refused(server, "searches", path=path, searches=[])
+    refused(server, "searches", path=path, searches={"query": "x"})
+    check(server.ask("POST", path, "{}").status == 400, "no searches")
+    refused(server, "search", path=path, search=[asked[0]])
+    check(server.ask("POST", path, "[]").status == 400, "a list is no batch")
+    check(server.ask("POST", path, "{").status == 400, "half a batch")
+    refused(server, None, status=404, path="/v1/collections/nothing/search/batch", searches=asked)
+    lines = "".join(json.dumps(body) + "\n" for body in asked) + "{\"query\":\n\n"
+    own = [json.loads(line) for line in
+           run(TERCET, "search", index, "--batch", stdin=lines, status=1).splitlines()]
+    check(len(own) == len(asked) + 2, "the command line: a line for each line")
+    check(all(same(mine, answer) for mine, answer in zip(own, answers)
+              if "hits" in answer), "answered the same")
+    check(all("hits" in mine or mine["error"]["message"] for mine in own) and
+          sum("error" in mine for mine in own) == 9, "or refused with a word")
+    check(len(run(TERCET, "search", index, "--batch",
+                  stdin=json.dumps(asked[0]) + "\n").splitlines()) == 1, "exits 0 where all is well")
+    run(TERCET, "search", index, "x", "--batch", status=2)
+    run(TERCET, "search", index, "--batch", "-k", "5", status=2)
+
+
 def check_other_model(folder):
     """A collection whose model is not the server's has nobody to read its queries."""
     data, model = folder + "/other", random_model(TERCET, "m3", folder + "/m3")
@@ -280,6 +320,7 @@ def main():
             check_plan(index, server)
             check_vectors(index, server)
             check_like(index, server)
+            check_batch(index, server)
             refused(server, "rerank", status=422, query="x", rerank={})
             server.stop()
         check_rerank(folder, index, data)

@@ -9,6 +9,7 @@
 #include "query/request.h"
 #include "query/search.h"
 #include "tools/commands.h"
+#include "tools/search_batch.h"
 #include "tools/search_options.h"
 #include "tools/search_reranker.h"
 
@@ -16,7 +17,7 @@ struct search_settings {
     struct search_request request;
     struct model_options model;
     const char *index, *filter, *facets, *reranker, *vectors;
-    bool json;
+    bool json, batch;
 };
 
 /* Columns of text shown of a passage on a terminal. */
@@ -129,39 +130,69 @@ static void print_json(const struct search_result *result) {
     buf_done(&out);
 }
 
-static int search(const struct search_settings *settings) {
-    struct error err;
-    struct index *index = NULL;
-    struct model *model = NULL;
-    struct searcher *searcher = NULL;
+/* What a search needs. */
+struct parts {
+    struct index *index;
+    struct model *model; /* NULL: it is gone, and may be */
+    struct searcher *searcher;
+    struct search_reranker reranker;
+};
+
+static bool parts_open(const struct search_settings *settings, struct parts *parts,
+                       struct error *err) {
+    struct model_options model = settings->model, reranker = settings->model;
+    const struct search_request *request = &settings->request;
+    bool reads = !request->like && !vectors_modes(&request->vectors); /* needs the model */
+    reranker.name = settings->reranker;
+    if (!index_open(settings->index, INDEX_READ, &parts->index, err))
+        return false;
+    if (!model.name)
+        model.name = index_settings_of(parts->index)->model;
+    return (model_open(&model, &parts->model, err) || !reads) &&
+           searcher_open(parts->index, parts->model, &parts->searcher, err) &&
+           (!settings->reranker || search_reranker_open(&reranker, &parts->reranker, err));
+}
+
+static void parts_close(struct parts *parts) {
+    searcher_close(parts->searcher);
+    search_reranker_close(&parts->reranker);
+    model_close(parts->model);
+    index_close(parts->index);
+}
+
+static bool search_once(const struct search_settings *settings, struct parts *parts,
+                        struct error *err) {
     struct arena arena = {0};
     struct search_result result;
     struct search_request request = settings->request;
-    struct search_reranker reranker = {0};
-    struct model_options model_options = settings->model, reranker_options = settings->model;
-    reranker_options.name = settings->reranker;
-    bool ok = index_open(settings->index, INDEX_READ, &index, &err);
-    if (ok && !model_options.name)
-        model_options.name = index_settings_of(index)->model;
-    bool reads = !request.like && !vectors_modes(&request.vectors); /* needs the model */
-    ok = ok && (model_open(&model_options, &model, &err) || !reads) &&
-         searcher_open(index, model, &searcher, &err) &&
-         (!settings->reranker || search_reranker_open(&reranker_options, &reranker, &err));
     request.rerank.wanted = settings->reranker != NULL;
-    request.reranker = settings->reranker ? &reranker.scorer : NULL;
-    ok = ok && search_run(searcher, &request, &arena, &result, &err);
+    request.reranker = settings->reranker ? &parts->reranker.scorer : NULL;
+    bool ok = search_run(parts->searcher, &request, &arena, &result, err);
     if (ok && settings->json)
         print_json(&result);
     else if (ok)
         print_result(&result, settings->request.explain);
-    else
-        command_failed(&err);
     arena_done(&arena);
-    searcher_close(searcher);
-    search_reranker_close(&reranker);
-    model_close(model);
-    index_close(index);
-    return ok ? EXIT_DONE : EXIT_FAILED;
+    return ok;
+}
+
+static bool search_batch(const struct search_settings *settings, struct parts *parts,
+                         struct error *err) {
+    size_t failed_n;
+    return search_batch_stream(parts->searcher, settings->reranker ? &parts->reranker.scorer : NULL,
+                               &failed_n, err) &&
+           (failed_n == 0 ||
+            error_set(err, ERROR_INVALID, "%zu searches failed: their lines say why", failed_n));
+}
+
+static int search(const struct search_settings *settings) {
+    struct error err;
+    struct parts parts = {0};
+    bool ok = parts_open(settings, &parts, &err) &&
+              (settings->batch ? search_batch(settings, &parts, &err)
+                               : search_once(settings, &parts, &err));
+    parts_close(&parts);
+    return ok ? EXIT_DONE : command_failed(&err);
 }
 
 /* lang,year: cut at the commas, in place. */
@@ -238,8 +269,18 @@ static bool read_settings(struct search_settings *settings, const struct search_
     if (settings->vectors &&
         !read_vectors(settings->vectors, &readings->arena, &request->vectors, err))
         return false;
-    if (!search_options_apply(words, request, &settings->model, err) ||
-        !search_check_source(request, err) || !search_check_page(request, err))
+    const struct search_request nothing = {0};
+    if (settings->batch &&
+        (words_n == 2 || words->modes || words->weights || words->fusion || settings->vectors ||
+         settings->filter || settings->facets || memcmp(request, &nothing, sizeof nothing) != 0))
+        return error_set(err, ERROR_INVALID,
+                         "--batch reads requests from standard input: each says for itself what it "
+                         "asks for");
+    if (!search_options_apply(words, request, &settings->model, err))
+        return false;
+    if (settings->batch)
+        return true;
+    if (!search_check_source(request, err) || !search_check_page(request, err))
         return false;
     if (!settings->reranker && (request->rerank.top || request->rerank.deadline_ms))
         return error_set(err, ERROR_INVALID, "--rerank-top and --deadline-ms need --rerank M");
@@ -283,6 +324,8 @@ static int run(int argc, char **argv) {
          "rerank as many as can be in N ms of search", 1, SEARCH_DEADLINE_MS_MAX, 0},
         {"explain", OPTION_FLAG, &settings.request.explain, NULL,
          "show the terms and tokens behind each score", 0, 0, 0},
+        {"batch", OPTION_FLAG, &settings.batch, NULL,
+         "a request as JSON a line of standard input, an answer a line", 0, 0, 0},
         {"json", OPTION_FLAG, &settings.json, NULL, "one JSON object", 0, 0, 0},
         {0},
     };
