@@ -172,6 +172,18 @@ bool document_key(struct store_txn *txn, uint32_t docid, struct bytes *out, stru
     return true;
 }
 
+bool document_text_len(struct store_txn *txn, uint32_t docid, size_t *out, struct error *err) {
+    struct bytes value;
+    struct document_sizes sizes;
+    if (!store_get_u32(txn, TABLE_DOCUMENTS, docid, &value, err))
+        return false;
+    if (!value.data || !read_sizes(value, &sizes))
+        return store_corrupt(txn, TABLE_DOCUMENTS, err, "docid %u: no record of %zu bytes", docid,
+                             value.len);
+    *out = sizes.text;
+    return true;
+}
+
 bool document_fields(struct store_txn *txn, uint32_t docid, struct buf *out, struct error *err) {
     struct bytes value;
     struct document_sizes sizes;

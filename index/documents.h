@@ -25,6 +25,9 @@ bool documents_append(struct documents_writer *writer, struct store_txn *txn, ui
 /* The key of a document's record, borrowed from the transaction. */
 bool document_key(struct store_txn *txn, uint32_t docid, struct bytes *out, struct error *err);
 
+/* Bytes of the text of a document's record. */
+bool document_text_len(struct store_txn *txn, uint32_t docid, size_t *out, struct error *err);
+
 /* The fields of a document's record, into *out; nothing when it has none. */
 bool document_fields(struct store_txn *txn, uint32_t docid, struct buf *out, struct error *err);
 

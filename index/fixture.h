@@ -17,6 +17,7 @@ enum {
     FIXTURE_TERMS_MAX = 64,
     FIXTURE_DIM = 8,
     FIXTURE_MULTI_MAX = 4,
+    FIXTURE_PASSAGES_MAX = 5,
     FIXTURE_TEXT_MAX = 200,
     FIXTURE_VOCABULARY = 100
 };
@@ -48,6 +49,10 @@ struct fixture_record {
     float multi[FIXTURE_MULTI_MAX * FIXTURE_DIM];
     uint32_t multi_n;
     uint64_t hash;
+    struct record_passage passages[FIXTURE_PASSAGES_MAX]; /* instead of those two, or none */
+    size_t passages_n;
+    float passages_dense[FIXTURE_PASSAGES_MAX * FIXTURE_DIM];
+    float passages_multi[FIXTURE_PASSAGES_MAX * FIXTURE_MULTI_MAX * FIXTURE_DIM];
 };
 
 /* Skewed like words are: half of all draws fall on a few ids. */
@@ -98,6 +103,27 @@ static inline void fixture_record(unsigned long long *seed, enum index_lexical l
         out->multi[i] = check_random_float(seed);
 }
 
+/* Every other record becomes several passages, of a text of so many bytes. */
+static inline void fixture_passages(struct fixture_record *record, size_t text_len) {
+    unsigned long long seed = record->hash | 1;
+    size_t n = 1 + check_random(&seed) % (2 * FIXTURE_PASSAGES_MAX);
+    if (n == 1 || n > FIXTURE_PASSAGES_MAX || text_len < 2 * FIXTURE_PASSAGES_MAX)
+        return;
+    for (size_t i = 0; i < FIXTURE_PASSAGES_MAX * FIXTURE_DIM; i++)
+        record->passages_dense[i] = check_random_float(&seed);
+    for (size_t i = 0; i < FIXTURE_PASSAGES_MAX * FIXTURE_MULTI_MAX * FIXTURE_DIM; i++)
+        record->passages_multi[i] = check_random_float(&seed);
+    for (size_t i = 0; i < n; i++)
+        record->passages[i] = (struct record_passage){
+            .begin = (uint32_t)(text_len * i / n),
+            .end = (uint32_t)(text_len * (i + 1) / n - (i + 1 < n) * (check_random(&seed) % 2)),
+            .dense = record->passages_dense + i * FIXTURE_DIM,
+            .multi = record->passages_multi + i * FIXTURE_MULTI_MAX * FIXTURE_DIM,
+            .multi_n = (uint32_t)(check_random(&seed) % (FIXTURE_MULTI_MAX + 1)),
+        };
+    record->passages_n = n;
+}
+
 static inline struct record fixture_view(const struct fixture_record *from) {
     return (struct record){
         .key = from->key,
@@ -114,6 +140,8 @@ static inline struct record fixture_view(const struct fixture_record *from) {
         .sparse_length = from->length,
         .multi = from->multi,
         .multi_n = from->multi_n,
+        .passages = from->passages,
+        .passages_n = from->passages_n,
     };
 }
 
@@ -213,6 +241,7 @@ enum { FIXTURE_LIVED_PUTS = 300, FIXTURE_LIVED_WORDS = 60 };
 static inline void fixture_lived(char folder[64], enum index_lexical lexical) {
     struct error err;
     struct index_settings settings = fixture_full_settings(lexical);
+    settings.chunk_tokens = 100;
     struct index *index = fixture_new(folder, &settings);
     struct writer *writer = fixture_writer(index);
     unsigned long long seed = 5;
@@ -224,6 +253,7 @@ static inline void fixture_lived(char folder[64], enum index_lexical lexical) {
         int len = snprintf(word, sizeof word, "word-%u", i * 7 % FIXTURE_LIVED_WORDS);
         CHECK_OK(writer_term_id(writer, word, (size_t)len, &id, &err), err);
         fixture_record(&seed, lexical, words_n, key, &record);
+        fixture_passages(&record, strlen(record.text));
         struct record view = fixture_view(&record);
         CHECK_OK(writer_put(writer, &view, &err), err);
         if (i % 75 == 0)

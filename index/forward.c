@@ -5,6 +5,8 @@
 #include "engine/base/vec.h"
 #include "index/inside.h"
 #include "index/multi/multivector.h"
+#include "index/passages.h"
+#include "index/record.h"
 
 /* A sparse row: f32 length, u32 ids [n], f32 weights [n]. */
 enum { SPARSE_HEADER_BYTES = 4, SPARSE_TERM_BYTES = 8, F16_BYTES = 2 };
@@ -33,14 +35,20 @@ bool forward_sparse_row(struct store_txn *txn, uint32_t docid, struct sparse_row
     return true;
 }
 
-const void *forward_dense_row(struct snapshot *snapshot, uint32_t docid) {
+/* Rows in so many bytes; 0: they cannot be rows. */
+static size_t dense_rows_n(const struct index_settings *settings, size_t bytes_n) {
+    size_t row_bytes = (size_t)settings->dense_dim * F16_BYTES, n = bytes_n / row_bytes;
+    size_t n_max = settings->chunk_tokens > 0 ? RECORD_PASSAGES_MAX : 1;
+    return bytes_n % row_bytes == 0 && n <= n_max ? n : 0;
+}
+
+const void *forward_dense_rows(struct snapshot *snapshot, uint32_t docid, size_t *n_out) {
     struct error ignored;
     struct bytes value;
-    size_t row_bytes = (size_t)snapshot->index->settings.dense_dim * F16_BYTES;
-    if (!store_get_u32(snapshot->txn, TABLE_DENSE, docid, &value, &ignored) ||
-        value.len != row_bytes)
+    if (!store_get_u32(snapshot->txn, TABLE_DENSE, docid, &value, &ignored) || !value.data)
         return NULL;
-    return value.data;
+    *n_out = dense_rows_n(&snapshot->index->settings, value.len);
+    return *n_out > 0 ? value.data : NULL;
 }
 
 const void *forward_multi_codes(struct snapshot *snapshot, uint32_t docid, size_t *bytes_out) {
@@ -54,9 +62,10 @@ const void *forward_multi_codes(struct snapshot *snapshot, uint32_t docid, size_
 }
 
 bool forward_dense_each(struct snapshot *snapshot, uint32_t begin, uint32_t end,
-                        bool (*visit)(void *context, uint32_t docid, const void *row_f16),
+                        bool (*visit)(void *context, uint32_t docid, const void *rows_f16,
+                                      size_t rows_n),
                         void *context, struct error *err) {
-    size_t row_bytes = (size_t)snapshot->index->settings.dense_dim * F16_BYTES;
+    const struct index_settings *settings = &snapshot->index->settings;
     struct store_cursor cursor;
     uint8_t key[4];
     put_be32(key, begin);
@@ -66,14 +75,15 @@ bool forward_dense_each(struct snapshot *snapshot, uint32_t begin, uint32_t end,
         uint32_t docid = cursor.key.len == 4 ? get_be32(cursor.key.data) : 0;
         if (cursor.key.len == 4 && docid >= end)
             break;
-        if (cursor.key.len != 4 || cursor.value.len != row_bytes) {
+        size_t rows_n = dense_rows_n(settings, cursor.value.len);
+        if (cursor.key.len != 4 || rows_n == 0) {
             ok = store_corrupt(snapshot->txn, TABLE_DENSE, err,
-                               "docid %u: a row of %zu bytes, %zu expected", docid,
-                               cursor.value.len, row_bytes);
+                               "docid %u: %zu bytes, a row of %u dimensions expected", docid,
+                               cursor.value.len, settings->dense_dim);
             break;
         }
         /* Rows of the dead are deleted with them, so whatever stands here is alive. */
-        go_on = visit(context, docid, cursor.value.data);
+        go_on = visit(context, docid, cursor.value.data, rows_n);
         ok = store_cursor_next(&cursor, err);
     }
     store_cursor_close(&cursor);
@@ -89,38 +99,73 @@ static bool append_u32_key(struct store_txn *txn, enum store_table table, uint32
     return store_append(txn, table, key, sizeof key, len, out, err);
 }
 
-bool forward_append(struct store_txn *txn, const struct index_settings *settings, uint32_t docid,
-                    const struct record *record, struct error *err) {
+static bool append_dense(struct store_txn *txn, size_t dim, uint32_t docid,
+                         const struct record_passage *passages, size_t n, struct error *err) {
     void *out;
-    if (settings->dense_dim > 0) {
-        size_t len = (size_t)settings->dense_dim * F16_BYTES;
-        if (!append_u32_key(txn, TABLE_DENSE, docid, len, &out, err))
-            return false;
-        vec_to_f16(record->dense, settings->dense_dim, out);
-    }
-    if (settings->lexical != INDEX_LEXICAL_NONE) {
-        size_t n = record->sparse.n;
-        size_t len = SPARSE_HEADER_BYTES + n * SPARSE_TERM_BYTES;
-        if (!append_u32_key(txn, TABLE_SPARSE, docid, len, &out, err))
-            return false;
-        char *at = out;
-        memcpy(at, &record->sparse_length, SPARSE_HEADER_BYTES);
-        if (n > 0) {
-            memcpy(at + SPARSE_HEADER_BYTES, record->sparse.ids, 4 * n);
-            memcpy(at + SPARSE_HEADER_BYTES + 4 * n, record->sparse.weights, 4 * n);
-        }
-    }
-    if (settings->multi_dim > 0 && record->multi_codes) {
-        if (!append_u32_key(txn, TABLE_MULTI, docid, record->multi_codes_len, &out, err))
-            return false;
-        memcpy(out, record->multi_codes, record->multi_codes_len);
-    } else if (settings->multi_dim > 0 && record->multi_n > 0) {
-        size_t len = multi_codes_bytes(settings->multi_dim, record->multi_n);
-        if (!append_u32_key(txn, TABLE_MULTI, docid, len, &out, err))
-            return false;
-        multi_encode(record->multi, record->multi_n, settings->multi_dim, out);
+    if (!append_u32_key(txn, TABLE_DENSE, docid, n * dim * F16_BYTES, &out, err))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        vec_to_f16(passages[i].dense, dim, (uint16_t *)out + i * dim);
+    return true;
+}
+
+static bool append_sparse(struct store_txn *txn, uint32_t docid, const struct record *record,
+                          struct error *err) {
+    size_t n = record->sparse.n;
+    void *out;
+    if (!append_u32_key(txn, TABLE_SPARSE, docid, SPARSE_HEADER_BYTES + n * SPARSE_TERM_BYTES, &out,
+                        err))
+        return false;
+    char *at = out;
+    memcpy(at, &record->sparse_length, SPARSE_HEADER_BYTES);
+    if (n > 0) {
+        memcpy(at + SPARSE_HEADER_BYTES, record->sparse.ids, 4 * n);
+        memcpy(at + SPARSE_HEADER_BYTES + 4 * n, record->sparse.weights, 4 * n);
     }
     return true;
+}
+
+static size_t codes_len_of(const struct record_passage *passage, uint32_t dim) {
+    return passage->multi_codes ? passage->multi_codes_len
+                                : multi_codes_bytes(dim, passage->multi_n);
+}
+
+/* No row when no passage has vectors; else codes of each, if need be of none. */
+static bool append_multi(struct store_txn *txn, uint32_t dim, uint32_t docid,
+                         const struct record_passage *passages, size_t n, struct error *err) {
+    size_t len = 0;
+    bool any = false;
+    void *out;
+    for (size_t i = 0; i < n; i++) {
+        any = any || passages[i].multi_codes || passages[i].multi_n > 0;
+        len += codes_len_of(&passages[i], dim);
+    }
+    if (!any)
+        return true;
+    if (!append_u32_key(txn, TABLE_MULTI, docid, len, &out, err))
+        return false;
+    uint8_t *at = out;
+    for (size_t i = 0; i < n; i++) {
+        if (passages[i].multi_codes)
+            memcpy(at, passages[i].multi_codes, passages[i].multi_codes_len);
+        else
+            multi_encode(passages[i].multi, passages[i].multi_n, dim, at);
+        at += codes_len_of(&passages[i], dim);
+    }
+    return true;
+}
+
+bool forward_append(struct store_txn *txn, const struct index_settings *settings, uint32_t docid,
+                    const struct record *record, struct error *err) {
+    struct record_passage alone;
+    size_t n;
+    const struct record_passage *passages = record_passages(record, &alone, &n);
+    return passages_append(txn, docid, passages, n, err) &&
+           (settings->dense_dim == 0 ||
+            append_dense(txn, settings->dense_dim, docid, passages, n, err)) &&
+           (settings->lexical == INDEX_LEXICAL_NONE || append_sparse(txn, docid, record, err)) &&
+           (settings->multi_dim == 0 ||
+            append_multi(txn, settings->multi_dim, docid, passages, n, err));
 }
 
 bool forward_delete(struct store_txn *txn, const struct index_settings *settings, uint32_t docid,
@@ -128,5 +173,6 @@ bool forward_delete(struct store_txn *txn, const struct index_settings *settings
     return (settings->dense_dim == 0 || store_delete_u32(txn, TABLE_DENSE, docid, err)) &&
            (settings->lexical == INDEX_LEXICAL_NONE ||
             store_delete_u32(txn, TABLE_SPARSE, docid, err)) &&
-           (settings->multi_dim == 0 || store_delete_u32(txn, TABLE_MULTI, docid, err));
+           (settings->multi_dim == 0 || store_delete_u32(txn, TABLE_MULTI, docid, err)) &&
+           (settings->chunk_tokens == 0 || store_delete_u32(txn, TABLE_PASSAGES, docid, err));
 }

@@ -16,7 +16,7 @@
 
 enum {
     /* Raised whenever the meaning of a value on disk changes; docs/disk-format.md. */
-    FORMAT_VERSION = 3,
+    FORMAT_VERSION = 4,
     /* Of dense vectors. Above every embedding model; a bound for what damaged settings may ask. */
     DIM_MAX = 16384,
     STATE_BYTES = 32,
@@ -44,6 +44,8 @@ static void print_settings(const struct index_settings *settings, struct buf *ou
     json_add_string(json, "lexical", lexical_names[settings->lexical]);
     json_add_number(json, "bm25_k1", (double)settings->bm25_k1);
     json_add_number(json, "bm25_b", (double)settings->bm25_b);
+    json_add_number(json, "chunk_tokens", settings->chunk_tokens);
+    json_add_number(json, "chunk_overlap", settings->chunk_overlap);
     json_print(json, out);
     json_release(json);
 }
@@ -91,7 +93,10 @@ static bool parse_settings(const char *text, size_t len, struct index_settings *
         json_read_u32(json, "multi_dim", 0, MULTI_DIM_MAX, &settings.multi_dim, err) &&
         read_lexical(json, &settings.lexical, err) &&
         json_read_double(json, "bm25_k1", 0, 1000, &k1, err) &&
-        json_read_double(json, "bm25_b", 0, 1, &b, err);
+        json_read_double(json, "bm25_b", 0, 1, &b, err) &&
+        json_read_u32(json, "chunk_tokens", 0, UINT32_MAX, &settings.chunk_tokens, err) &&
+        json_read_u32(json, "chunk_overlap", 0, settings.chunk_tokens / 2, &settings.chunk_overlap,
+                      err);
     json_release(json);
     if (!ok)
         return false;
@@ -113,6 +118,10 @@ static bool settings_valid(const struct index_settings *settings, struct error *
           settings->bm25_b <= 1))
         return error_set(err, ERROR_INVALID, "BM25 needs k1 in 0..1000 and b in 0..1, found %g, %g",
                          (double)settings->bm25_k1, (double)settings->bm25_b);
+    if (settings->chunk_overlap > settings->chunk_tokens / 2)
+        return error_set(
+            err, ERROR_INVALID, "passages of %u tokens may share half of them, %u at most, not %u",
+            settings->chunk_tokens, settings->chunk_tokens / 2, settings->chunk_overlap);
     return true;
 }
 
@@ -385,6 +394,7 @@ bool index_count(struct index *index, struct index_counts *out, struct error *er
     const struct segments *segments = &snapshot->published->segments;
     struct index_counts counts = {
         .documents_n = snapshot->published->live_n,
+        .passages_n = snapshot->state.passages_n,
         .segments_n = segments->n,
         .bytes_on_disk = folder_bytes(index->folder, "") + folder_bytes(index->folder, "/dense"),
         .dense_generation = snapshot->state.generation_number,

@@ -40,6 +40,9 @@ struct index_settings {
     uint32_t multi_dim;            /* 0: no multi-vectors */
     enum index_lexical lexical;
     float bm25_k1, bm25_b; /* 1.2 and 0.75 */
+    /* Texts longer than so many tokens are passages of at most that, each of which may share so
+     * many tokens with the one before. 0: a document is one passage. overlap: at most half. */
+    uint32_t chunk_tokens, chunk_overlap;
 };
 
 struct index;
@@ -83,6 +86,7 @@ bool index_is_tending(struct index *index); /* that thread is at work */
 
 struct index_counts {
     uint64_t documents_n; /* alive */
+    uint64_t passages_n;  /* of them: as many, where texts are not chunked */
     uint64_t dead_n;      /* replaced or deleted, not reclaimed yet */
     uint64_t segments_n;
     uint64_t terms_n;          /* distinct words known (analysed words only) */
@@ -122,10 +126,22 @@ bool document_find(struct snapshot *snapshot, const char *key, size_t key_len, u
  * no error when the key is unknown. */
 bool document_hash(struct snapshot *snapshot, const char *key, size_t key_len, uint64_t *hash_out);
 
+/* A part of a document's text that has a dense vector and token vectors of its own. */
+struct document_passage {
+    uint32_t begin, end; /* bytes of the text */
+    uint32_t index, n;   /* it is passage `index` of n */
+};
+
+/* index: below the document's number of passages. A passage alone is the whole text. */
+bool document_passage(struct snapshot *snapshot, uint32_t docid, uint32_t index,
+                      struct document_passage *out, struct error *err);
+
 /* The id of a word in the term dictionary; false when no document has ever said it. */
 bool term_find(struct snapshot *snapshot, const char *word, size_t word_len, uint32_t *id_out);
 
 /* ---- retrieval: the k best docids of one mode, dead ones left out ---- */
+/* A document of several passages scores as its best one does, dense and multi; sparse vectors are
+ * of whole documents. */
 /* Results lie in the arena, best first (topk.h's order).
  * allowed: what a filter lets through (filter.h); NULL: every live document. */
 
@@ -176,7 +192,7 @@ bool dense_score(struct snapshot *snapshot, const float *query, const uint32_t *
 bool sparse_score(struct snapshot *snapshot, const struct sparse_vector *query,
                   const uint32_t *docids, size_t n, struct arena *arena, float *scores_out,
                   struct error *err);
-/* MaxSim: the mean over query vectors of the best product with the document's stored codes.
+/* MaxSim: the mean over query vectors of the best product with a passage's stored codes.
  * query: [query_n, multi_dim], each row of length 1. */
 bool multi_score(struct snapshot *snapshot, const float *query, size_t query_n,
                  const uint32_t *docids, size_t n, struct arena *arena, float *scores_out,
@@ -187,8 +203,16 @@ bool multi_score(struct snapshot *snapshot, const float *query, size_t query_n,
 /* Each query term's share of one document's sparse score: shares_out [query->n], 0 when absent. */
 bool sparse_explain(struct snapshot *snapshot, const struct sparse_vector *query, uint32_t docid,
                     struct arena *arena, float *shares_out, struct error *err);
-/* For each query vector, the document's best vector and its product: both [query_n]. */
+/* For each query vector, the best vector of one passage and its product: both [query_n]. */
 bool multi_explain(struct snapshot *snapshot, const float *query, size_t query_n, uint32_t docid,
-                   struct arena *arena, uint32_t *best_out, float *products_out, struct error *err);
+                   uint32_t passage, struct arena *arena, uint32_t *best_out, float *products_out,
+                   struct error *err);
+
+/* The passage of each document that its score is of (the first of equals); passages_out: [n]. */
+bool dense_best_passages(struct snapshot *snapshot, const float *query, const uint32_t *docids,
+                         size_t n, uint32_t *passages_out, struct error *err);
+bool multi_best_passages(struct snapshot *snapshot, const float *query, size_t query_n,
+                         const uint32_t *docids, size_t n, struct arena *arena,
+                         uint32_t *passages_out, struct error *err);
 
 #endif

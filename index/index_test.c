@@ -47,7 +47,8 @@ static void is_there(struct index *index, unsigned long long seed, uint32_t key)
     CHECK(got.content_hash == want.hash && got.text_len == strlen(want.text));
     CHECK(document_hash(snapshot, want.key, strlen(want.key), &hash) && hash == want.hash);
 
-    const void *row = forward_dense_row(snapshot, docid);
+    size_t rows_n;
+    const void *row = forward_dense_rows(snapshot, docid, &rows_n);
     float values[FIXTURE_DIM] = {0};
     CHECK(row != NULL);
     if (row)

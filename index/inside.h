@@ -17,7 +17,7 @@
 /* The meta value "state": what a commit moves on. On disk as it is here (32 bytes). */
 struct index_state {
     uint32_t docid_next, term_next, segment_next;
-    uint32_t zero;
+    uint32_t passages_n; /* of the living documents */
     uint64_t generation_number;
     uint32_t generation_covered_end, generation_rows_n;
 };

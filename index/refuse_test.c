@@ -39,6 +39,7 @@ static bool use_all(const char *folder, struct error *err) {
     struct arena arena = {0};
     struct document document;
     struct scored_list list;
+    size_t rows_n;
     uint32_t docid = 0, ids[FIXTURE_VOCABULARY], docids[50];
     float weights[FIXTURE_VOCABULARY], scores[50];
     if (!index_open(folder, INDEX_READ, &index, err))
@@ -53,7 +54,7 @@ static bool use_all(const char *folder, struct error *err) {
               document_get(snapshot, 0, &arena, &document, err) &&
               sparse_search(snapshot, &query, 10, NULL, &arena, &list, err) &&
               sparse_score(snapshot, &query, docids, 50, &arena, scores, err) &&
-              (forward_dense_row(snapshot, 0) || error_set(err, ERROR_CORRUPT, "table dense"));
+              (forward_dense_rows(snapshot, 0, &rows_n) || error_set(err, ERROR_CORRUPT, "table dense"));
     snapshot_close(snapshot);
     index_close(index);
     arena_done(&arena);

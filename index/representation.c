@@ -1,21 +1,44 @@
 #include "index/representation.h"
 
+#include <math.h>
+#include <string.h>
+
 #include "engine/base/vec.h"
 #include "index/forward.h"
 #include "index/inside.h"
 #include "index/multi/multivector.h"
+
+/* As long as the rows are on average: the mean of unit vectors is shorter than they. */
+static void take_mean(const uint16_t *rows, size_t rows_n, size_t dim, struct arena *arena,
+                      float *mean) {
+    float *row = ARENA_NEW(arena, float, dim);
+    double lengths = 0, square = 0;
+    memset(mean, 0, dim * sizeof *mean);
+    for (size_t i = 0; i < rows_n; i++) {
+        vec_from_f16(rows + i * dim, dim, row);
+        lengths += sqrt((double)vec_dot_f32(row, row, dim)) / (double)rows_n;
+        for (size_t d = 0; d < dim; d++)
+            mean[d] += row[d] / (float)rows_n;
+    }
+    square = (double)vec_dot_f32(mean, mean, dim);
+    for (size_t d = 0; d < dim && square > 0; d++)
+        mean[d] *= (float)(lengths / sqrt(square));
+}
 
 static bool read_dense(struct snapshot *snapshot, uint32_t docid, struct arena *arena,
                        struct representation *out, struct error *err) {
     uint32_t dim = snapshot->index->settings.dense_dim;
     if (dim == 0)
         return true;
-    const void *row = forward_dense_row(snapshot, docid);
-    if (!row)
+    size_t rows_n;
+    const uint16_t *rows = forward_dense_rows(snapshot, docid, &rows_n);
+    if (!rows)
         return store_corrupt(snapshot->txn, TABLE_DENSE, err, "docid %u: no row of %u", docid, dim);
-    float *values = ARENA_NEW(arena, float, dim);
-    vec_from_f16(row, dim, values);
-    out->dense = values;
+    float *mean = ARENA_NEW(arena, float, dim);
+    vec_from_f16(rows, dim, mean);
+    if (rows_n > 1)
+        take_mean(rows, rows_n, dim, arena, mean);
+    out->dense = mean;
     return true;
 }
 
@@ -42,16 +65,24 @@ static bool read_multi(struct snapshot *snapshot, uint32_t docid, uint32_t multi
     uint32_t dim = snapshot->index->settings.multi_dim;
     struct multi_codes codes;
     size_t bytes_n;
-    const void *bytes = dim ? forward_multi_codes(snapshot, docid, &bytes_n) : NULL;
-    if (!bytes || multi_max == 0)
+    const uint8_t *at = dim ? forward_multi_codes(snapshot, docid, &bytes_n) : NULL;
+    if (!at || multi_max == 0)
         return true;
-    if (!multi_codes_open(bytes, bytes_n, dim, &codes, err))
-        return error_wrap(err, "docid %u: ", docid);
-    uint32_t step = codes.n / multi_max + (codes.n % multi_max > 0), n = 0;
+    const uint8_t *begin = at, *end = at + bytes_n;
+    uint32_t all_n = 0, next = 0, n = 0;
+    for (out->passages_n = 0; at < end || at == begin; out->passages_n++, all_n += codes.n)
+        if (!multi_codes_next(&at, end, dim, &codes, err))
+            return error_wrap(err, "docid %u: ", docid);
+    uint32_t step = all_n / multi_max + (all_n % multi_max > 0);
     step = step ? step : 1;
-    float *vectors = ARENA_NEW(arena, float, (size_t)(codes.n / step + 1) * dim);
-    for (uint32_t row = 0; row < codes.n; row += step)
-        multi_decode(&codes, row, vectors + (size_t)n++ * dim);
+    float *vectors = ARENA_NEW(arena, float, (size_t)(all_n / step + 1) * dim);
+    uint32_t before = 0;
+    for (at = begin; at < end; before += codes.n) {
+        if (!multi_codes_next(&at, end, dim, &codes, err))
+            return error_wrap(err, "docid %u: ", docid);
+        for (; next < before + codes.n; next += step)
+            multi_decode(&codes, next - before, vectors + (size_t)n++ * dim);
+    }
     out->multi = vectors;
     out->multi_n = n;
     out->multi_step = step;
@@ -60,7 +91,7 @@ static bool read_multi(struct snapshot *snapshot, uint32_t docid, uint32_t multi
 
 bool representation_of(struct snapshot *snapshot, uint32_t docid, uint32_t multi_max,
                        struct arena *arena, struct representation *out, struct error *err) {
-    struct representation read = {.multi_step = 1};
+    struct representation read = {.passages_n = 1, .multi_step = 1};
     if (!read_dense(snapshot, docid, arena, &read, err) ||
         !read_sparse(snapshot, docid, arena, &read, err) ||
         !read_multi(snapshot, docid, multi_max, arena, &read, err))

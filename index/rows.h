@@ -19,20 +19,26 @@ struct snapshot;
 struct writer;
 struct dense_index; /* dense.h; dense_index_new at open, dense_index_free at close */
 
-/* One row of a live docid, [dense_dim] IEEE half. NULL: there is none, or its length or
- * checksum is wrong (disk damage; tell the caller ERROR_CORRUPT naming the docid). */
-const void *forward_dense_row(struct snapshot *snapshot, uint32_t docid);
+/* The rows of a live docid, one a passage: [*n_out, dense_dim] IEEE half, *n_out >= 1. NULL: there
+ * are none, or their length or checksum is wrong (disk damage; tell the caller ERROR_CORRUPT naming
+ * the docid). */
+const void *forward_dense_rows(struct snapshot *snapshot, uint32_t docid, size_t *n_out);
 
-/* The codes of a docid's multi-vectors as multi_encode wrote them, and how many bytes. NULL: none
- * (a document may have no vectors). Damaged ones are 0 bytes, which multi_codes_open refuses. */
+/* The codes of a docid's multi-vectors as multi_encode wrote them, those of its passages one behind
+ * the other (multi_codes_next), and how many bytes. NULL: none (a document may have no vectors).
+ * Damaged ones are 0 bytes, which multi_codes_next refuses. */
 const void *forward_multi_codes(struct snapshot *snapshot, uint32_t docid, size_t *bytes_out);
 
 /* Walks the dense rows of live docids in [begin, end), ascending. visit returns false to stop
- * early, which is no error. ERROR_CORRUPT when a row has another length than dense_dim asks, or a
- * wrong checksum. */
+ * early, which is no error; rows_n as above. ERROR_CORRUPT when a row has another length than
+ * dense_dim asks, or a wrong checksum. */
 bool forward_dense_each(struct snapshot *snapshot, uint32_t begin, uint32_t end,
-                        bool (*visit)(void *context, uint32_t docid, const void *row_f16),
+                        bool (*visit)(void *context, uint32_t docid, const void *rows_f16,
+                                      size_t rows_n),
                         void *context, struct error *err);
+
+/* Passages of all living documents. */
+uint64_t snapshot_passages_n(const struct snapshot *snapshot);
 
 bool snapshot_is_live(const struct snapshot *snapshot, uint32_t docid);
 

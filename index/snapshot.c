@@ -93,6 +93,10 @@ uint64_t snapshot_documents_n(const struct snapshot *snapshot) {
     return snapshot->published->live_n;
 }
 
+uint64_t snapshot_passages_n(const struct snapshot *snapshot) {
+    return snapshot->state.passages_n;
+}
+
 bool snapshot_is_live(const struct snapshot *snapshot, uint32_t docid) {
     return segments_is_live(&snapshot->published->segments, docid);
 }

@@ -5,7 +5,6 @@
  * when there are too many: still in the same transaction, so still all or nothing). */
 #include "index/writer.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,7 +14,8 @@
 #include "index/forward.h"
 #include "index/inside.h"
 #include "index/merges.h"
-#include "index/multi/multivector.h"
+#include "index/passages.h"
+#include "index/record.h"
 
 enum {
     /* Postings held in memory, 16 bytes each: 64 MiB, some 30,000 documents. */
@@ -24,11 +24,7 @@ enum {
     FIELDS_BYTES_MAX = 32 << 20,
     /* Merging between commits: so much at a time, some 20 ms, and then its own commit. */
     IDLE_WORK = 8 << 20,
-    SPARSE_TERMS_MAX = 1 << 20,  /* distinct terms of one record */
-    MULTI_VECTORS_MAX = 1 << 16, /* token vectors of one record; encoders stop at 8,192 */
 };
-static const float f16_max = 65504;      /* a dense value beyond it would become infinite */
-static const float length_max = 1 << 24; /* f32 counts words exactly up to here */
 
 struct writer {
     struct index *index;
@@ -178,89 +174,6 @@ static bool give_up(struct writer *writer, const struct error *err) {
     return false;
 }
 
-/* ---- is a record fit to be put? ---- */
-
-/* Without a branch, so that many are compared at once: a document's token vectors are many. */
-static bool all_within(const float *values, size_t n, float max) {
-    int beyond = 0;
-    for (size_t i = 0; i < n; i++)
-        beyond |= !(fabsf(values[i]) <= max); /* NaN too */
-    return beyond == 0;
-}
-
-static bool check_vector(const float *values, size_t n, float max, const char *what,
-                         struct error *err) {
-    if (all_within(values, n, max))
-        return true;
-    size_t i = 0;
-    while (fabsf(values[i]) <= max)
-        i++;
-    return error_set(err, ERROR_INVALID,
-                     "%s: value %zu is %g; it must be a number "
-                     "between -%g and %g",
-                     what, i, (double)values[i], (double)max, (double)max);
-}
-
-static bool check_sparse(const struct record *record, struct error *err) {
-    const struct sparse_vector *sparse = &record->sparse;
-    if (sparse->n > SPARSE_TERMS_MAX)
-        return error_set(err, ERROR_LIMIT, "%zu sparse terms; at most %d", sparse->n,
-                         SPARSE_TERMS_MAX);
-    for (size_t i = 0; i < sparse->n; i++) {
-        if (i > 0 && sparse->ids[i] <= sparse->ids[i - 1])
-            return error_set(err, ERROR_INVALID, "sparse ids must ascend: %u, then %u",
-                             sparse->ids[i - 1], sparse->ids[i]);
-        if (!(sparse->weights[i] > 0 && isfinite(sparse->weights[i])))
-            return error_set(err, ERROR_INVALID, "weight of sparse id %u is %g; it must be above 0",
-                             sparse->ids[i], (double)sparse->weights[i]);
-    }
-    if (!(record->sparse_length >= 0 && record->sparse_length <= length_max))
-        return error_set(err, ERROR_INVALID, "a length of %g words; it must be between 0 and %g",
-                         (double)record->sparse_length, (double)length_max);
-    return true;
-}
-
-static bool check_texts(const struct record *record, struct error *err) {
-    if (record->key_len == 0)
-        return error_set(err, ERROR_INVALID, "the key is empty");
-    if (record->key_len > WRITER_KEY_BYTES_MAX)
-        return error_set(err, ERROR_LIMIT, "key \"%.40s...\": %zu bytes, at most %d", record->key,
-                         record->key_len, WRITER_KEY_BYTES_MAX);
-    if (record->title_len > DOCUMENT_TEXT_BYTES_MAX || record->text_len > DOCUMENT_TEXT_BYTES_MAX ||
-        record->fields_len > DOCUMENT_TEXT_BYTES_MAX)
-        return error_set(err, ERROR_LIMIT, "title, text and fields may have %d bytes each",
-                         DOCUMENT_TEXT_BYTES_MAX);
-    return true;
-}
-
-static bool check_record(const struct index_settings *settings, const struct record *record,
-                         struct error *err) {
-    if (!check_texts(record, err))
-        return false;
-    if (settings->dense_dim > 0 && !record->dense)
-        return error_set(err, ERROR_INVALID, "no dense vector; the index has %u dimensions",
-                         settings->dense_dim);
-    if (record->multi_n > MULTI_VECTORS_MAX)
-        return error_set(err, ERROR_LIMIT, "%u token vectors; at most %d", record->multi_n,
-                         MULTI_VECTORS_MAX);
-    struct multi_codes codes;
-    if (settings->multi_dim > 0 && record->multi_codes &&
-        !multi_codes_open(record->multi_codes, record->multi_codes_len, settings->multi_dim, &codes,
-                          err)) {
-        err->code = ERROR_INVALID;
-        return false;
-    }
-    if (settings->multi_dim > 0 && record->multi_codes && codes.n > MULTI_VECTORS_MAX)
-        return error_set(err, ERROR_LIMIT, "codes of %u token vectors; at most %d", codes.n,
-                         MULTI_VECTORS_MAX);
-    return (settings->dense_dim == 0 ||
-            check_vector(record->dense, settings->dense_dim, f16_max, "dense vector", err)) &&
-           (settings->multi_dim == 0 ||
-            check_vector(record->multi, (size_t)record->multi_n * settings->multi_dim, f16_max,
-                         "token vectors", err)) &&
-           (settings->lexical == INDEX_LEXICAL_NONE || check_sparse(record, err));
-}
-
 /* ---- what a document's death takes with it ---- */
 
 static void push_lost(struct writer *writer, uint32_t term) {
@@ -296,11 +209,25 @@ static bool entomb(struct writer *writer, uint32_t docid, const struct sparse_ro
     return true;
 }
 
+static bool count_passages_out(struct writer *writer, uint32_t docid, struct error *err) {
+    struct passages passages = {.n = 1};
+    if (writer->index->settings.chunk_tokens > 0 &&
+        !passages_get(writer->txn, docid, &passages, err))
+        return false;
+    if (writer->state.passages_n < passages.n)
+        return store_corrupt(writer->txn, TABLE_META, err,
+                             "\"state\": %u passages, docid %u has %u", writer->state.passages_n,
+                             docid, passages.n);
+    writer->state.passages_n -= passages.n;
+    return true;
+}
+
 static bool bury(struct writer *writer, uint32_t docid, struct error *err) {
     const struct index_settings *settings = &writer->index->settings;
     struct sparse_row row = {0};
     return (settings->lexical == INDEX_LEXICAL_NONE ||
             forward_sparse_row(writer->txn, docid, &row, err)) &&
+           count_passages_out(writer, docid, err) &&
            document_fields(writer->txn, docid, &writer->buried_fields, err) &&
            fields_note(&writer->fields, docid, writer->buried_fields.data,
                        writer->buried_fields.len, true, err) &&
@@ -486,7 +413,10 @@ static void push_fresh(struct writer *writer, uint32_t docid, const struct recor
 static bool put(struct writer *writer, const struct record *record, struct error *err) {
     const struct index_settings *settings = &writer->index->settings;
     struct key_entry before, entry = {writer->state.docid_next, record->content_hash};
+    struct record_passage alone;
+    size_t passages_n;
     bool found;
+    record_passages(record, &alone, &passages_n);
     writer->changed = true;
     if (!key_get(writer->txn, record->key, record->key_len, &before, &found, err) ||
         (found && !bury(writer, before.docid, err)) ||
@@ -495,6 +425,7 @@ static bool put(struct writer *writer, const struct record *record, struct error
         !forward_append(writer->txn, settings, entry.docid, record, err))
         return false;
     writer->state.docid_next++;
+    writer->state.passages_n += (uint32_t)passages_n;
     if (settings->lexical != INDEX_LEXICAL_NONE)
         push_fresh(writer, entry.docid, record);
     writer->fresh_length_sum += segment_length_units(record->sparse_length);
@@ -506,11 +437,14 @@ static bool put(struct writer *writer, const struct record *record, struct error
 bool writer_put(struct writer *writer, const struct record *record, struct error *err) {
     const struct index_settings *settings = &writer->index->settings;
     struct record fit = *record;
-    if (!check_record(settings, record, err) || !writer_begin(writer, err))
+    if (!record_fits(settings, record, err) || !writer_begin(writer, err))
         return false;
     if (writer->state.docid_next == UINT32_MAX)
         return error_set(err, ERROR_LIMIT, "%s: all %u docids are used; ingest into a new index",
                          writer->index->folder, UINT32_MAX);
+    if (writer->state.passages_n > UINT32_MAX - RECORD_PASSAGES_MAX)
+        return error_set(err, ERROR_LIMIT, "%s: it holds %u passages; ingest into a new index",
+                         writer->index->folder, writer->state.passages_n);
     if (settings->lexical != INDEX_LEXICAL_BM25)
         fit.sparse_length = 0; /* nobody asks for it */
     if (!fields_note(&writer->fields, writer->state.docid_next, record->fields, record->fields_len,

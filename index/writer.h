@@ -23,6 +23,20 @@ struct writer;
 /* LMDB's own limit on keys (511 bytes) less our prefix: longer doc_keys are ERROR_LIMIT. */
 enum { WRITER_KEY_BYTES_MAX = 500 };
 
+/* Passages of one record: enough for a text of 6 MB at 400 tokens each. The token vectors of such
+ * a record take 110 MB at 384 dimensions, which pass through memory. */
+enum { RECORD_PASSAGES_MAX = 4096 };
+
+/* A part of a record's text with vectors of its own. */
+struct record_passage {
+    uint32_t begin, end; /* bytes of the text, begin < end; begins ascend */
+    const float *dense;  /* as in struct record, these five */
+    const float *multi;
+    uint32_t multi_n;
+    const void *multi_codes;
+    size_t multi_codes_len;
+};
+
 struct record {
     const char *key;
     size_t key_len;                    /* 1 .. WRITER_KEY_BYTES_MAX */
@@ -37,7 +51,18 @@ struct record {
     uint32_t multi_n;
     const void *multi_codes; /* instead of multi, or NULL: as another index keeps them */
     size_t multi_codes_len;
+    /* [passages_n] instead of dense, multi and multi_codes, or 0: the text is one passage. Only
+     * where the settings have chunk_tokens. A passage alone is taken for the whole text. */
+    const struct record_passage *passages;
+    size_t passages_n;
 };
+
+/* Token vectors as codes, which take a twentieth of the room: for who gathers many passages before
+ * they are put. vectors: [n, multi_dim] of the index; the codes lie in the arena. ERROR_INVALID,
+ * ERROR_LIMIT: as writer_put. */
+bool record_encode_multi(const struct index_settings *settings, const float *vectors, uint32_t n,
+                         struct arena *arena, const void **codes_out, size_t *codes_len_out,
+                         struct error *err);
 
 /* The index must be open with INDEX_WRITE and outlive the writer; one writer at a time. */
 bool writer_open(struct index *index, struct writer **out, struct error *err);

@@ -94,7 +94,7 @@ static bool explain_matches(struct search_run *run, struct search_hit *hit, stru
     uint32_t *best = ARENA_ZERO(run->arena, uint32_t, n);
     float *products = ARENA_ZERO(run->arena, float, n);
     struct search_match *matches = ARENA_ZERO(run->arena, struct search_match, n);
-    if (!multi_explain(run->snapshot, run->query.multi, n, hit->scores.docid, run->arena, best,
+    if (!multi_explain(run->snapshot, run->query.multi, n, hit->scores.docid, 0, run->arena, best,
                        products, err))
         return false;
     for (size_t i = 0; i < n; i++)

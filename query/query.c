@@ -216,7 +216,8 @@ bool query_like(struct snapshot *snapshot, uint32_t docid, const struct index_se
         query.text = passage.text;
         query.text_len = passage.len;
         if ((analyzer && !name_terms(snapshot, analyzer, &passage, arena, &query, err)) ||
-            (model && !name_tokens(model, &own, &passage, arena, &query, err)))
+            (model && own.passages_n == 1 &&
+             !name_tokens(model, &own, &passage, arena, &query, err)))
             return false;
     }
     *out = query;

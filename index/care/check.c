@@ -11,6 +11,7 @@
 #include "index/documents.h"
 #include "index/inside.h"
 #include "index/multi/multivector.h"
+#include "index/passages.h"
 
 /* ---- telling ---- */
 
@@ -133,6 +134,42 @@ static bool check_key(struct check *check, struct bytes key, struct bytes value,
 
 /* ---- rows ---- */
 
+/* Passages of a docid; a damaged entry has been told already. */
+static size_t passages_of(struct check *check, uint32_t docid) {
+    struct passages passages;
+    struct error ignored;
+    bool ok = passages_get(check->snapshot->txn, docid, &passages, &ignored);
+    return ok ? passages.n : 1;
+}
+
+static bool check_passages(struct check *check, struct bytes key, struct bytes value,
+                           struct error *err) {
+    uint32_t docid;
+    struct passages passages;
+    size_t text_len;
+    (void)value;
+    if (!live_docid(check, TABLE_PASSAGES, key, &docid))
+        return true;
+    if (!passages_get(check->snapshot->txn, docid, &passages, err) ||
+        !document_text_len(check->snapshot->txn, docid, &text_len, err))
+        return check_took(check, false, err);
+    check->passages_n += passages.n - 1;
+    if (!passages_sound(&passages, text_len))
+        check_problem(check, "table passages: docid %u: not within its text of %zu bytes", docid,
+                      text_len);
+    return true;
+}
+
+/* Each living document has one passage, or as many as the table says. */
+static bool check_passages_n(struct check *check) {
+    uint64_t n = snapshot_documents_n(check->snapshot) + check->passages_n;
+    if (n != snapshot_passages_n(check->snapshot))
+        check_problem(check, "table meta: \"state\" counts %llu passages, found %llu",
+                      (unsigned long long)snapshot_passages_n(check->snapshot),
+                      (unsigned long long)n);
+    return true;
+}
+
 static bool check_dense(struct check *check, struct bytes key, struct bytes value,
                         struct error *err) {
     uint32_t docid, dim = check->index->settings.dense_dim;
@@ -140,14 +177,15 @@ static bool check_dense(struct check *check, struct bytes key, struct bytes valu
     if (!live_docid(check, TABLE_DENSE, key, &docid))
         return true;
     roaring_bitmap_add(check->rows, docid);
-    if (value.len != 2 * (size_t)dim) {
-        check_problem(check, "table dense: docid %u: %zu bytes, %u expected", docid, value.len,
-                      2 * dim);
+    size_t values_n = passages_of(check, docid) * (size_t)dim;
+    if (value.len != 2 * values_n) {
+        check_problem(check, "table dense: docid %u: %zu bytes, %zu expected", docid, value.len,
+                      2 * values_n);
         return true;
     }
-    for (uint32_t i = 0; i < dim; i++) /* an exponent of ones: no number */
-        if ((get_u16((const char *)value.data + 2 * (size_t)i) & 0x7c00) == 0x7c00) {
-            check_problem(check, "table dense: docid %u: value %u is no number", docid, i);
+    for (size_t i = 0; i < values_n; i++) /* an exponent of ones: no number */
+        if ((get_u16((const char *)value.data + 2 * i) & 0x7c00) == 0x7c00) {
+            check_problem(check, "table dense: docid %u: value %zu is no number", docid, i);
             break;
         }
     return true;
@@ -157,9 +195,18 @@ static bool check_multi(struct check *check, struct bytes key, struct bytes valu
                         struct error *err) {
     uint32_t docid;
     struct multi_codes codes;
-    if (live_docid(check, TABLE_MULTI, key, &docid) &&
-        !multi_codes_open(value.data, value.len, check->index->settings.multi_dim, &codes, err))
-        check_problem(check, "table multi: docid %u: %s", docid, err->message);
+    const uint8_t *at = value.data, *end = at + value.len;
+    if (!live_docid(check, TABLE_MULTI, key, &docid))
+        return true;
+    size_t n = passages_of(check, docid);
+    for (size_t i = 0; i < n; i++)
+        if (!multi_codes_next(&at, end, check->index->settings.multi_dim, &codes, err)) {
+            check_problem(check, "table multi: docid %u, passage %zu: %s", docid, i, err->message);
+            return true;
+        }
+    if (at != end)
+        check_problem(check, "table multi: docid %u: codes of more passages than its %zu", docid,
+                      n);
     return true;
 }
 
@@ -216,14 +263,30 @@ static bool check_rows(struct check *check, enum store_table table, bool used,
 
 /* ---- the dense generation ---- */
 
-/* Every living row below covered_end must be in the file's table. */
+/* Every living row below covered_end must be in the file's table, under the docid it is of. */
+static bool places_sound(const struct dense_lists *lists) {
+    uint32_t documents_n = 0;
+    if (lists->firsts[0] != 0 || lists->firsts[lists->covered_end] != lists->rows_n)
+        return false;
+    for (uint32_t docid = 0; docid < lists->covered_end; docid++) {
+        uint32_t begin = lists->firsts[docid], end = lists->firsts[docid + 1];
+        if (begin > end || end > lists->rows_n)
+            return false;
+        documents_n += end > begin;
+        for (uint32_t i = begin; i < end; i++)
+            if (lists->places[i] >= lists->rows_n || lists->docids[lists->places[i]] != docid)
+                return false;
+    }
+    return documents_n == lists->documents_n;
+}
+
 static void check_generation_docids(struct check *check, const struct dense_lists *lists,
                                     struct index_generation named) {
     roaring_bitmap_t *covered = roaring_bitmap_create();
     roaring_bitmap_add_many(covered, named.rows_n, lists->docids);
-    if (roaring_bitmap_get_cardinality(covered) != named.rows_n ||
+    if (!places_sound(lists) || roaring_bitmap_get_cardinality(covered) != lists->documents_n ||
         (named.rows_n > 0 && roaring_bitmap_maximum(covered) >= named.covered_end))
-        check_problem(check, "dense generation %llu: docids twice, or beyond what it covers",
+        check_problem(check, "dense generation %llu: rows of no docid, or beyond what it covers",
                       (unsigned long long)named.number);
     roaring_bitmap_t *missing = roaring_bitmap_copy(check->rows); /* of the dense table */
     if (named.covered_end < UINT32_MAX)
@@ -270,6 +333,8 @@ static bool check_tables(struct check *check, struct error *err) {
     return check_rows(check, TABLE_DOCUMENTS, true, check_document, err) &&
            check_fields_compare(check, err) && check_each(check, TABLE_KEYS, check_key, err) &&
            check_terms(check, err) &&
+           check_rows(check, TABLE_PASSAGES, settings->chunk_tokens > 0, check_passages, err) &&
+           check_passages_n(check) &&
            check_rows(check, TABLE_MULTI, settings->multi_dim > 0, check_multi, err) &&
            check_rows(check, TABLE_SPARSE, settings->lexical != INDEX_LEXICAL_NONE,
                       check_sparse_row, err) &&

@@ -7,6 +7,7 @@
  *   documents  sizes, zstd checksums; each is alive, and its key leads back to it
  *   fields     keys and containers; for every document exactly the entries that its fields ask for
  *   keys       each leads to a document, no two to one
+ *   passages   within their texts; as many as the state counts, and as dense and multi have rows
  *   dense, sparse, multi   rows of living documents only, of the right width, of possible numbers;
  *              no document without those it must have
  *   postings   each block's bytes, order and bounds; of every living document its sparse row

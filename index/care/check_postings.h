@@ -16,6 +16,7 @@ struct check {
     struct arena arena;          /* of one document */
     roaring_bitmap_t *rows;      /* docids with a row in the table under way */
     roaring_bitmap_t *claimed;   /* docids or ids that somebody has named already */
+    uint64_t passages_n;         /* beyond the first of each document */
     struct check_fields *fields; /* check_fields.h */
 };
 

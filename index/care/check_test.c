@@ -122,6 +122,9 @@ static void every_table_is_checked(void) {
     damage_is_told(TABLE_SPARSE, 50, 0, LOSE, "");
     damage_is_told(TABLE_MULTI, 5, 4, FLIP, "multi");
     damage_is_told(TABLE_MULTI, 5, 0, CUT, "multi");
+    damage_is_told(TABLE_PASSAGES, 5, 3, FLIP, "table passages");
+    damage_is_told(TABLE_PASSAGES, 5, 0, CUT, "table passages");
+    damage_is_told(TABLE_PASSAGES, 5, 0, LOSE, "counts");
     for (size_t at = 0; at < 27; at++) /* head, block head, block: but for its zero byte */
         damage_is_told(TABLE_POSTINGS, 7, at, FLIP, "");
     damage_is_told(TABLE_POSTINGS, 7, 0, CUT, "");

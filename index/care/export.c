@@ -7,10 +7,10 @@
 #include "engine/base/base64.h"
 #include "engine/base/json.h"
 #include "engine/base/mem.h"
-#include "engine/base/vec.h"
 #include "index/forward.h"
 #include "index/inside.h"
 #include "index/multi/multivector.h"
+#include "index/passages.h"
 
 struct export {
     struct snapshot *snapshot;
@@ -19,7 +19,7 @@ struct export {
     char **words; /* [words_n] by id, NULL where there is none; no words: terms are tokens */
     size_t words_n;
     struct arena arena; /* of one document */
-    float *vector;      /* [the larger of dense_dim and multi_dim] */
+    float *vector;      /* [multi_dim] */
     struct buf line;
 };
 
@@ -63,19 +63,6 @@ static bool add_fields(struct json *row, const struct document *document, struct
     return true;
 }
 
-static bool add_dense(struct export *export, struct json *row, uint32_t docid, struct error *err) {
-    uint32_t dim = export->settings->dense_dim;
-    if (dim == 0)
-        return true;
-    const void *stored = forward_dense_row(export->snapshot, docid);
-    if (!stored)
-        return store_corrupt(export->snapshot->txn, TABLE_DENSE, err, "docid %u: no row of %u",
-                             docid, dim);
-    vec_from_f16(stored, dim, export->vector);
-    json_add_floats(row, "dense", export->vector, dim);
-    return true;
-}
-
 static bool add_sparse(struct export *export, struct json *row, uint32_t docid, struct error *err) {
     struct sparse_row stored;
     if (export->settings->lexical == INDEX_LEXICAL_NONE)
@@ -101,28 +88,54 @@ static bool add_sparse(struct export *export, struct json *row, uint32_t docid, 
 }
 
 /* The codes as they are: vectors decoded from them would be given other codes. */
-static bool add_multi(struct export *export, struct json *row, uint32_t docid, struct error *err) {
+static bool add_multi(struct export *export, struct json *json,
+                      const struct record_passage *passage, struct error *err) {
     uint32_t dim = export->settings->multi_dim;
     struct multi_codes codes;
-    size_t bytes_n;
-    const void *stored = dim ? forward_multi_codes(export->snapshot, docid, &bytes_n) : NULL;
-    if (!stored)
-        return true;
-    if (!multi_codes_open(stored, bytes_n, dim, &codes, err))
-        return error_wrap(err, "docid %u: ", docid);
+    if (!multi_codes_open(passage->multi_codes, passage->multi_codes_len, dim, &codes, err))
+        return false;
     if (export->vectors) {
         struct json *vectors = json_new_array();
         for (uint32_t i = 0; i < codes.n; i++) {
             multi_decode(&codes, i, export->vector);
             json_push(vectors, json_new_floats(export->vector, dim));
         }
-        json_add(row, "multi", vectors);
+        json_add(json, "multi", vectors);
         return true;
     }
     struct buf text = {0};
-    base64_print(stored, bytes_n, &text);
-    json_add(row, "multi", json_new_string(text.data, text.len));
+    base64_print(passage->multi_codes, passage->multi_codes_len, &text);
+    json_add(json, "multi", json_new_string(text.data, text.len));
     buf_done(&text);
+    return true;
+}
+
+static bool add_passage(struct export *export, struct json *json,
+                        const struct record_passage *passage, struct error *err) {
+    if (passage->dense)
+        json_add_floats(json, "dense", passage->dense, export->settings->dense_dim);
+    return !passage->multi_codes || add_multi(export, json, passage, err);
+}
+
+static bool add_passages(struct export *export, struct json *row, uint32_t docid,
+                         struct error *err) {
+    struct record_passage *passages;
+    size_t n;
+    if (!passages_read(export->snapshot->txn, export->settings, docid, &export->arena, &passages,
+                       &n, err))
+        return false;
+    if (n == 1)
+        return add_passage(export, row, &passages[0], err);
+    struct json *all = json_new_array();
+    json_add(row, "passages", all);
+    for (size_t i = 0; i < n; i++) {
+        struct json *one = json_new_object();
+        json_push(all, one);
+        json_add_number(one, "begin", passages[i].begin);
+        json_add_number(one, "end", passages[i].end);
+        if (!add_passage(export, one, &passages[i], err))
+            return error_wrap(err, "docid %u, passage %zu: ", docid, i);
+    }
     return true;
 }
 
@@ -135,8 +148,8 @@ static bool print_row(struct export *export, uint32_t docid, struct error *err) 
     json_add(row, "id", json_new_string(document.key, document.key_len));
     json_add(row, "title", json_new_string(document.title, document.title_len));
     json_add(row, "text", json_new_string(document.text, document.text_len));
-    bool ok = add_fields(row, &document, err) && add_dense(export, row, docid, err) &&
-              add_sparse(export, row, docid, err) && add_multi(export, row, docid, err);
+    bool ok = add_fields(row, &document, err) && add_passages(export, row, docid, err) &&
+              add_sparse(export, row, docid, err);
     buf_clear(&export->line);
     if (ok)
         json_print(row, &export->line);
@@ -167,10 +180,9 @@ static bool export_all(struct export *export, export_line *line, void *context, 
 bool index_export(struct index *index, bool vectors, export_line *line, void *context,
                   struct error *err) {
     struct export export = {.settings = &index->settings, .vectors = vectors};
-    uint32_t dense_dim = index->settings.dense_dim, multi_dim = index->settings.multi_dim;
     if (!snapshot_open(index, &export.snapshot, err))
         return false;
-    export.vector = mem_alloc((dense_dim > multi_dim ? dense_dim : multi_dim) + 1, sizeof(float));
+    export.vector = mem_alloc((size_t)index->settings.multi_dim + 1, sizeof(float));
     bool ok = export_all(&export, line, context, err);
     for (size_t i = 0; i < export.words_n; i++)
         free(export.words[i]);

@@ -6,12 +6,12 @@
 #include <unistd.h>
 
 #include "engine/base/mem.h"
-#include "engine/base/vec.h"
 #include "index/care/backup.h"
 #include "index/documents.h"
 #include "index/store/folder.h"
 #include "index/forward.h"
 #include "index/inside.h"
+#include "index/passages.h"
 #include "index/care/repair_words.h"
 
 /* Documents to a commit: its pages lie in memory (writer.h). */
@@ -110,20 +110,21 @@ static bool tell_losses(struct repair *repair, struct error *err) {
 
 /* Each fails with why the row cannot be read. */
 
-static bool read_dense(struct repair *repair, uint32_t docid, struct record *record,
-                       struct error *err) {
-    uint32_t dim = repair->old_index.settings.dense_dim;
-    struct bytes value;
-    if (dim == 0)
-        return true;
-    if (!store_get_u32(repair->old.txn, TABLE_DENSE, docid, &value, err))
+static bool read_passages(struct repair *repair, uint32_t docid, struct record *record,
+                          struct error *err) {
+    struct record_passage *passages;
+    size_t n;
+    if (!passages_read(repair->old.txn, &repair->old_index.settings, docid, &repair->scratch,
+                       &passages, &n, err))
         return false;
-    if (!value.data || value.len != 2 * (size_t)dim)
-        return error_set(err, ERROR_CORRUPT, "its dense row has %zu bytes, %u expected", value.len,
-                         2 * dim);
-    float *dense = ARENA_NEW(&repair->scratch, float, dim);
-    vec_from_f16(value.data, dim, dense);
-    record->dense = dense;
+    if (n > 1) {
+        record->passages = passages;
+        record->passages_n = n;
+        return true;
+    }
+    record->dense = passages->dense;
+    record->multi_codes = passages->multi_codes;
+    record->multi_codes_len = passages->multi_codes_len;
     return true;
 }
 
@@ -154,18 +155,6 @@ static bool read_sparse(struct repair *repair, uint32_t docid, struct record *re
     return true;
 }
 
-static bool read_multi(struct repair *repair, uint32_t docid, struct record *record,
-                       struct error *err) {
-    struct bytes value;
-    if (repair->old_index.settings.multi_dim == 0)
-        return true;
-    if (!store_get_u32(repair->old.txn, TABLE_MULTI, docid, &value, err))
-        return false;
-    record->multi_codes = value.data;
-    record->multi_codes_len = value.len;
-    return true;
-}
-
 static bool read_document(struct repair *repair, uint32_t docid, struct record *record,
                           struct error *err) {
     struct document document;
@@ -182,8 +171,7 @@ static bool read_document(struct repair *repair, uint32_t docid, struct record *
         .fields_len = document.fields_len,
         .content_hash = document.content_hash,
     };
-    return read_dense(repair, docid, record, err) && read_sparse(repair, docid, record, err) &&
-           read_multi(repair, docid, record, err);
+    return read_passages(repair, docid, record, err) && read_sparse(repair, docid, record, err);
 }
 
 /* False: the new index cannot be written. What is wrong with the old one is a loss. */

@@ -264,6 +264,9 @@ static void unreadable_documents_are_named(void) {
     repaired(TABLE_MULTI, 7, 5, ROT, one);
     repaired(TABLE_MULTI, 7, 4, FLIP, one); /* its dimensions */
     repaired(TABLE_MULTI, 7, 0, MORE, none);
+    repaired(TABLE_PASSAGES, 7, 5, ROT, one);
+    repaired(TABLE_PASSAGES, 7, 0, LOSE, one); /* more rows than one passage has */
+    repaired(TABLE_PASSAGES, 7, 0, MORE, none);
 }
 
 static void words(void) {

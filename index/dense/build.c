@@ -33,28 +33,33 @@ struct build_worker {
 struct builder {
     const struct dense_build *how;
     struct snapshot *snapshot;
-    uint32_t dim, rotated, covered_end, rows_n; /* rows_n: once they have their places */
+    uint32_t dim, rotated, covered_end;
+    /* Rows are numbered in the order of docids, a document's in the order of its passages:
+     * [covered_end + 1] docid d has the numbers firsts[d] .. firsts[d + 1]. */
+    uint32_t *firsts;
+    uint32_t rows_n, documents_n;
     struct pool *pool;
     struct build_worker *workers; /* [pool_workers_n] */
     struct dense_file old;        /* zeroed: build whole */
     struct dense_centres centres;
-    uint32_t *which;   /* [lists_n] 0, 1, .. */
-    uint32_t *list_of; /* [covered_end] by docid */
-    uint32_t *places;  /* [covered_end] by docid */
+    uint32_t *which;       /* [lists_n] 0, 1, .. */
+    uint32_t *list_of;     /* [rows_n] by number */
+    uint32_t *places;      /* [rows_n] by number */
+    uint32_t *old_numbers; /* [old rows_n] by place in the old file; nowhere: it died */
     uint32_t trained_rows_n;
 
     /* What the workers do with a rotated row, and the rows they do it with. */
-    bool (*work)(struct builder *builder, struct build_worker *worker, uint32_t docid,
+    bool (*work)(struct builder *builder, struct build_worker *worker, uint32_t number,
                  const float *row, struct error *err);
-    uint16_t *batch;  /* [BATCH_ROWS, dim] */
-    uint32_t *docids; /* [BATCH_ROWS] */
+    uint16_t *batch;   /* [BATCH_ROWS, dim] */
+    uint32_t *numbers; /* [BATCH_ROWS] */
     size_t batch_n;
     pthread_mutex_t lock; /* guards ok and *err while workers run */
     bool ok;
     struct error *err;
 
-    size_t sample_n, live_n, visited_n; /* of the sample's rows, of rows, of them visited */
-    uint16_t *sample;                   /* [sample_n, rotated] */
+    size_t sample_n;
+    uint16_t *sample; /* [sample_n, rotated] */
 
     struct dense_file_writer file;
     struct dense_guess *guesses; /* [rows_n] by place */
@@ -82,7 +87,7 @@ static void work_chunk(void *context, size_t item, size_t number) {
         memset(worker->row, 0, builder->rotated * sizeof *worker->row);
         vec_from_f16(builder->batch + i * builder->dim, builder->dim, worker->row);
         dense_rotate(worker->row, builder->rotated);
-        ok = builder->work(builder, worker, builder->docids[i], worker->row, &err);
+        ok = builder->work(builder, worker, builder->numbers[i], worker->row, &err);
     }
     if (!ok) {
         pthread_mutex_lock(&builder->lock);
@@ -102,18 +107,26 @@ static bool flush(struct builder *builder) {
     return builder->ok;
 }
 
-static bool take_row(void *context, uint32_t docid, const void *row_f16) {
-    struct builder *builder = context;
-    memcpy(builder->batch + builder->batch_n * builder->dim, row_f16,
+static bool take_row(struct builder *builder, uint32_t number, const uint16_t *row) {
+    memcpy(builder->batch + builder->batch_n * builder->dim, row,
            builder->dim * sizeof *builder->batch);
-    builder->docids[builder->batch_n++] = docid;
+    builder->numbers[builder->batch_n++] = number;
     return builder->batch_n < BATCH_ROWS || flush(builder);
 }
 
+static bool take_rows(void *context, uint32_t docid, const void *rows, size_t rows_n) {
+    struct builder *builder = context;
+    for (size_t i = 0; i < rows_n; i++)
+        if (!take_row(builder, builder->firsts[docid] + (uint32_t)i,
+                      (const uint16_t *)rows + i * builder->dim))
+            return false;
+    return true;
+}
+
 static bool each_row(struct builder *builder, uint32_t begin,
-                     bool (*take)(void *context, uint32_t docid, const void *row_f16),
+                     bool (*take)(void *context, uint32_t docid, const void *rows, size_t rows_n),
                      bool (*work)(struct builder *builder, struct build_worker *worker,
-                                  uint32_t docid, const float *row, struct error *err),
+                                  uint32_t number, const float *row, struct error *err),
                      struct error *err) {
     builder->work = work;
     builder->batch_n = 0;
@@ -123,26 +136,77 @@ static bool each_row(struct builder *builder, uint32_t begin,
            builder->ok && flush(builder);
 }
 
+/* ---- which rows there are ---- */
+
+static bool count_rows(void *context, uint32_t docid, const void *rows, size_t rows_n) {
+    struct builder *builder = context;
+    (void)rows;
+    builder->firsts[docid + 1] = (uint32_t)rows_n;
+    return true;
+}
+
+/* Of the rows in the generation before it is known which they are. */
+static void number_old(struct builder *builder) {
+    const struct dense_lists *old = &builder->old.lists;
+    memset(builder->old_numbers, 0xff, old->rows_n * sizeof *builder->old_numbers);
+    for (uint32_t docid = 0; docid < old->covered_end; docid++) {
+        uint32_t begin = old->firsts[docid], n = old->firsts[docid + 1] - begin;
+        bool live = builder->firsts[docid + 1] > builder->firsts[docid];
+        for (uint32_t i = 0; live && i < n; i++)
+            builder->old_numbers[old->places[begin + i]] = builder->firsts[docid] + i;
+    }
+}
+
+static bool number_rows(struct builder *builder, struct error *err) {
+    const struct dense_lists *old = &builder->old.lists;
+    uint32_t old_end = old->covered_end, *firsts;
+    firsts = builder->firsts = mem_zalloc((size_t)builder->covered_end + 1, sizeof *firsts);
+    for (uint32_t docid = 0; docid < old_end; docid++)
+        if (snapshot_is_live(builder->snapshot, docid))
+            firsts[docid + 1] = old->firsts[docid + 1] - old->firsts[docid];
+    if (!forward_dense_each(builder->snapshot, old_end, builder->covered_end, count_rows, builder,
+                            err))
+        return false;
+    for (uint32_t docid = 0; docid < builder->covered_end; docid++) {
+        builder->documents_n += firsts[docid + 1] > 0;
+        if (firsts[docid + 1] > UINT32_MAX - firsts[docid])
+            return error_set(err, ERROR_LIMIT, "a dense generation of more than %u rows",
+                             UINT32_MAX);
+        firsts[docid + 1] += firsts[docid];
+    }
+    builder->rows_n = firsts[builder->covered_end];
+    builder->list_of = mem_alloc(builder->rows_n, sizeof *builder->list_of);
+    builder->places = mem_alloc(builder->rows_n, sizeof *builder->places);
+    builder->old_numbers = mem_alloc(old->rows_n, sizeof *builder->old_numbers);
+    number_old(builder);
+    return true;
+}
+
 /* ---- centres ---- */
 
-static bool keep_sample(struct builder *builder, struct build_worker *worker, uint32_t docid,
+static bool keep_sample(struct builder *builder, struct build_worker *worker, uint32_t number,
                         const float *row, struct error *err) {
-    uint16_t *out = builder->sample + (size_t)builder->list_of[docid] * builder->rotated;
+    uint16_t *out = builder->sample + (size_t)builder->list_of[number] * builder->rotated;
     (void)worker, (void)err;
     vec_to_f16(row, builder->rotated, out);
     return true;
 }
 
-/* Rows at even distances, sample_n of live_n. A row's place in the sample stands in list_of until
+/* Rows at even distances, sample_n of rows_n. A row's place in the sample stands in list_of until
  * it is assigned. */
-static bool take_sample(void *context, uint32_t docid, const void *row_f16) {
+static bool take_sample(void *context, uint32_t docid, const void *rows, size_t rows_n) {
     struct builder *builder = context;
-    uint64_t before = (uint64_t)builder->visited_n * builder->sample_n / builder->live_n;
-    uint64_t after = (uint64_t)++builder->visited_n * builder->sample_n / builder->live_n;
-    if (after == before || after > builder->sample_n)
-        return true;
-    builder->list_of[docid] = (uint32_t)before;
-    return take_row(context, docid, row_f16);
+    for (size_t i = 0; i < rows_n; i++) {
+        uint32_t number = builder->firsts[docid] + (uint32_t)i;
+        uint64_t before = (uint64_t)number * builder->sample_n / builder->rows_n;
+        uint64_t after = ((uint64_t)number + 1) * builder->sample_n / builder->rows_n;
+        if (after == before)
+            continue;
+        builder->list_of[number] = (uint32_t)before;
+        if (!take_row(builder, number, (const uint16_t *)rows + i * builder->dim))
+            return false;
+    }
+    return true;
 }
 
 /* One list, around nothing. */
@@ -154,16 +218,16 @@ static void one_centre(struct builder *builder) {
 }
 
 static bool train(struct builder *builder, struct error *err) {
-    builder->trained_rows_n = (uint32_t)builder->live_n;
-    if (builder->live_n < builder->how->lists_rows_min) {
+    builder->trained_rows_n = builder->rows_n;
+    if (builder->rows_n < builder->how->lists_rows_min) {
         one_centre(builder);
         return true;
     }
-    builder->sample_n = dense_train_sample_n(builder->live_n);
+    builder->sample_n = dense_train_sample_n(builder->rows_n);
     builder->sample = mem_zalloc(builder->sample_n * builder->rotated, sizeof *builder->sample);
     bool ok = each_row(builder, 0, take_sample, keep_sample, err) &&
               (dense_train(builder->sample, builder->sample_n, builder->rotated,
-                           dense_train_lists_n(builder->live_n), builder->pool, builder->how->stop,
+                           dense_train_lists_n(builder->rows_n), builder->pool, builder->how->stop,
                            &builder->centres) ||
                told_to_stop(err));
     free(builder->sample);
@@ -173,13 +237,13 @@ static bool train(struct builder *builder, struct error *err) {
 
 /* ---- which list ---- */
 
-static bool assign_row(struct builder *builder, struct build_worker *worker, uint32_t docid,
+static bool assign_row(struct builder *builder, struct build_worker *worker, uint32_t number,
                        const float *row, struct error *err) {
     (void)err;
-    builder->list_of[docid] = builder->centres.lists_n == 1
-                                  ? 0
-                                  : dense_nearest(&builder->centres, row, &worker->query,
-                                                  builder->which, worker->products);
+    builder->list_of[number] = builder->centres.lists_n == 1
+                                   ? 0
+                                   : dense_nearest(&builder->centres, row, &worker->query,
+                                                   builder->which, worker->products);
     return true;
 }
 
@@ -188,8 +252,8 @@ static void assign_old(struct builder *builder) {
     const struct dense_lists *old = &builder->old.lists;
     for (uint32_t list = 0; list < old->lists_n; list++)
         for (uint32_t row = old->begins[list]; row < old->begins[list + 1]; row++)
-            if (snapshot_is_live(builder->snapshot, old->docids[row]))
-                builder->list_of[old->docids[row]] = list;
+            if (builder->old_numbers[row] != nowhere)
+                builder->list_of[builder->old_numbers[row]] = list;
 }
 
 static void workers_open(struct builder *builder) {
@@ -202,43 +266,48 @@ static void workers_open(struct builder *builder) {
 }
 
 static bool assign(struct builder *builder, struct error *err) {
-    memset(builder->list_of, 0xff, builder->covered_end * sizeof *builder->list_of);
     workers_open(builder);
     assign_old(builder);
-    return each_row(builder, builder->old.lists.covered_end, take_row, assign_row, err);
+    return each_row(builder, builder->old.lists.covered_end, take_rows, assign_row, err);
 }
 
 /* ---- the file ---- */
 
-/* Rows get their places: by list, within a list by docid. */
-static bool place_rows(struct builder *builder, struct error *err) {
-    uint32_t lists_n = builder->centres.lists_n, covered_end = builder->covered_end;
-    uint32_t *begins = mem_zalloc(lists_n + 2, sizeof *begins), *ends = begins + 1;
-    for (uint32_t docid = 0; docid < covered_end; docid++)
-        if (builder->list_of[docid] != nowhere)
-            begins[builder->list_of[docid] + 2]++;
+/* Rows get their places: by list, within a list by number. docids_out: [rows_n] by place. */
+static void place_rows(struct builder *builder, uint32_t *begins, uint32_t *docids_out) {
+    uint32_t lists_n = builder->centres.lists_n, *ends = begins + 1;
+    for (uint32_t number = 0; number < builder->rows_n; number++)
+        begins[builder->list_of[number] + 2]++;
     for (uint32_t l = 2; l < lists_n + 2; l++)
-        begins[l] += begins[l - 1];
-    uint32_t rows_n = begins[lists_n + 1]; /* ends[l] is still where list l begins */
+        begins[l] += begins[l - 1]; /* ends[l] is still where list l begins */
+    for (uint32_t docid = 0; docid < builder->covered_end; docid++)
+        for (uint32_t number = builder->firsts[docid]; number < builder->firsts[docid + 1];
+             number++) {
+            builder->places[number] = ends[builder->list_of[number]]++;
+            docids_out[builder->places[number]] = docid;
+        }
+}
+
+static bool create_file(struct builder *builder, struct error *err) {
+    uint32_t lists_n = builder->centres.lists_n, rows_n = builder->rows_n;
+    struct dense_file_writer *file = &builder->file;
+    uint32_t *begins = mem_zalloc((size_t)lists_n + 2, sizeof *begins);
     uint32_t *docids = mem_alloc(rows_n, sizeof *docids);
-    builder->rows_n = rows_n;
-    for (uint32_t docid = 0; docid < covered_end; docid++) {
-        uint32_t list = builder->list_of[docid];
-        builder->places[docid] = list == nowhere ? nowhere : ends[list]++;
-        if (list != nowhere)
-            docids[builder->places[docid]] = docid;
-    }
-    struct dense_lists shape = {
-        .dim = builder->rotated, .rows_n = rows_n, .lists_n = lists_n, .covered_end = covered_end};
-    bool ok =
-        dense_file_create(builder->how->path, builder->dim, builder->how->number, &shape,
-                          builder->trained_rows_n, &builder->file, err) &&
-        dense_file_put(&builder->file, DENSE_BEGINS, 0, lists_n + 1, begins, err) &&
-        dense_file_put(&builder->file, DENSE_DOCIDS, 0, rows_n, docids, err) &&
-        dense_file_put(&builder->file, DENSE_PLACES, 0, covered_end, builder->places, err) &&
-        dense_file_put(&builder->file, DENSE_CENTRES, 0, lists_n, builder->centres.bytes, err) &&
-        dense_file_put(&builder->file, DENSE_CENTRE_SCALES, 0, lists_n, builder->centres.scales,
-                       err);
+    place_rows(builder, begins, docids);
+    struct dense_lists shape = {.dim = builder->rotated,
+                                .rows_n = rows_n,
+                                .lists_n = lists_n,
+                                .covered_end = builder->covered_end,
+                                .documents_n = builder->documents_n};
+    bool ok = dense_file_create(builder->how->path, builder->dim, builder->how->number, &shape,
+                                builder->trained_rows_n, file, err) &&
+              dense_file_put(file, DENSE_BEGINS, 0, lists_n + 1, begins, err) &&
+              dense_file_put(file, DENSE_DOCIDS, 0, rows_n, docids, err) &&
+              dense_file_put(file, DENSE_FIRSTS, 0, (size_t)builder->covered_end + 1,
+                             builder->firsts, err) &&
+              dense_file_put(file, DENSE_PLACES, 0, rows_n, builder->places, err) &&
+              dense_file_put(file, DENSE_CENTRES, 0, lists_n, builder->centres.bytes, err) &&
+              dense_file_put(file, DENSE_CENTRE_SCALES, 0, lists_n, builder->centres.scales, err);
     builder->guesses = mem_alloc(rows_n, sizeof *builder->guesses);
     builder->scales = mem_alloc(rows_n, sizeof *builder->scales);
     free(begins);
@@ -246,13 +315,17 @@ static bool place_rows(struct builder *builder, struct error *err) {
     return ok;
 }
 
+static uint32_t place_of_old(const struct builder *builder, uint32_t row) {
+    uint32_t number = builder->old_numbers[row];
+    return number == nowhere ? nowhere : builder->places[number];
+}
+
 /* Those of the old rows [row, row + *n_out) that stand side by side in the new file as well, and
  * where they stand there; nowhere: the first is gone. */
 static uint32_t run_of(const struct builder *builder, uint32_t row, uint32_t *n_out) {
     const struct dense_lists *old = &builder->old.lists;
-    uint32_t place = builder->places[old->docids[row]], n = 1;
-    while (place != nowhere && row + n < old->rows_n &&
-           builder->places[old->docids[row + n]] == place + n)
+    uint32_t place = place_of_old(builder, row), n = 1;
+    while (place != nowhere && row + n < old->rows_n && place_of_old(builder, row + n) == place + n)
         n++;
     *n_out = n;
     return place;
@@ -277,10 +350,10 @@ static bool copy_old(struct builder *builder, struct error *err) {
     return true;
 }
 
-static bool write_row(struct builder *builder, struct build_worker *worker, uint32_t docid,
+static bool write_row(struct builder *builder, struct build_worker *worker, uint32_t number,
                       const float *row, struct error *err) {
     uint8_t signs[VEC_S8_DIM_MAX / 8], bytes[VEC_S8_DIM_MAX];
-    uint32_t place = builder->places[docid], list = builder->list_of[docid];
+    uint32_t place = builder->places[number], list = builder->list_of[number];
     struct dense_lists centres = {.dim = builder->rotated,
                                   .centres = builder->centres.bytes,
                                   .centre_scales = builder->centres.scales};
@@ -318,11 +391,11 @@ static bool measure(struct builder *builder, float *breadths, struct error *err)
 static bool write_file(struct builder *builder, struct error *err) {
     struct dense_file_writer *file = &builder->file;
     float breadths[DENSE_BREADTHS_N];
-    if (!place_rows(builder, err))
+    if (!create_file(builder, err))
         return false;
     size_t rows_n = builder->rows_n;
     bool ok = copy_old(builder, err) &&
-              each_row(builder, builder->old.lists.covered_end, take_row, write_row, err) &&
+              each_row(builder, builder->old.lists.covered_end, take_rows, write_row, err) &&
               dense_file_put(file, DENSE_GUESSES, 0, rows_n, builder->guesses, err) &&
               dense_file_put(file, DENSE_SCALES, 0, rows_n, builder->scales, err);
     file->shape.row_length = builder->old.lists.lists_n > 0
@@ -340,9 +413,9 @@ static void open_old(struct builder *builder) {
     if (!builder->how->old_path || named.number == 0 ||
         !dense_file_open(builder->how->old_path, builder->dim, named, &builder->old, &ignored))
         return;
-    bool few_lists =
-        builder->old.lists.lists_n == 1 && builder->live_n >= builder->how->lists_rows_min;
-    if (few_lists || builder->live_n / RETRAIN_TIMES > builder->old.trained_rows_n ||
+    uint64_t rows_n = snapshot_passages_n(builder->snapshot);
+    bool few_lists = builder->old.lists.lists_n == 1 && rows_n >= builder->how->lists_rows_min;
+    if (few_lists || rows_n / RETRAIN_TIMES > builder->old.trained_rows_n ||
         !dense_file_is_sound(&builder->old))
         dense_file_close(&builder->old);
 }
@@ -367,10 +440,8 @@ static void builder_open(struct builder *builder) {
         builder->workers[w].centre = mem_alloc(builder->rotated, sizeof(float));
         builder->workers[w].query = vec_s8_query_new(builder->rotated);
     }
-    builder->list_of = mem_alloc(builder->covered_end, sizeof *builder->list_of);
-    builder->places = mem_alloc(builder->covered_end, sizeof *builder->places);
     builder->batch = mem_alloc((size_t)BATCH_ROWS * builder->dim, sizeof *builder->batch);
-    builder->docids = mem_alloc(BATCH_ROWS, sizeof *builder->docids);
+    builder->numbers = mem_alloc(BATCH_ROWS, sizeof *builder->numbers);
     pthread_mutex_init(&builder->lock, NULL);
 }
 
@@ -391,7 +462,9 @@ static void builder_close(struct builder *builder) {
     free(builder->list_of);
     free(builder->places);
     free(builder->batch);
-    free(builder->docids);
+    free(builder->numbers);
+    free(builder->firsts);
+    free(builder->old_numbers);
     free(builder->guesses);
     free(builder->scales);
 }
@@ -405,15 +478,14 @@ bool dense_build(const struct dense_build *build, struct snapshot *snapshot,
         .dim = dim,
         .rotated = dense_rotated_dim(dim),
         .covered_end = snapshot_docid_end(snapshot),
-        .live_n = (size_t)snapshot_documents_n(snapshot),
     };
     builder_open(&builder);
     open_old(&builder);
-    bool ok = true;
-    if (builder.old.lists.lists_n > 0)
+    bool ok = number_rows(&builder, err);
+    if (ok && builder.old.lists.lists_n > 0)
         take_centres(&builder);
     else
-        ok = train(&builder, err);
+        ok = ok && train(&builder, err);
     ok = ok && assign(&builder, err) && write_file(&builder, err);
     if (ok)
         *out = (struct index_generation){

@@ -15,7 +15,7 @@
 
 enum {
     HEADER_BYTES = 72,
-    FORMAT_VERSION = 1,
+    FORMAT_VERSION = 2,
     ALIGNMENT = 4096, /* of the body and of each table: a page */
     WRITE_MAX = 1 << 30,
 };
@@ -39,6 +39,7 @@ static struct layout layout_of(const struct dense_lists *shape) {
                         [DENSE_CENTRE_SCALES] = sizeof(struct dense_centre),
                         [DENSE_BEGINS] = sizeof(uint32_t),
                         [DENSE_DOCIDS] = sizeof(uint32_t),
+                        [DENSE_FIRSTS] = sizeof(uint32_t),
                         [DENSE_PLACES] = sizeof(uint32_t),
                         [DENSE_GUESSES] = sizeof(struct dense_guess),
                         [DENSE_SCALES] = sizeof(struct dense_bytes),
@@ -48,7 +49,8 @@ static struct layout layout_of(const struct dense_lists *shape) {
                       [DENSE_CENTRE_SCALES] = lists_n,
                       [DENSE_BEGINS] = lists_n + 1,
                       [DENSE_DOCIDS] = rows_n,
-                      [DENSE_PLACES] = shape->covered_end,
+                      [DENSE_FIRSTS] = (size_t)shape->covered_end + 1,
+                      [DENSE_PLACES] = rows_n,
                       [DENSE_GUESSES] = rows_n,
                       [DENSE_SCALES] = rows_n,
                       [DENSE_SIGNS] = rows_n,
@@ -69,7 +71,7 @@ struct header {
     uint64_t number;
     uint32_t covered_end, rows_n, lists_n, trained_rows_n;
     float breadths[DENSE_BREADTHS_N], row_length;
-    uint32_t zero;
+    uint32_t documents_n;
     uint64_t sums_sum, header_sum; /* of the sums; of all before */
 };
 
@@ -99,6 +101,7 @@ static void point(struct dense_lists *lists, const uint8_t *body, const struct l
     lists->centre_scales = tables[DENSE_CENTRE_SCALES];
     lists->begins = tables[DENSE_BEGINS];
     lists->docids = tables[DENSE_DOCIDS];
+    lists->firsts = tables[DENSE_FIRSTS];
     lists->places = tables[DENSE_PLACES];
     lists->guesses = tables[DENSE_GUESSES];
     lists->scales = tables[DENSE_SCALES];
@@ -132,10 +135,12 @@ static bool open_mapped(const char *path, uint32_t dim, struct index_generation 
                                 .rows_n = header.rows_n,
                                 .lists_n = header.lists_n,
                                 .covered_end = header.covered_end,
+                                .documents_n = header.documents_n,
                                 .row_length = header.row_length};
     memcpy(shape.breadths, header.breadths, sizeof shape.breadths);
     struct layout layout = layout_of(&shape);
-    if (shape.lists_n == 0 || file->map.len != layout.body_at + layout.body_len)
+    if (shape.lists_n == 0 || shape.documents_n > shape.rows_n ||
+        shape.documents_n > shape.covered_end || file->map.len != layout.body_at + layout.body_len)
         return error_set(err, ERROR_CORRUPT, "%s: %zu bytes, the header says otherwise", path,
                          file->map.len);
     size_t sums_len = checked_pieces_n(layout.body_len) * sizeof(uint64_t);
@@ -258,6 +263,7 @@ static bool write_header(struct dense_file_writer *writer, const float *breadths
         .rows_n = writer->shape.rows_n,
         .lists_n = writer->shape.lists_n,
         .trained_rows_n = writer->trained_rows_n,
+        .documents_n = writer->shape.documents_n,
         .row_length = writer->shape.row_length,
         .sums_sum = sums_sum,
     };

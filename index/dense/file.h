@@ -4,7 +4,7 @@
  * Bytes of FOLDER/dense/<number>.lists, little-endian:
  *   OFFSET  SIZE     MEANING
  *   0       8        "TERCETDL"
- *   8       4        version, 1
+ *   8       4        version, 2
  *   12      4        dim of the index
  *   16      8        generation number
  *   24      4        covered_end
@@ -13,7 +13,7 @@
  *   36      4        rows_n when the centres were trained
  *   40      8        two f32: breadths (dense/lists.h)
  *   48      4        f32 row_length (dense/lists.h)
- *   52      4        0
+ *   52      4        documents_n
  *   56      8        XXH3-64 of the sums
  *   64      8        XXH3-64 of bytes 0 .. 63
  *   72      8 p      sums: XXH3-64 of each piece of the body (checked_map.h), of which there are p
@@ -22,9 +22,9 @@
  * between. D = dim rounded up to 64:
  *   centres         D lists_n            centre_scales  8 lists_n
  *   begins          4 (lists_n + 1)      docids         4 rows_n
- *   places          4 covered_end        guesses        12 rows_n
- *   scales          8 rows_n             signs          D / 8 rows_n
- *   bytes           D rows_n
+ *   firsts          4 (covered_end + 1)  places         4 rows_n
+ *   guesses         12 rows_n            scales         8 rows_n
+ *   signs           D / 8 rows_n         bytes          D rows_n
  *
  * Threads: an open file is read-only and may be shared, but see checked_map.h. */
 #ifndef TERCET_INDEX_DENSE_FILE_H
@@ -64,7 +64,7 @@ struct dense_file_writer {
     struct dense_lists shape;
 };
 
-/* At path, empty. shape: the four numbers and row_length; its tables are not looked at. */
+/* At path, empty. shape: the five numbers and row_length; its tables are not looked at. */
 bool dense_file_create(const char *path, uint32_t dim, uint64_t number,
                        const struct dense_lists *shape, uint32_t trained_rows_n,
                        struct dense_file_writer *out, struct error *err);
@@ -74,6 +74,7 @@ enum dense_table {
     DENSE_CENTRE_SCALES,
     DENSE_BEGINS,
     DENSE_DOCIDS,
+    DENSE_FIRSTS,
     DENSE_PLACES,
     DENSE_GUESSES,
     DENSE_SCALES,

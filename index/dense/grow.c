@@ -25,13 +25,15 @@ enum {
 static bool worth_building(struct dense_index *dense, const struct snapshot *snapshot) {
     struct index_generation named = snapshot_generation(snapshot);
     struct dense_limits limits = dense_index_limits(dense);
-    uint64_t documents_n = snapshot_documents_n(snapshot);
-    if (documents_n == 0 || documents_n < limits.generation_rows_min)
+    uint64_t documents_n = snapshot_documents_n(snapshot), rows_n = snapshot_passages_n(snapshot);
+    if (documents_n == 0 || rows_n < limits.generation_rows_min)
         return false;
-    uint32_t uncovered = snapshot_docid_end(snapshot) - named.covered_end;
+    uint64_t uncovered = snapshot_docid_end(snapshot) - named.covered_end;
+    uint64_t uncovered_rows = uncovered * rows_n / documents_n; /* about */
     return named.number == 0 ||
-           (uncovered > limits.uncovered_min && uncovered > named.covered_end / UNCOVERED_PART) ||
-           named.rows_n / 2 > documents_n || !dense_usable(dense, named);
+           (uncovered_rows > limits.uncovered_min &&
+            uncovered > named.covered_end / UNCOVERED_PART) ||
+           named.rows_n / 2 > rows_n || !dense_usable(dense, named);
 }
 
 struct making {

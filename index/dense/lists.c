@@ -5,6 +5,10 @@
 
 #include "engine/base/vec_s8.h"
 
+double dense_rows_a_document(const struct dense_lists *lists) {
+    return lists->documents_n > 0 ? (double)lists->rows_n / lists->documents_n : 1;
+}
+
 void dense_centre_get(const struct dense_lists *lists, size_t list, float *out) {
     const uint8_t *bytes = lists->centres + list * lists->dim;
     for (size_t i = 0; i < lists->dim; i++)

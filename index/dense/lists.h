@@ -41,18 +41,23 @@ enum { DENSE_BREADTHS_N = 2, DENSE_BREADTH_K_FIRST = 10, DENSE_BREADTH_K_LAST = 
 struct dense_lists {
     uint32_t dim; /* rotated */
     uint32_t rows_n, lists_n, covered_end;
+    uint32_t documents_n;                     /* that have rows: one each, or several */
     float breadths[DENSE_BREADTHS_N];         /* part of the rows to be looked at for so many */
     float row_length;                         /* typical: the root of the mean square */
     const uint8_t *centres;                   /* [lists_n, dim] */
     const struct dense_centre *centre_scales; /* [lists_n] */
     const uint32_t *begins;                   /* [lists_n + 1] rows [begins[l], begins[l + 1]) */
     const uint32_t *docids;                   /* [rows_n], ascending within a list */
-    const uint32_t *places;                   /* [covered_end] docid -> row; UINT32_MAX: none */
-    const struct dense_guess *guesses;        /* [rows_n] */
-    const struct dense_bytes *scales;         /* [rows_n] */
-    const uint8_t *signs;                     /* [rows_n, dim / 8] */
-    const uint8_t *bytes;                     /* [rows_n, dim] */
+    const uint32_t *firsts; /* [covered_end + 1] docid d has places[firsts[d] .. firsts[d + 1]) */
+    const uint32_t *places; /* [rows_n] rows by docid, a document's in the order of its passages */
+    const struct dense_guess *guesses; /* [rows_n] */
+    const struct dense_bytes *scales;  /* [rows_n] */
+    const uint8_t *signs;              /* [rows_n, dim / 8] */
+    const uint8_t *bytes;              /* [rows_n, dim] */
 };
+
+/* Rows a document, on average. */
+double dense_rows_a_document(const struct dense_lists *lists);
 
 /* Fills a row's guess, its signs and its bytes. row, centre: [dim] f32, rotated, of what the
  * centre's bytes say; signs_out: [dim / 8], bytes_out: [dim]. */

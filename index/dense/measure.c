@@ -48,7 +48,7 @@ static void decode(const struct dense_lists *lists, uint32_t row, float *out) {
         out[i] = lists->scales[row].scale * (float)(bytes[i] - VEC_S8_BIAS);
 }
 
-/* The rows nearest to one, itself left out; their places as docids. */
+/* The rows nearest to one, those of its own document left out; their places as docids. */
 static void neighbours(const struct measuring *measuring, const struct vec_s8_query *query,
                        uint32_t self, struct topk *topk) {
     const struct dense_lists *lists = measuring->lists;
@@ -60,7 +60,7 @@ static void neighbours(const struct measuring *measuring, const struct vec_s8_qu
             rows[n++] = row;
         vec_s8_dots(query, lists->bytes, rows, n, sums);
         for (size_t i = 0; i < n; i++)
-            if (rows[i] != self)
+            if (lists->docids[rows[i]] != lists->docids[self])
                 topk_push(topk, sums[i] * lists->scales[rows[i]].scale, rows[i]);
     }
     topk_sort(topk);

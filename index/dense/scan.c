@@ -1,10 +1,12 @@
 #include "index/dense/scan.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/base/pool.h"
 #include "engine/base/topk.h"
+#include "index/dense/best.h"
 #include "index/dense/rotate.h"
 
 enum {
@@ -69,7 +71,8 @@ static bool passes(const struct dense_scan *scan, uint32_t docid) {
 size_t dense_scan_breadth(const struct dense_lists *lists, size_t k) {
     double first = (double)lists->breadths[0], last = (double)lists->breadths[1];
     double steps = log((double)DENSE_BREADTH_K_LAST / DENSE_BREADTH_K_FIRST);
-    double along = log((double)(k > 1 ? k : 1) / DENSE_BREADTH_K_FIRST) / steps;
+    double rows_k = (double)(k > 1 ? k : 1) * dense_rows_a_document(lists);
+    double along = log(rows_k / DENSE_BREADTH_K_FIRST) / steps;
     double part = first + (last - first) * (along > 0 ? along : 0);
     double rows = part * (double)lists->rows_n;
     return rows < (double)lists->rows_n ? (size_t)rows : lists->rows_n;
@@ -127,7 +130,7 @@ static uint32_t nearest_pop(struct nearest *nearest) {
 /* One list's state while it is searched. */
 struct list_scan {
     const struct dense_scan *scan;
-    struct topk *topk;
+    struct dense_best *best;
     float product, distance; /* of the query with, and from, the centre */
     uint32_t rows[BATCH];
     float sums[BATCH];
@@ -144,8 +147,8 @@ static bool score_rows(struct list_scan *list, const uint32_t *rows, size_t n, s
             return damaged(err);
     vec_s8_dots(&scan->query, lists->bytes, rows, n, sums);
     for (size_t i = 0; i < n; i++)
-        topk_push(list->topk, sums[i] * scan->query.scale * lists->scales[rows[i]].scale,
-                  lists->docids[rows[i]]);
+        dense_best_push(list->best, sums[i] * scan->query.scale * lists->scales[rows[i]].scale,
+                        lists->docids[rows[i]]);
     return true;
 }
 
@@ -162,7 +165,7 @@ static bool look_at(struct list_scan *list, size_t n, struct error *err) {
         list->sums[i] = list->product + guess.constant + guess.slope * slope * list->sums[i] +
                         doubt * guess.doubt;
     }
-    float threshold = topk_threshold(list->topk);
+    float threshold = dense_best_threshold(list->best);
     for (size_t i = 0; i < n; i++) {
         uint32_t row = list->rows[i];
         if (list->sums[i] < threshold || (!scan->allowed && !passes(scan, lists->docids[row])))
@@ -173,7 +176,7 @@ static bool look_at(struct list_scan *list, size_t n, struct error *err) {
             if (!score_rows(list, passing, passing_n, err))
                 return false;
             passing_n = 0;
-            threshold = topk_threshold(list->topk);
+            threshold = dense_best_threshold(list->best);
         }
     }
     return score_rows(list, passing, passing_n, err);
@@ -204,18 +207,37 @@ static bool scan_list(struct list_scan *list, uint32_t number, size_t *seen_n, s
     return true;
 }
 
+/* A document may have several rows. */
+static bool are_several(const struct dense_scan *scan) {
+    return scan->file->lists.rows_n > scan->file->lists.documents_n;
+}
+
+static bool has_found(struct dense_best *best, size_t k) {
+    size_t n;
+    dense_best_get(best, &n);
+    return n >= k;
+}
+
+static void take_docids(const struct dense_scan *scan, struct dense_best *best,
+                        struct dense_candidates *out) {
+    const struct scored *found = dense_best_get(best, &out->n);
+    out->docids = ARENA_NEW(scan->arena, uint32_t, out->n);
+    for (size_t i = 0; i < out->n; i++)
+        out->docids[i] = found[i].docid;
+}
+
 bool dense_scan_near(struct dense_scan *scan, size_t k, size_t rows_min,
                      struct dense_candidates *out, struct error *err) {
     const struct dense_lists *lists = &scan->file->lists;
     struct nearest nearest;
-    struct topk topk;
+    struct dense_best best;
     size_t seen_n = 0;
-    topk_init(&topk, k + MARGIN + k / MARGIN_PART, scan->arena);
+    dense_best_init(&best, k + MARGIN + k / MARGIN_PART, are_several(scan), scan->arena);
     nearest_init(&nearest, scan);
     struct list_scan *list = ARENA_NEW(scan->arena, struct list_scan, 1);
     list->scan = scan;
-    list->topk = &topk;
-    while (nearest.n > 0 && (seen_n < rows_min || topk.n < k)) {
+    list->best = &best;
+    while (nearest.n > 0 && (seen_n < rows_min || !has_found(&best, k))) {
         uint32_t number = nearest_pop(&nearest);
         float square = scan->length * scan->length - 2 * nearest.products[number] +
                        lists->centre_scales[number].square;
@@ -224,10 +246,7 @@ bool dense_scan_near(struct dense_scan *scan, size_t k, size_t rows_min,
         if (!scan_list(list, number, &seen_n, err))
             return false;
     }
-    out->docids = ARENA_NEW(scan->arena, uint32_t, topk.n);
-    out->n = topk.n;
-    for (size_t i = 0; i < topk.n; i++)
-        out->docids[i] = topk.heap[i].docid;
+    take_docids(scan, &best, out);
     return true;
 }
 
@@ -239,14 +258,15 @@ static float bound_of(const struct dense_scan *scan, struct dense_bytes scale) {
     return scan->length * scale.error + longest * (scan->query.error + rounding * scan->length);
 }
 
-/* Rows are split among workers; each has the best k lower bounds of its part. */
+/* Rows are split among workers; each has the best k lower bounds of its part, of documents: what a
+ * document's best row reaches at least, the document does. */
 struct sure {
     struct dense_scan *scan;
     const uint32_t *rows; /* [rows_n]; NULL: 0, 1, .. */
     size_t rows_n, parts_n;
-    float *scores;      /* [rows_n] by their bytes */
-    struct topk *topks; /* [parts_n] of lower bounds */
-    bool *sound;        /* [parts_n] */
+    float *scores;            /* [rows_n] by their bytes */
+    struct dense_best *bests; /* [parts_n] of lower bounds */
+    bool *sound;              /* [parts_n] */
 };
 
 static size_t part_begin(const struct sure *sure, size_t part) {
@@ -276,7 +296,7 @@ static void score_part(void *context, size_t part, size_t worker) {
     struct sure *sure = context;
     const struct dense_scan *scan = sure->scan;
     const struct dense_lists *lists = &scan->file->lists;
-    struct topk *topk = &sure->topks[part];
+    struct dense_best *best = &sure->bests[part];
     uint32_t rows[BATCH];
     size_t end = part_begin(sure, part + 1);
     (void)worker;
@@ -291,10 +311,10 @@ static void score_part(void *context, size_t part, size_t worker) {
         for (size_t i = 0; i < n; i++) {
             struct dense_bytes scale = lists->scales[rows[i]];
             float score = sure->scores[at + i] *= scan->query.scale * scale.scale;
-            if (score > topk_threshold(topk)) { /* its lower bound may be, too */
+            if (score > dense_best_threshold(best)) { /* its lower bound may be, too */
                 uint32_t docid = lists->docids[rows[i]];
                 if (sure->rows || passes(scan, docid))
-                    topk_push(topk, score - bound_of(scan, scale), docid);
+                    dense_best_push(best, score - bound_of(scan, scale), docid);
             }
         }
         at += n;
@@ -309,26 +329,52 @@ static bool allowed_rows(const struct dense_scan *scan, uint32_t **rows_out, siz
     size_t n = 0;
     for (uint32_t docid = docid_set_next(scan->allowed, 0); docid < lists->covered_end;
          docid = docid_set_next(scan->allowed, docid + 1)) {
-        if (!touch(scan, lists->places + docid, 1, sizeof *lists->places))
+        if (!touch(scan, lists->firsts + docid, 2, sizeof *lists->firsts))
             return false;
-        if (lists->places[docid] < lists->rows_n)
-            rows[n++] = lists->places[docid];
+        uint32_t begin = lists->firsts[docid], end = lists->firsts[docid + 1];
+        if (begin == end)
+            continue;
+        if (begin > end || end > lists->rows_n ||
+            !touch(scan, lists->places + begin, end - begin, sizeof *lists->places))
+            return false;
+        for (uint32_t i = begin; i < end; i++)
+            rows[n++] = lists->places[i];
     }
     *rows_out = rows;
     *n_out = n;
     return true;
 }
 
+static int compare_u32(const void *a, const void *b) {
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Each docid once. */
+static size_t distinct(uint32_t *docids, size_t n) {
+    size_t kept = 0;
+    if (n > 0)
+        qsort(docids, n, sizeof *docids, compare_u32);
+    for (size_t i = 0; i < n; i++)
+        if (i == 0 || docids[i] != docids[kept - 1])
+            docids[kept++] = docids[i];
+    return kept;
+}
+
 /* Every row whose upper bound reaches the k-th best lower bound of all. */
 static void collect(const struct sure *sure, size_t k, struct dense_candidates *out) {
     const struct dense_scan *scan = sure->scan;
     const struct dense_lists *lists = &scan->file->lists;
-    struct topk all;
-    topk_init(&all, k, scan->arena);
-    for (size_t part = 0; part < sure->parts_n; part++)
-        for (size_t i = 0; i < sure->topks[part].n; i++)
-            topk_push(&all, sure->topks[part].heap[i].score, sure->topks[part].heap[i].docid);
-    float threshold = topk_threshold(&all);
+    struct dense_best all;
+    size_t n;
+    dense_best_init(&all, k, are_several(scan), scan->arena);
+    for (size_t part = 0; part < sure->parts_n; part++) {
+        const struct scored *found = dense_best_get(&sure->bests[part], &n);
+        for (size_t i = 0; i < n; i++)
+            dense_best_push(&all, found[i].score, found[i].docid);
+    }
+    dense_best_get(&all, &n);
+    float threshold = dense_best_threshold(&all);
     out->docids = ARENA_NEW(scan->arena, uint32_t, sure->rows_n);
     out->n = 0;
     for (size_t i = 0; i < sure->rows_n; i++) {
@@ -337,6 +383,8 @@ static void collect(const struct sure *sure, size_t k, struct dense_candidates *
             (sure->rows || passes(scan, docid)))
             out->docids[out->n++] = docid;
     }
+    if (are_several(scan))
+        out->n = distinct(out->docids, out->n);
 }
 
 bool dense_scan_sure(struct dense_scan *scan, size_t k, struct pool *pool,
@@ -352,11 +400,11 @@ bool dense_scan_sure(struct dense_scan *scan, size_t k, struct pool *pool,
         .rows_n = rows_n,
         .parts_n = parts_n,
         .scores = ARENA_NEW(scan->arena, float, rows_n),
-        .topks = ARENA_NEW(scan->arena, struct topk, parts_n),
+        .bests = ARENA_NEW(scan->arena, struct dense_best, parts_n),
         .sound = ARENA_NEW(scan->arena, bool, parts_n),
     };
     for (size_t part = 0; part < parts_n; part++)
-        topk_init(&sure.topks[part], k, scan->arena);
+        dense_best_init(&sure.bests[part], k, are_several(scan), scan->arena);
     if (pool)
         pool_run(pool, parts_n, score_part, &sure);
     else

@@ -43,19 +43,38 @@ struct scan {
     bool *approximate;               /* set when lists are passed over */
 };
 
-static bool scan_row(void *context, uint32_t docid, const void *row) {
+/* The score of a document, and which of its n rows has it (the first of equals). */
+static float best_row(const float *query, size_t dim, const void *rows, size_t n,
+                      uint32_t *which_out) {
+    const uint16_t *row = rows;
+    float best = vec_dot_f16(query, row, dim);
+    *which_out = 0;
+    for (uint32_t i = 1; i < n; i++) {
+        float score = vec_dot_f16(query, row + i * dim, dim);
+        if (score > best) {
+            best = score;
+            *which_out = i;
+        }
+    }
+    return best;
+}
+
+static bool scan_row(void *context, uint32_t docid, const void *rows, size_t rows_n) {
     struct scan *scan = context;
+    uint32_t which;
     if (!scan->allowed || docid_set_has(scan->allowed, docid))
-        topk_push(scan->topk, vec_dot_f16(scan->query, row, scan->dim), docid);
+        topk_push(scan->topk, best_row(scan->query, scan->dim, rows, rows_n, &which), docid);
     return true;
 }
 
 static bool score_row(struct snapshot *snapshot, const struct scan *scan, uint32_t docid,
                       struct error *err) {
-    const void *row = forward_dense_row(snapshot, docid);
-    if (!row)
+    size_t rows_n;
+    uint32_t which;
+    const void *rows = forward_dense_rows(snapshot, docid, &rows_n);
+    if (!rows)
         return no_row(snapshot, docid, err);
-    topk_push(scan->topk, vec_dot_f16(scan->query, row, scan->dim), docid);
+    topk_push(scan->topk, best_row(scan->query, scan->dim, rows, rows_n, &which), docid);
     return true;
 }
 
@@ -86,7 +105,8 @@ static bool scan_rows(struct snapshot *snapshot, uint32_t begin, uint32_t end,
 
 static bool is_sure(struct dense_limits limits, const struct dense_lists *lists,
                     const struct scan *scan, bool exact) {
-    return exact || lists->lists_n == 1 || scan->allowed_n <= limits.sure_rows_max ||
+    double rows_n = (double)scan->allowed_n * dense_rows_a_document(lists);
+    return exact || lists->lists_n == 1 || rows_n <= limits.sure_rows_max ||
            scan->allowed_n <= SURE_A_K * scan->topk->k;
 }
 
@@ -171,21 +191,37 @@ bool dense_search(struct snapshot *snapshot, const float *query, size_t k, bool 
     return dense_search_shared(snapshot, query, k, exact, allowed, NULL, arena, out, err);
 }
 
-bool dense_score(struct snapshot *snapshot, const float *query, const uint32_t *docids, size_t n,
-                 float *scores_out, struct error *err) {
+/* Either output may be NULL; both stay untouched on failure. */
+static bool score_all(struct snapshot *snapshot, const float *query, const uint32_t *docids,
+                      size_t n, float *scores_out, uint32_t *passages_out, struct error *err) {
     struct index *index = snapshot_index(snapshot);
     size_t dim = index_settings_of(index)->dense_dim;
     if (!index_dense(index))
         return no_dense(snapshot, err);
-    float *scores = mem_alloc(n, sizeof *scores); /* scores_out stays untouched on failure */
+    float *scores = mem_alloc(n, sizeof *scores);
+    uint32_t *passages = mem_alloc(n, sizeof *passages);
     bool ok = true;
     for (size_t i = 0; ok && i < n; i++) {
-        const void *row = forward_dense_row(snapshot, docids[i]);
-        ok = row ? true : no_row(snapshot, docids[i], err);
-        scores[i] = row ? vec_dot_f16(query, row, dim) : 0;
+        size_t rows_n;
+        const void *rows = forward_dense_rows(snapshot, docids[i], &rows_n);
+        ok = rows ? true : no_row(snapshot, docids[i], err);
+        scores[i] = rows ? best_row(query, dim, rows, rows_n, &passages[i]) : 0;
     }
-    if (ok && n > 0)
+    if (ok && n > 0 && scores_out)
         memcpy(scores_out, scores, n * sizeof *scores);
+    if (ok && n > 0 && passages_out)
+        memcpy(passages_out, passages, n * sizeof *passages);
     free(scores);
+    free(passages);
     return ok;
+}
+
+bool dense_score(struct snapshot *snapshot, const float *query, const uint32_t *docids, size_t n,
+                 float *scores_out, struct error *err) {
+    return score_all(snapshot, query, docids, n, scores_out, NULL, err);
+}
+
+bool dense_best_passages(struct snapshot *snapshot, const float *query, const uint32_t *docids,
+                         size_t n, uint32_t *passages_out, struct error *err) {
+    return score_all(snapshot, query, docids, n, NULL, passages_out, err);
 }

@@ -113,19 +113,21 @@ static bool read_header(const uint8_t *at, uint32_t dim, struct multi_codes *out
     return true;
 }
 
-bool multi_codes_open(const void *bytes, size_t bytes_len, uint32_t dim, struct multi_codes *out,
-                      struct error *err) {
-    const uint8_t *at = bytes;
+bool multi_codes_next(const uint8_t **at_inout, const uint8_t *end, uint32_t dim,
+                      struct multi_codes *out, struct error *err) {
+    const uint8_t *at = *at_inout;
+    size_t left = (size_t)(end - at);
     struct multi_codes codes;
-    if (bytes_len < HEADER_BYTES)
+    if (left < HEADER_BYTES)
         return error_set(err, ERROR_CORRUPT, "multi-vector codes: %zu bytes, the header needs %d",
-                         bytes_len, HEADER_BYTES);
+                         left, HEADER_BYTES);
     if (!read_header(at, dim, &codes, err))
         return false;
-    if (bytes_len != codes_bytes(dim, codes.n, codes.pack))
+    size_t len = codes_bytes(dim, codes.n, codes.pack);
+    if (left < len)
         return error_set(err, ERROR_CORRUPT,
                          "multi-vector codes: %zu bytes, %u vectors of %u dimensions take %zu",
-                         bytes_len, codes.n, dim, codes_bytes(dim, codes.n, codes.pack));
+                         left, codes.n, dim, len);
     codes.row_bytes = codebook_row_bytes(dim, codes.pack);
     codes.mean = at + HEADER_BYTES;
     codes.scales = codes.mean + codebook_row_bytes(dim, MEAN_PACK);
@@ -136,6 +138,21 @@ bool multi_codes_open(const void *bytes, size_t bytes_len, uint32_t dim, struct 
     for (size_t v = 0; v < codes.n; v++)
         if (!is_scale(codes.scales + 2 * v))
             return error_set(err, ERROR_CORRUPT, "multi-vector codes: scale of vector %zu", v);
+    *at_inout = at + len;
+    *out = codes;
+    return true;
+}
+
+bool multi_codes_open(const void *bytes, size_t bytes_len, uint32_t dim, struct multi_codes *out,
+                      struct error *err) {
+    const uint8_t *at = bytes, *end = at + bytes_len;
+    struct multi_codes codes;
+    if (!multi_codes_next(&at, end, dim, &codes, err))
+        return false;
+    if (at != end)
+        return error_set(err, ERROR_CORRUPT,
+                         "multi-vector codes: %zu bytes, %u vectors of %u dimensions take %zu",
+                         bytes_len, codes.n, dim, codes_bytes(dim, codes.n, codes.pack));
     *out = codes;
     return true;
 }

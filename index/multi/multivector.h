@@ -55,6 +55,11 @@ struct multi_codes {
 bool multi_codes_open(const void *bytes, size_t bytes_len, uint32_t dim, struct multi_codes *out,
                       struct error *err);
 
+/* The same for codes that others may follow, those of further passages: *at, before end, is moved
+ * behind them. */
+bool multi_codes_next(const uint8_t **at, const uint8_t *end, uint32_t dim, struct multi_codes *out,
+                      struct error *err);
+
 /* One vector as the codes have it; out: [dim]. row < codes->n. */
 void multi_decode(const struct multi_codes *codes, uint32_t row, float *out);
 

@@ -307,7 +307,7 @@ static void snapshots_score_and_explain(struct stored *stored) {
                                                    record->multi_n, FIXTURE_DIM)
                                           : 0;
         CHECK_NEAR(score, expected, 0.15); /* long rows, few dimensions */
-        CHECK_OK(multi_explain(stored->snapshot, stored->query, QUERY_VECTORS, i, &arena, best,
+        CHECK_OK(multi_explain(stored->snapshot, stored->query, QUERY_VECTORS, i, 0, &arena, best,
                                products, &err),
                  err);
         CHECK_NEAR((products[0] + products[1] + products[2]) / 3, score, 1e-6);

@@ -5,17 +5,52 @@
 #include "index/index.h"
 #include "index/multi/multivector.h"
 
-/* The codes of a docid; n 0 when it has none. */
-static bool codes_of(struct snapshot *snapshot, uint32_t docid, uint32_t dim,
-                     struct multi_codes *out, struct error *err) {
-    size_t bytes_len;
-    const void *bytes = forward_multi_codes(snapshot, docid, &bytes_len);
-    if (!bytes) {
-        *out = (struct multi_codes){.dim = dim};
-        return true;
+/* The codes of a docid, passage by passage. */
+struct passage_codes {
+    const uint8_t *at, *end;
+    uint32_t docid, dim;
+};
+
+static struct passage_codes codes_of(struct snapshot *snapshot, uint32_t docid, uint32_t dim) {
+    size_t bytes_len = 0;
+    const uint8_t *bytes = forward_multi_codes(snapshot, docid, &bytes_len);
+    return (struct passage_codes){bytes, bytes ? bytes + bytes_len : NULL, docid, dim};
+}
+
+/* A document without vectors has no codes at all; damaged ones have a passage that cannot be. */
+static bool has_next(const struct passage_codes *codes) {
+    return codes->at != NULL;
+}
+
+static bool next_codes(struct passage_codes *codes, struct multi_codes *out, struct error *err) {
+    if (!multi_codes_next(&codes->at, codes->end, codes->dim, out, err))
+        return error_wrap(err, "docid %u: ", codes->docid);
+    if (codes->at == codes->end)
+        codes->at = NULL;
+    return true;
+}
+
+/* The best MaxSim of a docid's passages, and which it is; *any_out: it has vectors. Without: 0. */
+static bool score_docid(struct snapshot *snapshot, struct multi_query *query, uint32_t docid,
+                        float *score_out, uint32_t *passage_out, bool *any_out, struct error *err) {
+    struct passage_codes codes = codes_of(snapshot, docid, query->dim);
+    *score_out = 0;
+    *passage_out = 0;
+    *any_out = false;
+    for (uint32_t passage = 0; has_next(&codes); passage++) {
+        struct multi_codes one;
+        if (!next_codes(&codes, &one, err))
+            return false;
+        if (one.n == 0)
+            continue;
+        float score = multi_maxsim(query, &one);
+        if (!*any_out || score > *score_out) {
+            *score_out = score;
+            *passage_out = passage;
+        }
+        *any_out = true;
     }
-    return multi_codes_open(bytes, bytes_len, dim, out, err) ||
-           error_wrap(err, "docid %u: ", docid);
+    return true;
 }
 
 static bool query_of(struct snapshot *snapshot, const float *vectors, size_t n, struct arena *arena,
@@ -29,33 +64,50 @@ static bool query_of(struct snapshot *snapshot, const float *vectors, size_t n, 
     return multi_query_init(out, vectors, n, settings->multi_dim, arena, err);
 }
 
-bool multi_score(struct snapshot *snapshot, const float *query, size_t query_n,
-                 const uint32_t *docids, size_t n, struct arena *arena, float *scores_out,
-                 struct error *err) {
+/* scores_out, passages_out: [n]; either may be NULL; untouched on failure. */
+static bool score_all(struct snapshot *snapshot, const float *query, size_t query_n,
+                      const uint32_t *docids, size_t n, struct arena *arena, float *scores_out,
+                      uint32_t *passages_out, struct error *err) {
     struct multi_query ready;
-    struct multi_codes codes;
+    float *scores = ARENA_NEW(arena, float, n);
+    uint32_t *passages = ARENA_NEW(arena, uint32_t, n);
+    bool any;
     if (!query_of(snapshot, query, query_n, arena, &ready, err))
         return false;
-    float *scores = ARENA_NEW(arena, float, n); /* scores_out stays untouched on failure */
-    for (size_t i = 0; i < n; i++) {
-        if (!codes_of(snapshot, docids[i], ready.dim, &codes, err))
+    for (size_t i = 0; i < n; i++)
+        if (!score_docid(snapshot, &ready, docids[i], &scores[i], &passages[i], &any, err))
             return false;
-        scores[i] = multi_maxsim(&ready, &codes);
-    }
-    if (n > 0)
+    if (n > 0 && scores_out)
         memcpy(scores_out, scores, n * sizeof *scores);
+    if (n > 0 && passages_out)
+        memcpy(passages_out, passages, n * sizeof *passages);
     return true;
 }
 
+bool multi_score(struct snapshot *snapshot, const float *query, size_t query_n,
+                 const uint32_t *docids, size_t n, struct arena *arena, float *scores_out,
+                 struct error *err) {
+    return score_all(snapshot, query, query_n, docids, n, arena, scores_out, NULL, err);
+}
+
+bool multi_best_passages(struct snapshot *snapshot, const float *query, size_t query_n,
+                         const uint32_t *docids, size_t n, struct arena *arena,
+                         uint32_t *passages_out, struct error *err) {
+    return score_all(snapshot, query, query_n, docids, n, arena, NULL, passages_out, err);
+}
+
 bool multi_explain(struct snapshot *snapshot, const float *query, size_t query_n, uint32_t docid,
-                   struct arena *arena, uint32_t *best_out, float *products_out,
+                   uint32_t passage, struct arena *arena, uint32_t *best_out, float *products_out,
                    struct error *err) {
     struct multi_query ready;
-    struct multi_codes codes;
-    if (!query_of(snapshot, query, query_n, arena, &ready, err) ||
-        !codes_of(snapshot, docid, ready.dim, &codes, err))
+    if (!query_of(snapshot, query, query_n, arena, &ready, err))
         return false;
-    multi_best(&ready, &codes, best_out, products_out);
+    struct passage_codes codes = codes_of(snapshot, docid, ready.dim);
+    struct multi_codes one = {.dim = ready.dim};
+    for (uint32_t i = 0; has_next(&codes) && i <= passage; i++)
+        if (!next_codes(&codes, &one, err))
+            return false;
+    multi_best(&ready, &one, best_out, products_out);
     return true;
 }
 
@@ -68,7 +120,6 @@ bool multi_search(struct snapshot *snapshot, const float *query, size_t query_n,
                   const struct docid_set *allowed, struct arena *arena, struct scored_list *out,
                   struct error *err) {
     struct multi_query ready;
-    struct multi_codes codes;
     struct topk topk;
     if (!query_of(snapshot, query, query_n, arena, &ready, err))
         return false;
@@ -78,10 +129,13 @@ bool multi_search(struct snapshot *snapshot, const float *query, size_t query_n,
     /* Looking a document up costs far less than scoring it. */
     for (uint32_t docid = next_docid(allowed, 0); docid < end && topk.k > 0;
          docid = next_docid(allowed, docid + 1)) {
-        if (!codes_of(snapshot, docid, ready.dim, &codes, err))
+        float score;
+        uint32_t passage;
+        bool any;
+        if (!score_docid(snapshot, &ready, docid, &score, &passage, &any, err))
             return false;
-        if (codes.n > 0)
-            topk_push(&topk, multi_maxsim(&ready, &codes), docid);
+        if (any)
+            topk_push(&topk, score, docid);
     }
     topk_sort(&topk);
     *out = (struct scored_list){topk.heap, topk.n, false};

@@ -206,7 +206,7 @@ static void flipped_values(struct fix *fix, unsigned flips_n) {
         {TABLE_META, true},      {TABLE_KEYS, false},     {TABLE_FREQUENCIES, false},
         {TABLE_DOCUMENTS, true}, {TABLE_DENSE, true},     {TABLE_SPARSE, true},
         {TABLE_MULTI, true},     {TABLE_POSTINGS, false}, {TABLE_SEGMENTS, true},
-        {TABLE_FIELDS, false},
+        {TABLE_FIELDS, false},   {TABLE_PASSAGES, true},
     };
     for (size_t t = 0; t < sizeof tables / sizeof *tables; t++) {
         struct counts counts = {0};

@@ -13,6 +13,7 @@
 #include "index/inside.h"
 #include "index/proof/model_filter.h"
 #include "index/multi/multivector.h"
+#include "index/record.h"
 #include "index/remove.h"
 
 enum {
@@ -39,6 +40,12 @@ static void key_name(uint32_t key, char out[32]) {
     snprintf(out, 32, "doc-%u", key);
 }
 
+/* Some texts lie in pages of their own: LMDB treats those in another way. */
+static size_t text_len_of(const struct fixture_record *record) {
+    bool is_long = record->hash % LONG_ONE_IN == 0;
+    return is_long ? (size_t)(record->hash / LONG_ONE_IN % LONG_MAX) : strlen(record->text);
+}
+
 static void make_record(const struct model *model, uint32_t key, struct fixture_record *out) {
     unsigned long long version = model->versions[key];
     fixture_record(&version, model->lexical, MODEL_VOCABULARY, key, out);
@@ -46,15 +53,15 @@ static void make_record(const struct model *model, uint32_t key, struct fixture_
         out->hash = model->versions[0];
     _Static_assert(sizeof out->fields >= MODEL_FIELDS_MAX, "they fit");
     model_fields_print(key, out->hash, out->fields);
+    fixture_passages(out, text_len_of(out));
 }
 
-/* Some texts lie in pages of their own: LMDB treats those in another way. */
 static struct record view_of(const struct fixture_record *record) {
     struct record view = fixture_view(record);
     if (record->hash % LONG_ONE_IN == 0) {
         pthread_once(&long_text_once, make_long_text);
         view.text = long_text;
-        view.text_len = (size_t)(record->hash / LONG_ONE_IN % LONG_MAX);
+        view.text_len = text_len_of(record);
     }
     return view;
 }
@@ -85,6 +92,7 @@ void model_folder(char out[64]) {
 static struct index_settings model_settings(enum index_lexical lexical) {
     struct index_settings settings = fixture_settings(lexical);
     settings.dense_dim = settings.multi_dim = FIXTURE_DIM;
+    settings.chunk_tokens = 100;
     return settings;
 }
 
@@ -212,25 +220,61 @@ static bool differs(struct error *err, uint32_t key, const char *what) {
     return error_set(err, ERROR_INVALID, "doc-%u: %s is not the model's", key, what);
 }
 
+/* What a record's dense and multi rows must be. */
+struct rows {
+    struct record_passage alone;
+    const struct record_passage *passages; /* [n] */
+    size_t n, codes_len;
+    bool has_vectors;
+    uint16_t dense[FIXTURE_PASSAGES_MAX * FIXTURE_DIM];
+    uint8_t codes[FIXTURE_PASSAGES_MAX * 512];
+};
+
+static void make_rows(const struct fixture_record *record, struct rows *out) {
+    struct record view = view_of(record);
+    out->passages = record_passages(&view, &out->alone, &out->n);
+    out->codes_len = 0;
+    out->has_vectors = false;
+    for (size_t i = 0; i < out->n; i++) {
+        const struct record_passage *passage = &out->passages[i];
+        vec_to_f16(passage->dense, FIXTURE_DIM, out->dense + i * FIXTURE_DIM);
+        multi_encode(passage->multi, passage->multi_n, FIXTURE_DIM, out->codes + out->codes_len);
+        out->codes_len += multi_codes_bytes(FIXTURE_DIM, passage->multi_n);
+        out->has_vectors = out->has_vectors || passage->multi_n > 0;
+    }
+}
+
+static bool places_agree(struct snapshot *snapshot, const struct rows *want, uint32_t key,
+                         uint32_t docid, struct error *err) {
+    for (uint32_t i = 0; i < want->n; i++) {
+        struct document_passage found;
+        if (!document_passage(snapshot, docid, i, &found, err))
+            return false;
+        if (found.begin != want->passages[i].begin || found.end != want->passages[i].end ||
+            found.index != i || found.n != want->n)
+            return differs(err, key, "passage");
+    }
+    return true;
+}
+
 static bool rows_agree(struct snapshot *snapshot, const struct fixture_record *want, uint32_t key,
                        uint32_t docid, struct error *err) {
     struct sparse_row sparse;
-    uint16_t halves[FIXTURE_DIM];
-    size_t codes_len = 0, want_len = multi_codes_bytes(FIXTURE_DIM, want->multi_n);
-    uint8_t codes[512];
-    const void *row = forward_dense_row(snapshot, docid);
+    struct rows rows;
+    size_t codes_len = 0, rows_n = 0;
+    const void *row = forward_dense_rows(snapshot, docid, &rows_n);
     const void *multi = forward_multi_codes(snapshot, docid, &codes_len);
-    vec_to_f16(want->dense, FIXTURE_DIM, halves);
-    multi_encode(want->multi, want->multi_n, FIXTURE_DIM, codes);
+    make_rows(want, &rows);
     if (!row || (multi && codes_len == 0))
         return error_set(err, ERROR_CORRUPT, "doc-%u: %s row is damaged", key,
                          row ? "multi" : "dense");
-    if (memcmp(row, halves, sizeof halves) != 0)
+    if (rows_n != rows.n || memcmp(row, rows.dense, rows.n * FIXTURE_DIM * sizeof *rows.dense) != 0)
         return differs(err, key, "dense row");
-    if ((multi != NULL) != (want->multi_n > 0) ||
-        (multi && (codes_len != want_len || memcmp(multi, codes, codes_len) != 0)))
+    if ((multi != NULL) != rows.has_vectors ||
+        (multi && (codes_len != rows.codes_len || memcmp(multi, rows.codes, codes_len) != 0)))
         return differs(err, key, "multi row");
-    if (!forward_sparse_row(snapshot->txn, docid, &sparse, err))
+    if (!places_agree(snapshot, &rows, key, docid, err) ||
+        !forward_sparse_row(snapshot->txn, docid, &sparse, err))
         return false;
     return (sparse.n == want->terms_n && sparse.length == want->length &&
             memcmp(sparse.ids, want->ids, 4 * sparse.n) == 0 &&
@@ -327,15 +371,26 @@ static void score_sparse(struct oracle *oracle, const struct sparse_vector *quer
     }
 }
 
+static double product(const float *query, const uint16_t *halves) {
+    float row[FIXTURE_DIM];
+    double sum = 0;
+    vec_from_f16(halves, FIXTURE_DIM, row);
+    for (size_t d = 0; d < FIXTURE_DIM; d++)
+        sum += (double)query[d] * (double)row[d];
+    return sum;
+}
+
+/* A document's best passage. */
 static void score_dense(struct oracle *oracle, const float *query) {
     for (uint32_t i = 0; i < MODEL_KEYS; i++) {
-        uint16_t halves[FIXTURE_DIM];
-        float row[FIXTURE_DIM];
-        vec_to_f16(oracle->all[i].dense, FIXTURE_DIM, halves);
-        vec_from_f16(halves, FIXTURE_DIM, row);
-        oracle->scores[i] = 0;
-        for (size_t d = 0; d < FIXTURE_DIM; d++)
-            oracle->scores[i] += (double)query[d] * (double)row[d];
+        struct rows rows;
+        if (!oracle->all[i].key[0])
+            continue;
+        make_rows(&oracle->all[i], &rows);
+        oracle->scores[i] = product(query, rows.dense);
+        for (size_t p = 1; p < rows.n; p++)
+            oracle->scores[i] =
+                fmax(oracle->scores[i], product(query, rows.dense + p * FIXTURE_DIM));
     }
 }
 
@@ -408,22 +463,40 @@ static bool dense_agrees(struct snapshot *snapshot, struct oracle *oracle,
 /* The model's own codes of one document, scored by the same arithmetic: equal to the bit. */
 static bool multi_agrees(struct snapshot *snapshot, const struct oracle *oracle, uint32_t key,
                          const float *vectors, struct arena *arena, struct error *err) {
-    const struct fixture_record *record = &oracle->all[key];
     struct multi_query query;
-    struct multi_codes codes;
-    uint8_t bytes[512];
-    uint32_t docid;
-    float found;
-    multi_encode(record->multi, record->multi_n, FIXTURE_DIM, bytes);
-    if (!multi_codes_open(bytes, multi_codes_bytes(FIXTURE_DIM, record->multi_n), FIXTURE_DIM,
-                          &codes, err) ||
-        !multi_query_init(&query, vectors, QUERY_VECTORS, FIXTURE_DIM, arena, err) ||
-        !document_find(snapshot, record->key, strlen(record->key), &docid, err) ||
-        !multi_score(snapshot, vectors, QUERY_VECTORS, &docid, 1, arena, &found, err))
+    struct rows rows;
+    uint32_t docid, want_passage = 0, found_passage, dense_passage;
+    float found, want = 0, own;
+    bool any = false;
+    make_rows(&oracle->all[key], &rows);
+    const uint8_t *at = rows.codes, *end = at + rows.codes_len;
+    if (!multi_query_init(&query, vectors, QUERY_VECTORS, FIXTURE_DIM, arena, err))
         return false;
-    float want = multi_maxsim(&query, &codes);
-    return found == want || error_set(err, ERROR_INVALID, "multi: doc-%u scores %g, expected %g",
-                                      key, (double)found, (double)want);
+    for (uint32_t i = 0; i < rows.n; i++) {
+        struct multi_codes codes;
+        if (!multi_codes_next(&at, end, FIXTURE_DIM, &codes, err))
+            return false;
+        if (codes.n == 0 || ((own = multi_maxsim(&query, &codes)) <= want && any))
+            continue;
+        want = own;
+        want_passage = i;
+        any = true;
+    }
+    if (!document_find(snapshot, oracle->all[key].key, strlen(oracle->all[key].key), &docid, err) ||
+        !multi_score(snapshot, vectors, QUERY_VECTORS, &docid, 1, arena, &found, err) ||
+        !multi_best_passages(snapshot, vectors, QUERY_VECTORS, &docid, 1, arena, &found_passage,
+                             err) ||
+        !dense_best_passages(snapshot, vectors, &docid, 1, &dense_passage, err))
+        return false;
+    if (found != want || found_passage != want_passage)
+        return error_set(err, ERROR_INVALID, "multi: doc-%u scores %g by passage %u, not %g by %u",
+                         key, (double)found, found_passage, (double)want, want_passage);
+    for (uint32_t i = 0; i < rows.n; i++)
+        if (product(vectors, rows.dense + i * FIXTURE_DIM) >
+            product(vectors, rows.dense + dense_passage * FIXTURE_DIM) + 1e-5)
+            return error_set(err, ERROR_INVALID, "dense: doc-%u has a better passage than %u", key,
+                             dense_passage);
+    return true;
 }
 
 /* ---- filters and facets ---- */

@@ -137,8 +137,8 @@ static bool open_tables(struct store *store, enum store_mode mode, struct error 
     for (int t = 0; t < TABLES_N; t++) {
         rc = mdb_dbi_open(txn, store_table_name((enum store_table)t),
                           mode == STORE_CREATE ? MDB_CREATE : 0, &store->tables[t]);
-        if (rc == MDB_NOTFOUND && t == TABLE_FIELDS)
-            continue; /* format 1 had none, and is refused by its number; until then: no handle */
+        if (rc == MDB_NOTFOUND && (t == TABLE_FIELDS || t == TABLE_PASSAGES))
+            continue; /* older formats had none, and are refused by number; until then: no handle */
         if (rc != 0) {
             MDB_stat stat = {.ms_entries = 1};
             mdb_env_stat(store->env, &stat);

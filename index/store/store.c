@@ -16,7 +16,7 @@ static const char *const table_names[TABLES_N] = {
     [TABLE_DOCUMENTS] = "documents", [TABLE_DENSE] = "dense",
     [TABLE_SPARSE] = "sparse",       [TABLE_MULTI] = "multi",
     [TABLE_POSTINGS] = "postings",   [TABLE_SEGMENTS] = "segments",
-    [TABLE_FIELDS] = "fields",
+    [TABLE_FIELDS] = "fields",       [TABLE_PASSAGES] = "passages",
 };
 
 enum {

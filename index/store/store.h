@@ -28,12 +28,13 @@ enum store_table {
     TABLE_TERMS,       /* word        -> term id */
     TABLE_FREQUENCIES, /* term id     -> live documents that hold it (BM25 only) */
     TABLE_DOCUMENTS,   /* docid       -> key, title, text, fields */
-    TABLE_DENSE,       /* docid       -> f16 row */
+    TABLE_DENSE,       /* docid       -> f16 row, one a passage */
     TABLE_SPARSE,      /* docid       -> term ids and weights */
     TABLE_MULTI,       /* docid       -> codes of token vectors */
     TABLE_POSTINGS,    /* segment, term -> posting list */
     TABLE_SEGMENTS,    /* segment     -> docid range, counts, tombstones */
     TABLE_FIELDS,      /* field, value, chunk -> documents that have it */
+    TABLE_PASSAGES,    /* docid       -> bytes of its passages; those with more than one only */
     TABLES_N,
 };
 
