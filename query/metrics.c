@@ -183,9 +183,13 @@ static void print_load(const struct metrics *metrics, struct buf *out) {
                load.waiting_n[SERVER_LANE_WORKERS]);
     buf_format(out, "tercet_queue_length{lane=\"writer\"} %zu\n",
                load.waiting_n[SERVER_LANE_WRITER]);
+    buf_format(out, "tercet_queue_length{lane=\"remote\"} %zu\n",
+               load.waiting_n[SERVER_LANE_REMOTE]);
     print_head(out, "tercet_connections", "gauge", "Open connections.");
     buf_format(out, "tercet_connections %zu\n", load.connections_n);
-    size_t waiting = load.waiting_n[SERVER_LANE_WORKERS] + load.waiting_n[SERVER_LANE_WRITER];
+    size_t waiting = 0;
+    for (int lane = 0; lane < SERVER_LANES_N; lane++)
+        waiting += load.waiting_n[lane];
     print_head(out, "tercet_requests_running", "gauge", "Requests that a thread has.");
     buf_format(out, "tercet_requests_running %zu\n",
                load.jobs_n > waiting ? load.jobs_n - waiting : 0);

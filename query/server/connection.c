@@ -115,7 +115,8 @@ static void drain(struct connection *connection) {
 static void after_write(struct connection *connection) {
     struct exchange *exchange = connection->exchange;
     bool keep_alive = exchange->keep_alive;
-    bool expects_close = exchange->complete && !exchange->message.keep_alive;
+    bool is_written = uv_stream_get_write_queue_size(&connection->socket.stream) == 0;
+    bool expects_close = exchange->complete && !exchange->message.keep_alive && is_written;
     exchange_log(exchange);
     connection->exchange = NULL;
     exchange_give_back(exchange);
@@ -155,12 +156,17 @@ static void answer(struct connection *connection) {
         .version_1_0 = exchange->message.version_1_0,
         .keep_alive = exchange->keep_alive,
     };
-    content_allow_origin(server->options.cors_origins, &exchange->request, &exchange->response);
-    size_t body_len;
-    const char *body = response_body(&exchange->response, &body_len);
+    size_t body_len = 0;
+    const char *body = "";
+    if (exchange->parts.begun) {
+        parts_end(exchange);
+    } else {
+        content_allow_origin(server->options.cors_origins, &exchange->request, &exchange->response);
+        body = response_body(&exchange->response, &body_len);
+        response_write_head(&exchange->response, &head, &exchange->head_out);
+    }
     if (exchange->message.method == SERVER_HEAD)
         body_len = 0; /* but Content-Length tells what GET would bring */
-    response_write_head(&exchange->response, &head, &exchange->head_out);
     uv_buf_t bufs[2] = {
         uv_buf_init(exchange->head_out.data, (unsigned)exchange->head_out.len),
         uv_buf_init((char *)(uintptr_t)body, (unsigned)body_len),
@@ -427,7 +433,10 @@ static void resume(struct connection *connection) {
 static void take_end(struct connection *connection) {
     set_reading(connection, false);
     connection->eof = true;
-    if (connection->state < CONNECTION_STALL || connection->state > CONNECTION_WRITE)
+    const struct server_route *route =
+        connection->state == CONNECTION_WORK ? connection->exchange->match.route : NULL;
+    if (connection->state < CONNECTION_STALL || connection->state > CONNECTION_WRITE ||
+        (route && route->lane == SERVER_LANE_REMOTE))
         connection_close(connection);
 }
 

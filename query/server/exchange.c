@@ -40,12 +40,15 @@ struct exchange *exchange_take(struct server *server, struct connection *connect
         .cancelled = &exchange->cancelled,
     };
     response_init(&exchange->response, &exchange->arena);
+    exchange->response.sender = exchange;
+    parts_reset(exchange);
     return exchange;
 }
 
 static void release(struct exchange *exchange) {
     http_message_done(&exchange->message);
     buf_done(&exchange->response.body);
+    buf_done(&exchange->parts.bytes);
     buf_done(&exchange->head_out);
     buf_done(&exchange->spare);
     buf_done(&exchange->sealed);
@@ -112,11 +115,12 @@ void exchange_run(struct exchange *exchange, size_t worker) {
         exchange->started_ms = clock_now_ms();
     /* A write was sent whole, so it is carried out even when its sender does not wait; what was
      * prepared is for its handler to release. */
-    bool may_end = route->lane == SERVER_LANE_WORKERS || exchange->request.stream;
+    bool may_end = route->lane == SERVER_LANE_WORKERS || route->lane == SERVER_LANE_REMOTE ||
+                   exchange->request.stream;
     bool in_vain = may_end && !exchange->request.prepared && atomic_load(&exchange->cancelled);
     if (!in_vain)
         route->handler(route->context, worker, &exchange->request, &exchange->response);
-    if (!in_vain && route->lane != SERVER_LANE_LOOP)
+    if (!in_vain && route->lane != SERVER_LANE_LOOP && !exchange->parts.flushed)
         content_pack(&exchange->request, &exchange->response, &exchange->spare);
     exchange->ended_ms = clock_now_ms();
 }
@@ -218,6 +222,9 @@ void exchange_log(const struct exchange *exchange) {
         access.queue_ms += exchange->started_ms - exchange->queued_ms;
         access.handler_ms += exchange->ended_ms - exchange->started_ms;
     }
-    response_body(&exchange->response, &access.bytes_out);
+    if (exchange->parts.begun)
+        access.bytes_out = exchange->parts.sent;
+    else
+        response_body(&exchange->response, &access.bytes_out);
     options->access(options->context, &access);
 }

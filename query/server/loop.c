@@ -34,6 +34,7 @@ void server_options_default(struct server_options *options) {
         .listen = "127.0.0.1:8080",
         .workers_queue_max = 1024, /* some 6 s of hybrid searches on one core */
         .writer_queue_max = 64,
+        .remote_queue_max = 32, /* each waits seconds behind those before it */
         .connections_max = 10000,
         .head_bytes_max = 16 * 1024,
         .headers_n_max = 64,
@@ -185,9 +186,11 @@ static void on_done(uv_async_t *async) {
     struct server *server = async->data;
     pthread_mutex_lock(&server->done_lock);
     struct exchange *newest = server->done, *oldest = NULL;
-    server->done = NULL;
+    struct exchange *parting = server->parting;
+    server->done = server->parting = NULL;
     pthread_mutex_unlock(&server->done_lock);
-    while (newest) { /* turned round: first done, first answered */
+    parts_send_all(parting); /* before its end, where that has come, too */
+    while (newest) {         /* turned round: first done, first answered */
         struct exchange *next = newest->next;
         newest->next = oldest;
         oldest = newest;
@@ -274,8 +277,9 @@ static void drop_jobs(struct server *server, struct lane *lane) {
 
 static void stop_hard(struct server *server) {
     server->hard = true;
-    drop_jobs(server, server->lanes[SERVER_LANE_WORKERS]);
-    drop_jobs(server, server->lanes[SERVER_LANE_WRITER]);
+    for (int lane = 0; lane < SERVER_LANES_N; lane++)
+        if (server->lanes[lane])
+            drop_jobs(server, server->lanes[lane]);
     for (int state = 0; state < CONNECTION_CLOSED; state++)
         while (server->waits[state].first)
             connection_close(server->waits[state].first);
@@ -379,14 +383,24 @@ static void set_timeouts(struct server *server) {
 
 static bool open_lanes(struct server *server, struct error *err) {
     const struct server_options *options = &server->options;
-    size_t workers_n = options->workers_n ? options->workers_n : pool_cores_n();
-    server->lanes[SERVER_LANE_WORKERS] =
-        lane_open(workers_n, options->workers_queue_max, run_job, NULL, server, err);
-    if (!server->lanes[SERVER_LANE_WORKERS])
-        return false;
-    server->lanes[SERVER_LANE_WRITER] = lane_open(1, options->writer_queue_max, run_job,
-                                                  options->idle ? run_idle : NULL, server, err);
-    return server->lanes[SERVER_LANE_WRITER] != NULL;
+    const struct {
+        size_t threads_n, waiting_max;
+        lane_idle *idle;
+    } lanes[SERVER_LANES_N] = {
+        [SERVER_LANE_WORKERS] = {options->workers_n ? options->workers_n : pool_cores_n(),
+                                 options->workers_queue_max, NULL},
+        [SERVER_LANE_WRITER] = {1, options->writer_queue_max, options->idle ? run_idle : NULL},
+        [SERVER_LANE_REMOTE] = {options->remote_n, options->remote_queue_max, NULL},
+    };
+    for (int i = 0; i < SERVER_LANES_N; i++) {
+        if (lanes[i].threads_n == 0)
+            continue;
+        server->lanes[i] = lane_open(lanes[i].threads_n, lanes[i].waiting_max, run_job,
+                                     lanes[i].idle, server, err);
+        if (!server->lanes[i])
+            return false;
+    }
+    return true;
 }
 
 static bool open_handles(struct server *server, struct error *err) {
@@ -453,13 +467,26 @@ void server_load(struct server *server, struct server_load *out) {
             out->waiting_n[lane] = lane_waiting_n(server->lanes[lane]);
 }
 
+/* The router, unless a route has no thread to run on. */
+static struct router *open_router(const struct server_options *options,
+                                  const struct server_route *routes, size_t routes_n,
+                                  struct error *err) {
+    for (size_t i = 0; i < routes_n; i++)
+        if (routes[i].lane == SERVER_LANE_REMOTE && options->remote_n == 0) {
+            error_set(err, ERROR_INVALID, "%s waits for another machine, and remote_n is 0",
+                      routes[i].pattern);
+            return NULL;
+        }
+    return router_open(routes, routes_n, err);
+}
+
 bool server_check(const struct server_options *options, const struct server_route *routes,
                   size_t routes_n, struct error *err) {
     struct sockaddr_storage address = {0};
     struct tls *tls = NULL;
     struct router *router = NULL;
     bool ok = options_check(options, err) && check_address(options, &address, err) &&
-              (router = router_open(routes, routes_n, err)) != NULL &&
+              (router = open_router(options, routes, routes_n, err)) != NULL &&
               (!options->tls_certificate ||
                tls_open(options->tls_certificate, options->tls_key, &tls, err));
     router_close(router);
@@ -471,7 +498,7 @@ bool server_run(const struct server_options *options, const struct server_route 
                 size_t routes_n, struct error *err) {
     if (!options_check(options, err))
         return false;
-    struct router *router = router_open(routes, routes_n, err);
+    struct router *router = open_router(options, routes, routes_n, err);
     if (!router)
         return false;
     struct server *server = mem_zalloc(1, sizeof *server);
@@ -492,8 +519,8 @@ bool server_run(const struct server_options *options, const struct server_route 
         ok = uv_error(err, "cannot make an event loop", code);
     } else {
         ok = run(server, err);
-        lane_close(server->lanes[SERVER_LANE_WORKERS]);
-        lane_close(server->lanes[SERVER_LANE_WRITER]);
+        for (int lane = 0; lane < SERVER_LANES_N; lane++)
+            lane_close(server->lanes[lane]);
         code = uv_loop_close(&server->loop);
         assert(code == 0);
     }

@@ -65,6 +65,17 @@ struct wait_list {
     uint32_t timeout_ms; /* 0: none */
 };
 
+/* An answer that its handler sends bit by bit (server_response_flush). */
+struct parts {
+    struct buf bytes;            /* flushed, not yet taken by the loop; under done_lock */
+    struct exchange *next;       /* in server->parting; under done_lock */
+    bool listed;                 /* it is in there; under done_lock */
+    struct server_response head; /* as it was at the first flush, which fixed it */
+    bool flushed;                /* once; its handler's thread, later the loop's */
+    bool begun;                  /* the loop's: the head is sent */
+    size_t sent;                 /* the loop's: bytes of the body */
+};
+
 struct exchange {
     struct lane_job job; /* first: a lane hands back a pointer to it */
     struct server *server;
@@ -75,6 +86,7 @@ struct exchange {
     struct server_request request;
     struct server_response response;
     struct arena arena;
+    struct parts parts;
     struct buf head_out;
     struct buf spare;  /* a body before it was packed */
     struct buf sealed; /* head and body encrypted; empty on plain connections */
@@ -113,7 +125,8 @@ struct server {
     size_t free_exchanges_n;
 
     pthread_mutex_t done_lock;
-    struct exchange *done; /* answered by lanes, newest first */
+    struct exchange *done;    /* answered by lanes, newest first */
+    struct exchange *parting; /* with parts to send, newest first */
 
     atomic_int stops; /* server_stop calls */
     int stops_seen;
@@ -155,6 +168,12 @@ bool exchange_count_body(struct exchange *exchange);
 void exchange_log(const struct exchange *exchange);
 void exchange_pool_done(struct server *server);
 
+/* parts.c: loop thread only */
+void parts_send_all(struct exchange *newest);
+/* The rest of the body and its end, as what is still to be written, into head_out. */
+void parts_end(struct exchange *exchange);
+void parts_reset(struct exchange *exchange);
+
 /* wire.c: plain bytes, or TLS around them */
 bool wire_open(struct connection *connection);
 void wire_close(struct connection *connection);
@@ -170,5 +189,8 @@ enum wire_event wire_receive(struct connection *connection, const char *bytes, s
 /* Turns plain bytes into what goes to the socket, in `sealed` where it is encrypted; last: nothing
  * will follow. Returns how many of the bufs are to be written. */
 size_t wire_seal(struct connection *connection, uv_buf_t bufs[2], bool last, struct buf *sealed);
+/* Writes in the background, behind what is being written; the bytes become the wire's. A broken
+ * socket is noticed by reading. */
+void wire_send(struct connection *connection, struct buf *bytes);
 
 #endif

@@ -154,7 +154,9 @@ static const char *status_text(int status) {
     case 431: return "Request Header Fields Too Large";
     case 500: return "Internal Server Error";
     case 501: return "Not Implemented";
+    case 502: return "Bad Gateway";
     case 503: return "Service Unavailable";
+    case 504: return "Gateway Timeout";
     case 505: return "HTTP Version Not Supported";
     default: return "Status"; /* the text means nothing to a client; the line must have one */
     }
@@ -189,7 +191,10 @@ void response_write_head(const struct server_response *response, const struct re
     if (has_body(response->status)) {
         if (response->content_type)
             append_header(out, "Content-Type", response->content_type);
-        buf_format(out, "Content-Length: %zu\r\n", body_len);
+        if (!head->in_parts)
+            buf_format(out, "Content-Length: %zu\r\n", body_len);
+        else if (!head->version_1_0)
+            append_header(out, "Transfer-Encoding", "chunked");
     }
     append_header(out, "X-Content-Type-Options", "nosniff");
     for (size_t i = 0; i < response->stages_n; i++)

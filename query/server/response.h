@@ -8,6 +8,7 @@ struct response_head {
     const char *date; /* "Sun, 06 Nov 1994 08:49:37 GMT" */
     bool version_1_0; /* the request's */
     bool keep_alive;
+    bool in_parts; /* the body's length is not known: chunked, or until the connection's end */
 };
 
 void response_init(struct server_response *response, struct arena *arena);

@@ -32,7 +32,8 @@
  *
  * SIGHUP, with options.reload: reads certificate and key again, for connections to come.
  *
- * Threads: server_run keeps the calling thread (the loop thread) and starts workers_n + 1 more.
+ * Threads: server_run keeps the calling thread (the loop thread) and starts workers_n, remote_n and
+ * one for writing.
  * Handlers of SERVER_LANE_LOOP run on the loop thread and hold up everybody: microseconds only.
  * The server never prints and never exits. It raises the process's soft limit of open files as
  * far as connections_max needs and the hard limit allows. */
@@ -63,6 +64,7 @@ enum server_lane {
     SERVER_LANE_LOOP,    /* on the loop thread; worker is 0 */
     SERVER_LANE_WORKERS, /* the pool of query workers; worker is in 0..workers_n */
     SERVER_LANE_WRITER,  /* one thread, first come first served; worker is 0 */
+    SERVER_LANE_REMOTE,  /* for what waits for other machines; worker is in 0..remote_n */
     SERVER_LANES_N,
 };
 
@@ -100,7 +102,8 @@ const char *server_query(const struct server_request *request, const char *name)
 
 /* True once nobody waits for the answer (the connection broke) or a hard stop was asked for. A
  * handler that runs long looks here between its steps and returns early. A client that only shut
- * down its sending side still waits. */
+ * down its sending side still waits, but not on SERVER_LANE_REMOTE: there a closed connection would
+ * else be noticed only by writing, which may be minutes away. */
 bool server_request_cancelled(const struct server_request *request);
 
 /* A body that came in pieces. The handler is called for each, in order, on its lane, with whatever
@@ -137,6 +140,7 @@ enum { SERVER_RESPONSE_HEADERS_MAX = 16 };
 
 /* A handler fills it; it begins as 200, application/json, no body. */
 struct server_response {
+    void *sender; /* the server's own; NULL where a handler is called without one */
     int status;
     const char *content_type; /* NULL: none. Lives until the answer is written: static or arena */
     struct buf body;          /* the server's from here on: append to it, never release it */
@@ -149,6 +153,13 @@ struct server_response {
     const char *subject; /* what it was about, for logs of slow requests: a query; in the arena */
     struct arena *arena; /* the request's */
 };
+
+/* For answers that come bit by bit: sends what the body holds so far, empties it, and goes on; what
+ * it holds when the handler returns is sent behind. The first call sends the head, too (chunked; to
+ * HTTP/1.0 until the connection's end): status, type and headers stay as they are from then on.
+ * Never waits. False when nobody reads any more, or the client is too far behind: return soon.
+ * Not on SERVER_LANE_LOOP. */
+bool server_response_flush(struct server_response *response);
 
 /* Adds a stage; beyond the last that has room it is left out. */
 void server_response_stage(struct server_response *response, const char *name, double ms);
@@ -247,9 +258,10 @@ struct server_options {
                   const struct server_request *request, struct server_refusal *refusal);
     void *admit_context;
     size_t workers_n; /* query workers; 0: one for each core */
+    size_t remote_n;  /* threads of SERVER_LANE_REMOTE; 0: no route may be on it */
 
     /* Waiting, not running, requests; one more is a 503. */
-    size_t workers_queue_max, writer_queue_max;
+    size_t workers_queue_max, writer_queue_max, remote_queue_max;
 
     size_t connections_max;  /* one more gets a 503 and is closed */
     size_t head_bytes_max;   /* request line and headers (431; the target alone 414) */

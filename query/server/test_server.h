@@ -100,6 +100,33 @@ static void test_wait(void *context, size_t worker, const struct server_request 
     buf_format(&response->body, "through");
 }
 
+/* ?n=N: "part 0\n" to "part N-1\n", each sent at once; it waits at the gate before the last; "end".
+ * ?fill=1: parts of 64 KiB for as long as they are taken. */
+static void test_parts(void *context, size_t worker, const struct server_request *request,
+                       struct server_response *response) {
+    static const char block[64 * 1024];
+    const char *n = server_query(request, "n");
+    struct server_response ignored = {.arena = request->arena};
+    bool taken = true;
+    response->content_type = "text/event-stream";
+    server_response_header(response, "X-Toy", "yes");
+    for (int i = 0; n && i < atoi(n); i++) {
+        if (i + 1 == atoi(n))
+            test_wait(context, worker, request, &ignored);
+        buf_format(&response->body, "part %d\n", i);
+        taken = server_response_flush(response);
+    }
+    buf_done(&ignored.body);
+    if (server_query(request, "fill")) {
+        while (server_response_flush(response))
+            buf_append(&response->body, block, sizeof block);
+        test_wait(context, worker, request, &ignored); /* counts the cancelled */
+        buf_done(&ignored.body);
+    }
+    server_response_header(response, "X-Late", "never seen");
+    buf_text(&response->body, taken ? "end" : "");
+}
+
 /* Answers how many were prepared together with it. */
 static void test_count(void *context, size_t worker, const struct server_request *request,
                        struct server_response *response) {
@@ -193,6 +220,8 @@ static void *test_server_main(void *argument) {
         {SERVER_GET, "/gate", test_wait, gate, SERVER_LANE_WORKERS},
         {SERVER_POST, "/sum", test_sum, NULL, SERVER_LANE_WRITER},
         {SERVER_POST, "/write/gate", test_wait, gate, SERVER_LANE_WRITER},
+        {SERVER_GET, "/parts", test_parts, gate, SERVER_LANE_REMOTE},
+        {SERVER_GET, "/parts/gate", test_wait, gate, SERVER_LANE_REMOTE},
     };
     test->ok = server_run(&test->options, routes, sizeof routes / sizeof *routes, &test->err);
     if (!test->ok) { /* nobody else will wake the one who waits for a port */
@@ -211,6 +240,7 @@ static void test_server_init(struct test_server *test) {
     test->options.listen = "127.0.0.1:0";
     static const struct server_together together = {test_count, test_prepare};
     test->options.workers_n = 2;
+    test->options.remote_n = 2;
     test->options.together = &together;
     test->options.together_n = 1;
     static const struct server_pieces pieces = {test_sum, test_sum_wanted};

@@ -20,7 +20,7 @@ void wire_close(struct connection *connection) {
     connection->tls = NULL;
 }
 
-/* Bytes that nobody's answer owns: a handshake's. */
+/* Bytes that nobody's answer owns: a handshake's, a part's. */
 struct loose_write {
     uv_write_t write;
     struct buf bytes;
@@ -33,17 +33,34 @@ static void on_loose_written(uv_write_t *write, int status) {
     free(loose);
 }
 
-static void flush(struct connection *connection) {
-    struct buf bytes = {0};
-    tls_session_take(connection->tls, &bytes);
-    if (bytes.len == 0)
+static void write_loose(struct connection *connection, struct buf bytes) {
+    if (bytes.len == 0) {
+        buf_done(&bytes);
         return;
+    }
     struct loose_write *loose = mem_zalloc(1, sizeof *loose);
     loose->bytes = bytes;
     loose->write.data = loose;
     uv_buf_t buf = uv_buf_init(bytes.data, (unsigned)bytes.len);
     if (uv_write(&loose->write, &connection->socket.stream, &buf, 1, on_loose_written) != 0)
         on_loose_written(&loose->write, 0);
+}
+
+static void flush(struct connection *connection) {
+    struct buf bytes = {0};
+    tls_session_take(connection->tls, &bytes);
+    write_loose(connection, bytes);
+}
+
+void wire_send(struct connection *connection, struct buf *bytes) {
+    if (connection->tls) {
+        tls_session_write(connection->tls, bytes->data, bytes->len);
+        buf_done(bytes);
+        flush(connection);
+    } else {
+        write_loose(connection, *bytes);
+        *bytes = (struct buf){0};
+    }
 }
 
 enum wire_event wire_receive(struct connection *connection, const char *bytes, size_t len,
