@@ -57,7 +57,8 @@ bool collection_hold(struct collection *collection, struct opened **out, struct 
 void collection_release(struct collection *collection, struct opened *opened);
 
 /* The newest, with the writer's lock; nothing of it may be kept beyond collection_yield, which
- * releases it too, and looks after its dense generation (index_tend). ERROR_BUSY when somebody else writes for longer than a moment. */
+ * releases it too, and looks after its dense generation (index_tend). ERROR_BUSY when somebody
+ * else writes for longer than a moment. */
 bool collection_claim(struct collection *collection, struct opened **out, struct error *err);
 void collection_yield(struct collection *collection, struct opened *opened);
 

@@ -290,8 +290,8 @@ struct server_options {
     /* After SIGHUP, which then reads certificate and key again; failed: they could not be, and the
      * old ones stay. NULL: SIGHUP is left alone. */
     void (*reload)(void *context, const struct error *failed);
-    /* On the writer lane's thread, when it has had nothing to do for a moment: upkeep, a little at a
-     * time. True: there is more; false: not before another request has been there. */
+    /* On the writer lane's thread, when it has had nothing to do for a moment: upkeep, a little at
+     * a time. True: there is more; false: not before another request has been there. */
     bool (*idle)(void *context);
     void *context;
 };
