@@ -1,7 +1,8 @@
 /* forward.h - the forward tables: what a docid's own representations are.
  *
- * dense, multi: rows.h says how they are read, passages.h what a docid's several rows are. Here: the
- * sparse row, and how all of them are written and deleted. Bytes on disk: docs/disk-format.md. */
+ * dense, multi: rows.h says how they are read, passages.h what a docid's several rows are. Here:
+ * the sparse row, and how all of them are written and deleted. Bytes on disk:
+ * docs/disk-format.md. */
 #ifndef TERCET_INDEX_FORWARD_H
 #define TERCET_INDEX_FORWARD_H
 

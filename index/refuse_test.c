@@ -49,12 +49,12 @@ static bool use_all(const char *folder, struct error *err) {
     for (uint32_t i = 0; i < 50; i++)
         docids[i] = i;
     struct sparse_vector query = {ids, weights, FIXTURE_VOCABULARY};
-    bool ok = snapshot_open(index, &snapshot, err) &&
-              document_find(snapshot, "doc-0", 5, &docid, err) &&
-              document_get(snapshot, 0, &arena, &document, err) &&
-              sparse_search(snapshot, &query, 10, NULL, &arena, &list, err) &&
-              sparse_score(snapshot, &query, docids, 50, &arena, scores, err) &&
-              (forward_dense_rows(snapshot, 0, &rows_n) || error_set(err, ERROR_CORRUPT, "table dense"));
+    bool ok =
+        snapshot_open(index, &snapshot, err) && document_find(snapshot, "doc-0", 5, &docid, err) &&
+        document_get(snapshot, 0, &arena, &document, err) &&
+        sparse_search(snapshot, &query, 10, NULL, &arena, &list, err) &&
+        sparse_score(snapshot, &query, docids, 50, &arena, scores, err) &&
+        (forward_dense_rows(snapshot, 0, &rows_n) || error_set(err, ERROR_CORRUPT, "table dense"));
     snapshot_close(snapshot);
     index_close(index);
     arena_done(&arena);

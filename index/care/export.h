@@ -1,14 +1,15 @@
 /* export.h - every document of an index, with its representations, as lines of JSON.
  *
- * {"id", "title", "text", "fields"?, "dense"?, "sparse"?, "multi"?, "passages"?}, in order of docids:
+ * {"id", "title", "text", "fields"?, "dense"?, "sparse"?, "multi"?, "passages"?}, in order of
+ * docids:
  *   dense   [dense_dim] numbers
  *   sparse  {"terms": {term: weight, ...}, "length"?}: terms are words where the index knows words,
  *           else the numbers of tokens; length in words where BM25 counts them
  *   multi   the codes of the token vectors as they are on disk, in base64; or, if asked for,
  *           [[multi_dim numbers], ...]: a vector a token as its codes have it, for other programs
  *           to read (ingested again it gets codes of its own, which may differ a little)
- *   passages  [{"begin", "end", "dense"?, "multi"?}, ...] instead of "dense" and "multi" of a document
- *           that has several: the bytes of its text and what was made of them
+ *   passages  [{"begin", "end", "dense"?, "multi"?}, ...] instead of "dense" and "multi" of a
+ *           document that has several: the bytes of its text and what was made of them
  * What is a "?" is left out when the index or the document has none. Every number reads back as the
  * same f32. */
 #ifndef TERCET_INDEX_CARE_EXPORT_H

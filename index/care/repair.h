@@ -2,8 +2,8 @@
  * carried over value by value, and what cannot be read is left out and named.
  *
  *   made anew     keys, fields, postings, frequencies, segments, the state, the dense generation
- *   carried over  settings, words, and of each document its record, its passages and its dense, sparse
- *                 and multi rows; a document of which one of them cannot be read is left out
+ *   carried over  settings, words, and of each document its record, its passages and its dense,
+ *                 sparse and multi rows; a document of which one of them cannot be read is left out
  * The new index is made beside the old one, checked (check.h) and put in its place in one step
  * (folder.h), so a kill leaves either. Room for a second copy is needed meanwhile. docids begin
  * anew; the order of documents stays, and with it every answer of those that are left.
