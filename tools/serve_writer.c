@@ -5,6 +5,7 @@
 
 #include "engine/base/mem.h"
 #include "engine/base/pool.h"
+#include "engine/base/priority.h"
 #include "engine/model.h"
 #include "index/remove.h"
 #include "ingest/pipeline.h"
@@ -15,7 +16,7 @@ enum { ROWS_MAX = 1 << 20 };
 
 struct serve_writer {
     const struct model *model;
-    struct pool *pool;
+    struct pool *pool;       /* opened by the writer lane's thread, which gives way to queries */
     struct ingest **ingests; /* [ingests_n] one for each kind of index: it holds an encoder */
     size_t ingests_n;
 };
@@ -24,7 +25,6 @@ bool serve_writer_open(const struct model *model, struct serve_writer **out, str
     struct serve_writer *writer = mem_zalloc(1, sizeof *writer);
     (void)err;
     writer->model = model;
-    writer->pool = pool_open(0);
     *out = writer;
     return true;
 }
@@ -45,10 +45,19 @@ static bool create(void *context, const char *folder, struct index **out, struct
     return ingest_open_index(folder, model_info(writer->model), &choices, out, err);
 }
 
+/* The lane's thread, and the pool's, which it starts, encode what nobody waits for. */
+static void give_way(struct serve_writer *writer) {
+    if (writer->pool)
+        return;
+    priority_lower();
+    writer->pool = pool_open(0);
+}
+
 /* To be turned away from the index before its lock is given back. */
 static struct ingest *ingest_for(struct serve_writer *writer, struct index *index,
                                  struct error *err) {
     struct ingest *ingest;
+    give_way(writer);
     for (size_t i = 0; i < writer->ingests_n; i++)
         if (ingest_suits(writer->ingests[i], index)) {
             ingest_turn(writer->ingests[i], index);

@@ -125,7 +125,7 @@ struct server_stream {
     void (*close)(void *state);
 };
 
-enum { SERVER_PIECE_BYTES = 256 * 1024, SERVER_PIECE_MS = 1000 };
+enum { SERVER_PIECE_BYTES = 128 * 1024, SERVER_PIECE_MS = 1000 };
 
 /* Parts that a handler's time fell into, for logs, metrics and the Server-Timing header. */
 struct server_stage {

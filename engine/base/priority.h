@@ -1,0 +1,16 @@
+/* priority.h - who gives way when there is more work than processor.
+ *
+ * On Linux a thread has a nice value of its own. Threads that compute what nobody waits for (the
+ * encoding of documents) lower theirs, so that a query that comes meanwhile runs at once and as if
+ * alone; when none comes, nothing is slower. docs/performance.md has the times. */
+#ifndef TERCET_BASE_PRIORITY_H
+#define TERCET_BASE_PRIORITY_H
+
+/* A tenth of the processor against a thread of ordinary priority: enough to get on beside queries
+ * that never pause, little enough that they do not notice. */
+enum { PRIORITY_NICE = 10 }; /* on top of what the program was started with */
+
+/* For the calling thread and those that it starts from now on; there is no way back. */
+void priority_lower(void);
+
+#endif
