@@ -44,6 +44,8 @@ packages_wanted() {
     # The sanitizers come with gcc.
     if [[ $command == test ]]; then
         echo 'the tests|clang curl python3 python3-venv poppler-utils'
+        # Ubuntu's package only fetches a snap; there Playwright brings a Chromium of its own.
+        if [[ $os_id == debian ]]; then echo 'the page in a browser|chromium fonts-dejavu-core'; fi
     fi
 }
 
@@ -297,8 +299,27 @@ provide_clients() {
     fi
 }
 
+# Playwright and axe-core for tests/browser.py, and a Chromium where the distribution has none.
+provide_browser() {
+    [[ ! -e $cache/browser/whole ]] || return 0
+    say 'installing Playwright for the tests (from PyPI, into the cache)'
+    local log="$cache/log/browser.log" python="$cache/browser/bin/python"
+    if python3 -m venv --clear "$cache/browser" >"$log" 2>&1 &&
+        "$python" -m pip install --quiet playwright axe-playwright-python >>"$log" 2>&1 && {
+        command -v chromium >/dev/null ||
+            PLAYWRIGHT_BROWSERS_PATH=$cache/browser/browsers \
+                "$python" -m playwright install chromium >>"$log" 2>&1
+    }; then
+        touch "$cache/browser/whole"
+    else
+        say "no browser can be had (see $log): the test of the page in it is skipped"
+        rm -rf "$cache/browser"
+    fi
+}
+
 run_tests() {
     provide_clients
+    provide_browser
     test_run 'gcc' build --buildtype=release
     CC=clang test_run 'clang' build-clang '--buildtype=release -Dwerror=true' --suite fast
     test_run 'address and undefined sanitizers' build-asan \

@@ -1,0 +1,162 @@
+/* collections.js - which collections there are, what is in them, and going from one to another. */
+
+const collections = { list: [] };
+
+async function collectionsLoad() {
+  collections.list = (await call("/v1/collections")).collections || [];
+  $("known-collections").replaceChildren(
+    ...collections.list.map(({ name }) => make("option", { value: name })),
+  );
+  return collections.list;
+}
+
+/* What the server says about the chosen one. */
+async function collectionRefresh() {
+  const name = state.collection;
+  const info = await call(collectionPath(name));
+  if (state.collection !== name) return;
+  state.info = info;
+  aboutShow();
+}
+
+async function collectionChoose(name, step = true) {
+  state.collection = name;
+  state.info = collections.list.find((one) => one.name === name) || null;
+  Object.assign(search, { answer: null, hits: [], asked: "", like: null });
+  $("query").placeholder = "Search " + name;
+  clearHits();
+  aboutShow();
+  tuneShow();
+  filterShow();
+  changed(0, step);
+  try {
+    await collectionRefresh();
+  } catch (cause) {
+    if (state.collection === name)
+      showError("This collection cannot be opened", cause, () => collectionChoose(name));
+    return;
+  }
+  if (state.collection !== name) return;
+  tuneShow();
+  if (!state.query) showWelcome();
+  facetsDiscover();
+}
+
+function aboutShow() {
+  const info = state.info || {};
+  $("switcher-name").textContent = state.collection || "No collection";
+  $("phone-collection").textContent = state.collection || "Collections";
+  $("switcher-about").textContent =
+    info.documents == null ? "Make one, or choose" : plural(info.documents, "document");
+  $("drop-name").textContent = state.collection || "a new collection";
+  $("about").hidden = !state.collection;
+  const rows = [
+    ["Documents", info.documents != null && count(info.documents)],
+    ["Segments", info.segments != null && count(info.segments)],
+    ["On disk", info.bytes != null && bytes(info.bytes)],
+    ["Model", info.model],
+    ["Words", info.analyzer],
+    ["Modes", info.modes && info.modes.join(", ")],
+  ];
+  $("about-list").replaceChildren(
+    ...rows
+      .filter(([, value]) => value)
+      .map(([name, value]) =>
+        make(
+          "div",
+          {},
+          make("dt", {}, name),
+          make("dd", { class: "num", title: String(value) }, value),
+        ),
+      ),
+    make(
+      "div",
+      {},
+      make("dt", {}, "Server"),
+      make("dd", { id: "health", class: "health" }, "ready"),
+    ),
+  );
+  showHealth();
+}
+
+/* ---- the dialog ---- */
+
+function collectionsShow() {
+  const list = collections.list;
+  $("collection-list").hidden = list.length === 0;
+  $("collection-list").replaceChildren(
+    ...list.map((info) =>
+      make(
+        "li",
+        {},
+        make(
+          "button",
+          {
+            type: "button",
+            "aria-current": info.name === state.collection ? "true" : null,
+            click: () => {
+              $("collections-dialog").close();
+              collectionChoose(info.name);
+            },
+          },
+          make("b", {}, info.name),
+          make(
+            "span",
+            { class: "num" },
+            plural(info.documents, "document") +
+              " · " +
+              plural(info.segments ?? 0, "segment") +
+              " · " +
+              bytes(info.bytes || 0),
+          ),
+          make(
+            "small",
+            {},
+            ...(info.modes || []).map((mode) => make("i", { class: "dot " + mode, title: mode })),
+            " " + (info.model || "") + (info.analyzer ? " · " + info.analyzer : ""),
+          ),
+        ),
+      ),
+    ),
+  );
+}
+
+async function collectionsOpen() {
+  if ($("sheet").open) $("sheet").close();
+  collectionsShow();
+  $("create-error").hidden = true;
+  openDialog($("collections-dialog"));
+  try {
+    await collectionsLoad();
+    collectionsShow();
+  } catch (cause) {
+    $("create-error").textContent = cause.message;
+    $("create-error").hidden = false;
+  }
+}
+
+async function collectionCreate(event) {
+  event.preventDefault();
+  const name = $("create-name").value.trim();
+  $("create-error").hidden = true;
+  try {
+    if (collections.list.some((one) => one.name === name))
+      throw new ServerError("“" + name + "” is there already.");
+    await call(collectionPath(name), { method: "PUT" });
+    await collectionsLoad();
+    $("create-name").value = "";
+    $("collections-dialog").close();
+    $("query").value = "";
+    state.filter = null;
+    collectionChoose(name);
+  } catch (cause) {
+    $("create-error").textContent = cause.message;
+    $("create-error").hidden = false;
+  }
+}
+
+function collectionsStart() {
+  for (const id of ["switcher", "phone-collection"])
+    $(id).addEventListener("click", collectionsOpen);
+  $("create").addEventListener("submit", collectionCreate);
+}
