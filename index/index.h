@@ -135,6 +135,10 @@ struct document_passage {
 /* index: below the document's number of passages. A passage alone is the whole text. */
 bool document_passage(struct snapshot *snapshot, uint32_t docid, uint32_t index,
                       struct document_passage *out, struct error *err);
+/* What was noted with the index (writer_note) under this name, into *out; nothing when there is
+ * none. */
+struct buf;
+bool snapshot_note(struct snapshot *snapshot, const char *name, struct buf *out, struct error *err);
 
 /* The id of a word in the term dictionary; false when no document has ever said it. */
 bool term_find(struct snapshot *snapshot, const char *word, size_t word_len, uint32_t *id_out);

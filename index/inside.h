@@ -56,6 +56,12 @@ bool index_state_write(struct store_txn *txn, const struct index_state *state, s
 /* The settings though the rest of table meta be damaged; ERROR_UNSUPPORTED for another format. */
 bool index_settings_read(struct store_txn *txn, struct index_settings *out, struct error *err);
 
+/* For who adds a kind of change to a writer: its transaction, begun; NULL on failure. A change that
+ * fails half-way ends with writer_give_up, which returns false. */
+struct store_txn *writer_txn(struct writer *writer, struct error *err);
+void writer_note_change(struct writer *writer);
+bool writer_give_up(struct writer *writer, const struct error *err);
+
 /* For tests: postings are written out when there are so many, not only when memory asks for it. */
 void writer_limit_postings(struct writer *writer, size_t postings_n);
 

@@ -167,11 +167,19 @@ static bool writer_begin(struct writer *writer, struct error *err) {
 }
 
 /* A change failed half-way: what the transaction holds is no whole batch any more. */
-static bool give_up(struct writer *writer, const struct error *err) {
+bool writer_give_up(struct writer *writer, const struct error *err) {
     writer->broken = true;
     writer->why = *err;
     forget(writer);
     return false;
+}
+
+struct store_txn *writer_txn(struct writer *writer, struct error *err) {
+    return writer_begin(writer, err) ? writer->txn : NULL;
+}
+
+void writer_note_change(struct writer *writer) {
+    writer->changed = true;
 }
 
 /* ---- what a document's death takes with it ---- */
@@ -450,7 +458,7 @@ bool writer_put(struct writer *writer, const struct record *record, struct error
     if (!fields_note(&writer->fields, writer->state.docid_next, record->fields, record->fields_len,
                      false, err))
         return false;
-    return put(writer, &fit, err) || give_up(writer, err);
+    return put(writer, &fit, err) || writer_give_up(writer, err);
 }
 
 static bool delete_key(struct writer *writer, const char *key, size_t key_len, bool *found_out,
@@ -469,7 +477,7 @@ static bool delete_key(struct writer *writer, const char *key, size_t key_len, b
 bool writer_delete(struct writer *writer, const char *key, size_t key_len, bool *found_out,
                    struct error *err) {
     return writer_begin(writer, err) &&
-           (delete_key(writer, key, key_len, found_out, err) || give_up(writer, err));
+           (delete_key(writer, key, key_len, found_out, err) || writer_give_up(writer, err));
 }
 
 bool writer_hash(struct writer *writer, const char *key, size_t key_len, uint64_t *hash_out) {
@@ -493,13 +501,13 @@ bool writer_term_id(struct writer *writer, const char *word, size_t word_len, ui
         return false;
     uint32_t id = writer->state.term_next;
     if (!term_get(writer->txn, word, word_len, &id, &found, err))
-        return give_up(writer, err);
+        return writer_give_up(writer, err);
     if (!found) {
         if (id == UINT32_MAX)
             return error_set(err, ERROR_LIMIT, "%s: all %u term ids are used",
                              writer->index->folder, UINT32_MAX);
         if (!store_put(writer->txn, TABLE_TERMS, word, word_len, &id, sizeof id, err))
-            return give_up(writer, err);
+            return writer_give_up(writer, err);
         writer->state.term_next++;
         writer->changed = true;
     }

@@ -16,6 +16,7 @@
 #ifndef TERCET_INDEX_WRITER_H
 #define TERCET_INDEX_WRITER_H
 
+#include "engine/base/buf.h"
 #include "index/index.h"
 
 struct writer;
@@ -82,8 +83,20 @@ bool writer_put(struct writer *writer, const struct record *record, struct error
 /* The content hash of a key as this writer sees it (uncommitted puts included). False: unknown. */
 bool writer_hash(struct writer *writer, const char *key, size_t key_len, uint64_t *hash_out);
 
+/* Its live docid, likewise. False: unknown. */
+bool writer_docid(struct writer *writer, const char *key, size_t key_len, uint32_t *docid_out);
+
 bool writer_delete(struct writer *writer, const char *key, size_t key_len, bool *found_out,
                    struct error *err);
+
+/* What who fills an index has to remember with it: some bytes under a name (1 to
+ * NOTE_NAME_BYTES_MAX bytes), durable with the next commit, together with what was put before it,
+ * or not at all. No bytes: it goes. snapshot_note reads them. */
+enum { NOTE_NAME_BYTES_MAX = 100, NOTE_BYTES_MAX = 128 << 10 };
+bool writer_note(struct writer *writer, const char *name, const void *bytes, size_t len,
+                 struct error *err);
+/* As this writer sees it, into *out; nothing when there is none. */
+bool writer_note_read(struct writer *writer, const char *name, struct buf *out, struct error *err);
 
 /* Durable when it returns true. On failure everything since the last commit is dropped. */
 bool writer_commit(struct writer *writer, struct error *err);
