@@ -468,6 +468,27 @@ static bool open_tsv(struct format_input *input, struct error *err) {
     return open_table(input, '\t', err);
 }
 
+static void tell_csv(const struct format_input *input, struct format_place *out) {
+    const struct csv *csv = input->state;
+    *out = (struct format_place){source_offset(input->source) - (csv->bytes.len - csv->at),
+                                 csv->line - 1};
+}
+
+/* The names were read already, and with them some of what is to be passed over. */
+static bool seek_csv(struct format_input *input, const struct format_place *place,
+                     struct error *err) {
+    struct csv *csv = input->state;
+    struct format_place here;
+    tell_csv(input, &here);
+    uint64_t left = csv->bytes.len - csv->at, skip = place->offset - here.offset;
+    if (place->offset < here.offset)
+        return error_set(err, ERROR_INVALID, "%s: it has become shorter", input->path);
+    csv->at += (size_t)(skip < left ? skip : left);
+    csv->line = (size_t)place->line + 1;
+    return skip <= left ||
+           source_seek(input->source, place->offset, source_line_number(input->source), err);
+}
+
 static void close_csv(struct format_input *input) {
     struct csv *csv = input->state;
     if (!csv)
@@ -487,6 +508,8 @@ const struct format format_csv = {
     .endings = {".csv"},
     .open = open_csv,
     .next = next_csv,
+    .tell = tell_csv,
+    .seek = seek_csv,
     .close = close_csv,
 };
 
@@ -495,5 +518,7 @@ const struct format format_tsv = {
     .endings = {".tsv", ".tab"},
     .open = open_tsv,
     .next = next_csv,
+    .tell = tell_csv,
+    .seek = seek_csv,
     .close = close_csv,
 };

@@ -27,6 +27,12 @@ struct format_input {
     size_t line; /* that its open could not read; 0: the file */
 };
 
+/* Between two rows of a file. */
+struct format_place {
+    uint64_t offset; /* in the text, as it comes out of its packing */
+    uint64_t line;   /* lines before it */
+};
+
 struct format {
     const char *name;                        /* for --format */
     const char *endings[FORMAT_ENDINGS_MAX]; /* of files' names, in lower case, with their dot */
@@ -41,6 +47,9 @@ struct format {
      * name is taken. */
     enum reader_state (*next)(struct format_input *input, struct arena *arena, struct row *out,
                               struct error *err);
+    /* Of rows: where the next one begins, and going there in the same file, opened again. */
+    void (*tell)(const struct format_input *input, struct format_place *out);
+    bool (*seek)(struct format_input *input, const struct format_place *place, struct error *err);
     void (*close)(struct format_input *input); /* optional */
 };
 

@@ -34,11 +34,12 @@ void window_begin(const struct ingest *ingest, struct window *window) {
         window->passages = mem_alloc(WINDOW_ROWS, sizeof *window->passages);
         window->encodings = mem_alloc(WINDOW_ROWS, sizeof *window->encodings);
         window->hashes = mem_alloc(WINDOW_ROWS, sizeof *window->hashes);
+        window->origins = mem_alloc(WINDOW_ROWS, sizeof *window->origins);
     }
     arena_reset(&window->texts);
     window_again(window);
     window->stored_n = window->read_bytes = window->held_bytes = 0;
-    window->is_last = false;
+    window->is_last = window->at_end = window->has_place = false;
     window->rows_max = ingest->window_rows ? ingest->window_rows : WINDOW_ROWS;
 }
 
@@ -64,6 +65,7 @@ void window_done(struct window *window) {
     free(window->passages);
     free(window->encodings);
     free(window->hashes);
+    free(window->origins);
     map_done(&window->newest);
     arena_done(&window->texts);
     arena_done(&window->vectors);
@@ -82,6 +84,7 @@ static size_t add(struct window *window, const struct row *row) {
     window->rows[i] = *row;
     window->states[i] = ROW_SETTLED;
     window->notes[i] = 0;
+    window->origins[i] = (struct reader_origin){0};
     window->verdicts[i] = (struct ingest_verdict){INGEST_STORED, {0}};
     return i;
 }

@@ -77,10 +77,21 @@ static enum reader_state next_jsonl(struct format_input *input, struct arena *ar
     return READER_BAD;
 }
 
+static void tell_jsonl(const struct format_input *input, struct format_place *out) {
+    *out = (struct format_place){source_offset(input->source), source_line_number(input->source)};
+}
+
+static bool seek_jsonl(struct format_input *input, const struct format_place *place,
+                       struct error *err) {
+    return source_seek(input->source, place->offset, (size_t)place->line, err);
+}
+
 const struct format format_jsonl = {
     .name = "jsonl",
     .endings = {".jsonl", ".ndjson", ".json-lines"},
     .open = open_jsonl,
     .next = next_jsonl,
+    .tell = tell_jsonl,
+    .seek = seek_jsonl,
     .close = close_jsonl,
 };

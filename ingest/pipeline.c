@@ -45,6 +45,7 @@ void ingest_close(struct ingest *ingest) {
     writer_close(ingest->writer);
     encoder_close(ingest->encoder);
     arena_done(&ingest->scratch);
+    origins_done(&ingest->origins);
     for (size_t w = 0; w < WINDOWS_N; w++)
         window_done(&ingest->windows[w]);
     free(ingest);
@@ -93,19 +94,40 @@ static bool writer_ready(struct ingest *ingest, struct error *err) {
     return ingest->writer || writer_open(ingest->index, &ingest->writer, err);
 }
 
-bool ingest_run(struct ingest *ingest, struct reader *reader, const atomic_bool *stop,
+static bool run_and_delete(struct ingest *ingest, struct reader *reader,
+                           const struct ingest_options *options, struct progress *progress,
+                           struct error *err) {
+    struct follow follow = {0};
+    bool ok = !options->delete_missing || follow_begin(&follow, ingest->index, err);
+    ingest->follow = options->delete_missing ? &follow : NULL;
+    ok = ok && run_stages(ingest, reader, progress, err);
+    ingest->follow = NULL;
+    if (ok && stop_asked(progress))
+        ok = error_set(err, ERROR_STOPPED,
+                       "stopped; what was stored so far is committed, and the same command goes "
+                       "on from there");
+    ok = ok && (!options->delete_missing ||
+                follow_delete(&follow, ingest->index, ingest->writer, reader, options,
+                              progress->callbacks, progress->stats, err));
+    follow_done(&follow);
+    return ok;
+}
+
+bool ingest_run(struct ingest *ingest, struct reader *reader, const struct ingest_options *options,
                 const struct ingest_callbacks *callbacks, struct ingest_stats *stats,
                 struct error *err) {
+    static const struct ingest_options usual;
+    options = options ? options : &usual;
     struct progress progress = {
-        .callbacks = callbacks, .stop = stop, .stats = stats, .began = clock_now_s()};
-    if (!writer_ready(ingest, err))
+        .callbacks = callbacks, .stop = options->stop, .stats = stats, .began = clock_now_s()};
+    if (options->delete_missing && !reader_can_be_followed(reader))
+        return error_set(err, ERROR_INVALID,
+                         "what is missing cannot be told of standard input or a pipe");
+    if (!writer_ready(ingest, err) ||
+        !checkpoint_read(ingest, reader, options->resume && !options->delete_missing,
+                         &stats->resumed, err) ||
+        !run_and_delete(ingest, reader, options, &progress, err))
         return false;
-    if (!run_stages(ingest, reader, &progress, err))
-        return false;
-    if (stop_asked(&progress))
-        return error_set(err, ERROR_STOPPED,
-                         "stopped; what was stored so far is committed, and the same command goes "
-                         "on from there");
     for (bool more = true; more && !stop_asked(&progress);)
         if (!writer_merge(ingest->writer, &more, err))
             return false;

@@ -25,7 +25,8 @@ struct pool;
 struct ingest;
 
 struct ingest_stats {
-    uint64_t stored, unchanged, bad;
+    uint64_t stored, unchanged, bad, deleted;
+    bool resumed;     /* it went on where an earlier run was broken off */
     uint64_t encoded; /* documents; those of the window in hand are not stored yet */
     uint64_t tokens;  /* of them */
     uint64_t bytes_read, bytes_total; /* of the input; total 0: not known */
@@ -43,6 +44,21 @@ struct ingest_callbacks {
     /* Its key came before in this run: it goes on and replaces the earlier one. The reader has to
      * be asked to note it (reader_options). */
     void (*repeated_row)(void *context, const struct row *row);
+    void (*deleted)(void *context, const char *key); /* what the files do not have any more */
+};
+
+/* All zeros: the usual. */
+struct ingest_options {
+    /* Set by another thread or a signal handler ends the run after the batch in hand: what was
+     * encoded is committed, and the error is ERROR_STOPPED. May be NULL. */
+    const atomic_bool *stop;
+    /* Go on from the last commit of a run over the same paths that was broken off: what it stored
+     * is not read again, but files that were changed meanwhile are. */
+    bool resume;
+    /* At the end, delete what came from the same paths in an earlier run and is not there any more
+     * (follow.h). Everything is read for that, resume or not. ERROR_INVALID for pipes. */
+    bool delete_missing;
+    bool force; /* also when that is most of it */
 };
 
 /* index and model are borrowed and must agree; pool may be NULL. One ingest for an index. */
@@ -55,10 +71,9 @@ void ingest_close(struct ingest *ingest);
 bool ingest_suits(const struct ingest *ingest, const struct index *index);
 void ingest_turn(struct ingest *ingest, struct index *index);
 
-/* Everything the reader has, committed, and the dense index brought up to date. *stop (may be NULL)
- * set by another thread or a signal handler ends it after the batch in hand: what was encoded is
- * committed, and the error is ERROR_STOPPED. */
-bool ingest_run(struct ingest *ingest, struct reader *reader, const atomic_bool *stop,
+/* Everything the reader has, committed, and the dense index brought up to date. options NULL: the
+ * usual. */
+bool ingest_run(struct ingest *ingest, struct reader *reader, const struct ingest_options *options,
                 const struct ingest_callbacks *callbacks, struct ingest_stats *stats,
                 struct error *err);
 

@@ -32,12 +32,13 @@ static bool run(struct index *index, const atomic_bool *stop, struct ingest_stat
     const char *path = input;
     struct ingest *ingest = NULL;
     struct reader *reader = NULL;
+    const struct ingest_options options = {.stop = stop};
     struct ingest_callbacks callbacks = {.context = bad_told, .bad_row = count_bad};
     *stats = (struct ingest_stats){0};
     *bad_told = 0;
     bool ok = ingest_open(index, model, NULL, &ingest, err) &&
               reader_open(&path, 1, &reader, err) &&
-              ingest_run(ingest, reader, stop, &callbacks, stats, err);
+              ingest_run(ingest, reader, &options, &callbacks, stats, err);
     reader_close(reader);
     ingest_close(ingest);
     return ok;
@@ -107,6 +108,7 @@ static void the_last_row_of_a_key_wins(struct index *index, struct arena *arena)
 }
 
 static atomic_bool stop_soon;
+static const struct ingest_options until_stopped = {.stop = &stop_soon};
 
 static void stop_after_a_batch(void *context, const struct ingest_stats *stats) {
     (void)context;
@@ -132,7 +134,7 @@ static void a_stop_ends_the_batch_and_keeps_it(struct index *index) {
     write_input(rows.data);
     CHECK_OK(ingest_open(index, model, NULL, &ingest, &err), err);
     CHECK_OK(reader_open(&path, 1, &reader, &err), err);
-    CHECK(!ingest_run(ingest, reader, &stop_soon, &callbacks, &stats, &err));
+    CHECK(!ingest_run(ingest, reader, &until_stopped, &callbacks, &stats, &err));
     CHECK_EQUAL(err.code, ERROR_STOPPED);
     CHECK(stats.stored > 0 && stats.stored < ROWS);
     CHECK_EQUAL(documents_n(index), before + stats.stored);
@@ -166,7 +168,7 @@ static void a_stop_ends_waiting_for_input(struct index *index) {
     CHECK_OK(ingest_open(index, model, NULL, &ingest, &err), err);
     CHECK_OK(reader_open(&path, 1, &reader, &err), err);
     setitimer(ITIMER_REAL, &soon, NULL);
-    CHECK(!ingest_run(ingest, reader, &stop_soon, NULL, &stats, &err));
+    CHECK(!ingest_run(ingest, reader, &until_stopped, NULL, &stats, &err));
     CHECK_EQUAL(err.code, ERROR_STOPPED);
     CHECK_EQUAL(stats.bad, 0);
     reader_close(reader);

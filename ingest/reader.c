@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "engine/base/mem.h"
 #include "ingest/charset.h"
@@ -10,7 +11,15 @@
 struct reader {
     struct walk walk;
     const struct reader_options *options;
-    size_t at;                 /* walk.files[at] is being read */
+    size_t at;   /* walk.files[at] is being read */
+    size_t last; /* the file of the row handed out last */
+    /* Going on: files before `resume_at` are read only when changed since. */
+    size_t resume_at;
+    uint64_t resume_began_ns;
+    struct format_place resume_place; /* in files[resume_at]; offset 0: its beginning */
+    uint64_t identity;                /* 0: there is a pipe among the paths */
+    uint64_t *roots;                  /* [roots_n] of the paths given */
+    size_t roots_n;
     struct format_input input; /* of it; source NULL: not open yet */
     struct seen seen;
     bool is_repeated; /* the row handed out last */
@@ -32,12 +41,39 @@ static bool options_are_fine(const struct reader_options *options, const struct 
     return !options->format || *forced_out;
 }
 
+static uint64_t hash_text(const char *text, uint64_t seed) {
+    return XXH3_64bits_withSeed(text ? text : "", text ? strlen(text) : 0, seed + !text);
+}
+
+static uint64_t identity_of(const struct reader *reader) {
+    const struct reader_options *options = reader->options;
+    const struct walk *walk = &reader->walk;
+    const char *const words[] = {options->format,   options->encoding,    options->columns,
+                                 options->names.id, options->names.title, options->names.text};
+    uint64_t hash = reader->roots_n;
+    for (size_t i = 0; i < walk->files_n; i++)
+        if (walk->files[i].root == 0)
+            return 0;
+    for (size_t i = 0; i < reader->roots_n; i++)
+        hash = hash * 31 + reader->roots[i];
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        hash = hash_text(words[i], hash);
+    for (size_t i = 0; i < options->names.fields_n; i++)
+        hash = hash_text(options->names.fields[i], hash);
+    for (size_t i = 0; i < options->walk.include_n; i++)
+        hash = hash_text(options->walk.include[i], hash);
+    for (size_t i = 0; i < options->walk.exclude_n; i++)
+        hash = hash_text(options->walk.exclude[i], hash + 1);
+    return hash + !hash;
+}
+
 bool reader_open_with(const char *const *paths, size_t paths_n,
                       const struct reader_options *options, struct reader **out,
                       struct error *err) {
     struct reader *reader = mem_zalloc(1, sizeof *reader);
     const struct format *forced;
     reader->options = options ? options : &default_options;
+    reader->walk.may_be_empty = reader->options->may_be_empty;
     bool ok = options_are_fine(reader->options, &forced, err);
     for (size_t i = 0; ok && i < paths_n; i++)
         ok = walk_add(&reader->walk, paths[i], forced, &reader->options->walk, err);
@@ -45,6 +81,10 @@ bool reader_open_with(const char *const *paths, size_t paths_n,
         reader_close(reader);
         return false;
     }
+    reader->roots = mem_alloc(paths_n, sizeof *reader->roots);
+    for (reader->roots_n = 0; reader->roots_n < paths_n; reader->roots_n++)
+        reader->roots[reader->roots_n] = walk_root(paths[reader->roots_n]);
+    reader->identity = identity_of(reader);
     *out = reader;
     return true;
 }
@@ -69,6 +109,7 @@ void reader_close(struct reader *reader) {
     close_input(reader);
     walk_done(&reader->walk);
     seen_done(&reader->seen);
+    free(reader->roots);
     free(reader);
 }
 
@@ -92,7 +133,10 @@ static bool open_input(struct reader *reader, struct error *err) {
         .key = file->key,
         .options = reader->options,
     };
-    return !file->format->open || file->format->open(&reader->input, err);
+    if (file->format->open && !file->format->open(&reader->input, err))
+        return false;
+    return reader->at != reader->resume_at || reader->resume_place.offset == 0 ||
+           file->format->seek(&reader->input, &reader->resume_place, err);
 }
 
 static void next_file(struct reader *reader) {
@@ -128,6 +172,11 @@ static bool finish_document(const struct walk_file *file, struct arena *arena, s
 static enum reader_state next_of_file(struct reader *reader, struct arena *arena, struct row *out,
                                       struct error *err) {
     const struct walk_file *file = &reader->walk.files[reader->at];
+    reader->last = reader->at;
+    if (reader->at < reader->resume_at && file->changed_ns < reader->resume_began_ns) {
+        next_file(reader);
+        return READER_END;
+    }
     if (!reader->input.source && !open_input(reader, err)) {
         out->line = reader->input.line;
         next_file(reader);
@@ -159,6 +208,65 @@ enum reader_state reader_next(struct reader *reader, struct arena *arena, struct
         return state;
     }
     return READER_END;
+}
+
+struct reader_origin reader_origin_of(const struct reader *reader) {
+    const struct walk_file *file = &reader->walk.files[reader->last];
+    uint64_t hash = file->format->is_document ? 0 : hash_text(file->key, file->root);
+    return (struct reader_origin){file->root, hash + !(hash || file->format->is_document)};
+}
+
+bool reader_has_root(const struct reader *reader, uint64_t root) {
+    for (size_t i = 0; i < reader->roots_n; i++)
+        if (root && reader->roots[i] == root)
+            return true;
+    return false;
+}
+
+bool reader_can_be_followed(const struct reader *reader) {
+    return reader->identity != 0;
+}
+
+static uint64_t name_of(const struct walk_file *file) {
+    uint64_t hash = hash_text(file->path, file->root);
+    return hash + !hash;
+}
+
+bool reader_tell(const struct reader *reader, struct reader_place *out) {
+    bool more = reader->at < reader->walk.files_n;
+    const struct walk_file *file = more ? &reader->walk.files[reader->at] : NULL;
+    struct format_place place = {0};
+    if (reader->identity == 0)
+        return false;
+    if (reader->input.source && file->format->tell)
+        file->format->tell(&reader->input, &place);
+    *out = (struct reader_place){.identity = reader->identity, .file = UINT64_MAX};
+    if (more)
+        *out = (struct reader_place){.identity = reader->identity,
+                                     .file = name_of(file),
+                                     .bytes = file->bytes,
+                                     .written_ns = file->written_ns,
+                                     .offset = place.offset,
+                                     .line = place.line};
+    return true;
+}
+
+bool reader_go_on(struct reader *reader, const struct reader_place *place, uint64_t began_ns) {
+    const struct walk *walk = &reader->walk;
+    size_t at = 0;
+    if (reader->identity == 0 || place->identity != reader->identity)
+        return false;
+    while (at < walk->files_n && name_of(&walk->files[at]) != place->file)
+        at++;
+    if (at == walk->files_n && place->file != UINT64_MAX)
+        return false;
+    reader->resume_at = at;
+    reader->resume_began_ns = began_ns;
+    reader->resume_place = (struct format_place){0};
+    if (at < walk->files_n && walk->files[at].format->seek &&
+        walk->files[at].bytes == place->bytes && walk->files[at].written_ns == place->written_ns)
+        reader->resume_place = (struct format_place){place->offset, place->line};
+    return true;
 }
 
 bool reader_is_repeated(const struct reader *reader) {

@@ -24,6 +24,7 @@ struct reader_options {
     const char *columns;     /* "id,text": of tables whose first line has no names; NULL: it has */
     struct row_names names;  /* of JSON members and of columns */
     struct walk_filter walk; /* which files of a folder */
+    bool may_be_empty;       /* a folder that holds nothing to read is no error */
     /* Remember which keys came by, for reader_is_repeated; beyond the first SEEN_KEYS_MAX (seen.h)
      * they are not remembered. */
     bool note_repeated;
@@ -43,6 +44,34 @@ enum reader_state reader_next(struct reader *reader, struct arena *arena, struct
 
 /* The key of the row handed out last came before in this run. */
 bool reader_is_repeated(const struct reader *reader);
+
+/* Where the row handed out last, bad ones too, came from. root: the path that was given (walk.h);
+ * 0: a pipe, which cannot be followed. file: of a file with rows; 0: the document is the file. */
+struct reader_origin {
+    uint64_t root, file;
+};
+struct reader_origin reader_origin_of(const struct reader *reader);
+
+/* Whether one of the paths given is this (walk_root). */
+bool reader_has_root(const struct reader *reader, uint64_t root);
+
+/* There is no pipe among the paths: they can be asked again. */
+bool reader_can_be_followed(const struct reader *reader);
+
+/* Behind the row handed out last. */
+struct reader_place {
+    uint64_t identity; /* of the paths, and of how they are read */
+    uint64_t file;     /* its name's hash; UINT64_MAX: behind the last one */
+    uint64_t bytes, written_ns;
+    uint64_t offset, line; /* format.h */
+};
+/* False: there is a pipe, and no way to go back to a place. */
+bool reader_tell(const struct reader *reader, struct reader_place *out);
+
+/* Before the first row: what stands before the place is passed over, but files that were changed
+ * (or came) since began_ns. The place's own file is read from its beginning when it was changed.
+ * False: the place is none of this reader's, and it begins at the beginning. */
+bool reader_go_on(struct reader *reader, const struct reader_place *place, uint64_t began_ns);
 
 /* Asked whenever the next row is long in coming (unpack.h); rows handed out so far are whole, and
  * the arena of the one under way must not be reset. */

@@ -47,6 +47,7 @@ struct waiting {
 static void window_hand_on(struct run *run, struct window *window) {
     window_end(window);
     reader_progress(run->reader, &window->input_end, &window->input_total);
+    window->has_place = reader_tell(run->reader, &window->place);
 }
 
 /* The window is handed on when its time has come, and waited for: the reader may be in the middle
@@ -93,10 +94,13 @@ static bool window_read(struct run *run, struct window *window, struct error *er
         } else if (state == READER_BAD) {
             window_add_bad(window, &row, &bad);
         }
+        if (ok && state != READER_END)
+            window->origins[window->n - 1] = reader_origin_of(run->reader);
     }
     reader_on_waiting(run->reader, (struct unpack_waiting){0});
     window_hand_on(run, window);
-    window->is_last = state == READER_END || stop_asked(run->progress);
+    window->at_end = state == READER_END;
+    window->is_last = window->at_end || stop_asked(run->progress);
     return ok;
 }
 

@@ -20,6 +20,7 @@ struct source {
     struct buf converted;
     const char *chunk; /* text that was not taken yet */
     size_t chunk_len;
+    uint64_t offset; /* of the text behind what was taken */
     bool begun, at_end;
 };
 
@@ -120,6 +121,7 @@ static bool take_line(struct source *source, bool *too_long) {
         buf_append(&source->line, source->chunk, n);
     source->chunk += taken;
     source->chunk_len -= taken;
+    source->offset += taken;
     return stop != NULL;
 }
 
@@ -163,6 +165,7 @@ bool source_rest(struct source *source, char **text_out, size_t *len_out, struct
             return error_set(err, ERROR_LIMIT, "%s: more than %d bytes; it was left out",
                              source->path, SOURCE_LINE_BYTES_MAX);
         buf_append(&source->line, source->chunk, source->chunk_len);
+        source->offset += source->chunk_len;
         source->chunk_len = 0;
     }
     if (failed)
@@ -177,6 +180,7 @@ enum source_state source_more(struct source *source, struct buf *out, struct err
     if (source->chunk_len == 0 && !refill(source, &failed, err))
         return failed ? SOURCE_FAILED : SOURCE_END;
     buf_append(out, source->chunk, source->chunk_len);
+    source->offset += source->chunk_len;
     source->chunk_len = 0;
     return SOURCE_LINE;
 }
@@ -209,6 +213,37 @@ bool source_save(struct source *source, int file, uint64_t bytes_max, struct err
         if (!write_all(file, source->bytes, n))
             return error_set_errno(err, "%s: cannot be copied to a temporary file", source->path);
     }
+}
+
+uint64_t source_offset(const struct source *source) {
+    return source->offset;
+}
+
+static void pass_over(struct source *source, uint64_t bytes) {
+    uint64_t n = bytes < source->chunk_len ? bytes : source->chunk_len;
+    source->chunk += n;
+    source->chunk_len -= (size_t)n;
+    source->offset += n;
+}
+
+bool source_seek(struct source *source, uint64_t offset, size_t line_number, struct error *err) {
+    bool failed = false;
+    while (source->offset < offset) {
+        if (source->chunk_len == 0 && source->begun && !source->charset) {
+            uint64_t skipped;
+            if (!unpack_skip(source->unpack, offset - source->offset, &skipped, err))
+                return error_wrap(err, "%s: ", source->path);
+            source->offset += skipped;
+        }
+        if (source->offset < offset && source->chunk_len == 0 && !refill(source, &failed, err))
+            return failed
+                       ? error_wrap(err, "%s: ", source->path)
+                       : error_set(err, ERROR_INVALID, "%s: it has become shorter", source->path);
+        if (source->offset < offset)
+            pass_over(source, offset - source->offset);
+    }
+    source->line_number = line_number;
+    return true;
 }
 
 size_t source_line_number(const struct source *source) {

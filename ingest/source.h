@@ -49,6 +49,14 @@ enum source_state source_more(struct source *source, struct buf *out, struct err
 /* Unpacked and otherwise as it is, into a file; before anything else was read. */
 bool source_save(struct source *source, int file, uint64_t bytes_max, struct error *err);
 
+/* Bytes of the text handed out so far, or passed over; a line's end counts. */
+uint64_t source_offset(const struct source *source);
+
+/* Goes on at an offset that source_offset gave before, of the same file, and not in front of where
+ * it is; line_number is that of the line before it. What lies between is not looked at, and in a
+ * plain file not even read. */
+bool source_seek(struct source *source, uint64_t offset, size_t line_number, struct error *err);
+
 size_t source_line_number(const struct source *source); /* of the line handed out last, from 1 */
 
 /* Bytes of the file (packed ones, if it is) that were read so far. */

@@ -16,6 +16,8 @@
 #include "engine/base/map.h"
 #include "engine/encoder.h"
 #include "index/writer.h"
+#include "ingest/follow.h"
+#include "ingest/origins.h"
 #include "ingest/pipeline.h"
 
 /* One is filled, one encoded, one stored. */
@@ -45,6 +47,7 @@ struct window {
     struct encoder_text *passages;
     struct encoding *encodings;
     uint64_t *hashes;
+    struct reader_origin *origins; /* root 0: it came as a request, or through a pipe */
     size_t n;
     size_t rows_max;
     size_t stored_n;                 /* rows before them that were stored while the reader waited */
@@ -55,7 +58,10 @@ struct window {
     struct arena vectors;            /* their representations */
     struct snapshot *stored;         /* what is stored already; NULL until the first row */
     uint64_t input_end, input_total; /* how far the reader was behind it, in bytes */
-    bool is_last;
+    struct reader_place place;       /* of the reader behind it */
+    bool has_place;
+    bool at_end;  /* there is nothing behind it */
+    bool is_last; /* at the end, or at a stop */
     bool is_lent; /* the intake wants it back, as the reader is in the middle of a row in it */
 };
 
@@ -65,6 +71,10 @@ struct ingest {
     struct writer *writer;
     struct encoder *encoder;
     struct arena scratch; /* one record's sparse vector */
+    struct origins origins;
+    struct follow *follow;    /* NULL: nobody asks what is missing */
+    uint64_t began_ns;        /* of the run, or of the one that it goes on with */
+    bool is_checkpoint_there; /* checkpoint.c */
     struct window windows[WINDOWS_N];
     size_t window_rows; /* at most in a window; 0, but in tests: as many as it has room for */
 };
@@ -126,6 +136,17 @@ bool window_encode(struct ingest *ingest, struct window *window, struct progress
 /* In the order they were read, so that docids do not depend on lengths; then a commit. After a
  * failure the writer is closed, and ingest->writer NULL. */
 bool window_store(struct ingest *ingest, struct window *window, struct error *err);
+
+/* ---- where a run can go on: checkpoint.c ---- */
+
+/* With the window's commit: everything up to its place is stored. Behind the last window there is
+ * nothing to go on with. */
+bool checkpoint_write(struct ingest *ingest, const struct window *window, struct error *err);
+
+/* The reader goes to the place of the run that was broken off, where there is one and it is asked
+ * for. *resumed_out tells. */
+bool checkpoint_read(struct ingest *ingest, struct reader *reader, bool resume, bool *resumed_out,
+                     struct error *err);
 
 /* ---- all of them at once: run.c ---- */
 

@@ -79,6 +79,25 @@ static bool is_unchanged(struct ingest *ingest, const struct window *window, siz
            there == window->hashes[i];
 }
 
+/* A row is there under some docid now, unless it was replaced by a later one of its window. */
+static void note_origin(struct ingest *ingest, const struct window *window, size_t i) {
+    const struct row *row = &window->rows[i];
+    struct reader_origin origin = window->origins[i];
+    bool bad = window->verdicts[i].outcome == INGEST_BAD;
+    uint32_t docid;
+    if (origin.root == 0 || (window->states[i] != ROW_ENCODED && !bad &&
+                             window->verdicts[i].outcome != INGEST_UNCHANGED))
+        return;
+    if (bad && ingest->follow)
+        follow_trouble(ingest->follow, origin);
+    if (!writer_docid(ingest->writer, row->key, row->key_len, &docid))
+        return;
+    if (!bad)
+        origins_set(&ingest->origins, docid, origin);
+    if (ingest->follow)
+        follow_meet(ingest->follow, docid);
+}
+
 static bool put_rows(struct ingest *ingest, struct window *window, struct error *err) {
     for (size_t i = 0; i < window->n; i++) {
         struct ingest_verdict *verdict = &window->verdicts[i];
@@ -96,7 +115,10 @@ static bool put_rows(struct ingest *ingest, struct window *window, struct error 
             return false;
         }
     }
-    return writer_commit(ingest->writer, err);
+    for (size_t i = 0; i < window->n; i++)
+        note_origin(ingest, window, i);
+    return origins_write(&ingest->origins, ingest->writer, err) &&
+           checkpoint_write(ingest, window, err) && writer_commit(ingest->writer, err);
 }
 
 bool window_store(struct ingest *ingest, struct window *window, struct error *err) {
@@ -106,6 +128,7 @@ bool window_store(struct ingest *ingest, struct window *window, struct error *er
         return true;
     /* Half a window must not go along with the next commit; and the transaction has to end on the
      * thread that began it, which need not be the one that calls ingest_close. */
+    ingest->origins.n = 0;
     writer_close(ingest->writer);
     ingest->writer = NULL;
     return false;

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
@@ -194,6 +195,24 @@ static bool next_member(struct unpack *unpack) {
 static bool is_bomb(const struct unpack *unpack) {
     return unpack->bytes_out > UNPACK_BYTES_FREE &&
            unpack->bytes_out / UNPACK_RATIO_MAX > unpack->bytes_in;
+}
+
+bool unpack_skip(struct unpack *unpack, uint64_t n, uint64_t *skipped_out, struct error *err) {
+    struct stat info;
+    uint64_t buffered = n < input_left(unpack) ? n : input_left(unpack);
+    *skipped_out = 0;
+    if (unpack->packing != PACKING_NONE || fstat(unpack->file, &info) != 0 ||
+        !S_ISREG(info.st_mode))
+        return true;
+    if (unpack->bytes_in + n > (uint64_t)info.st_size)
+        return error_set(err, ERROR_INVALID, "it has become shorter");
+    if (n > buffered && lseek(unpack->file, (off_t)(n - buffered), SEEK_CUR) < 0)
+        return error_set_errno(err, "lseek");
+    unpack->input_at += (size_t)buffered;
+    unpack->bytes_in += n;
+    unpack->bytes_out += n;
+    *skipped_out = n;
+    return true;
 }
 
 bool unpack_read(struct unpack *unpack, char *out, size_t max, size_t *n_out, struct error *err) {

@@ -37,6 +37,10 @@ void unpack_on_waiting(struct unpack *unpack, struct unpack_waiting waiting);
  * ERROR_STOPPED: a signal came while it waited; nothing is lost, and a later call goes on. */
 bool unpack_read(struct unpack *unpack, char *out, size_t max, size_t *n_out, struct error *err);
 
+/* As if that many bytes, or up to `n`, had been read; none where the file is packed or no plain
+ * file: read them. Behind the first unpack_read. */
+bool unpack_skip(struct unpack *unpack, uint64_t n, uint64_t *skipped_out, struct error *err);
+
 /* Bytes of the file itself (packed ones, if it is) that were taken so far. */
 uint64_t unpack_bytes_read(const struct unpack *unpack);
 

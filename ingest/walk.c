@@ -1,10 +1,12 @@
 #include "ingest/walk.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <xxhash.h>
 
 #include "engine/base/mem.h"
 #include "ingest/glob.h"
@@ -23,8 +25,21 @@ struct tour {
     size_t below; /* where in a path the key begins */
 };
 
+uint64_t walk_root(const char *path) {
+    char *real = realpath(path, NULL);
+    uint64_t root = real ? XXH3_64bits(real, strlen(real)) : 0;
+    free(real);
+    return root;
+}
+
+static uint64_t nanoseconds(struct timespec time) {
+    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+/* info NULL: a pipe. */
 static bool add_file(struct walk *walk, const char *path, const char *key,
-                     const struct format *format, uint64_t bytes, struct error *err) {
+                     const struct format *format, const struct stat *info, struct error *err) {
+    const struct stat none = {0};
     if (walk->files_n == FILES_MAX)
         return error_set(err, ERROR_LIMIT, "%s: more than %d files; ingest it in parts", path,
                          FILES_MAX);
@@ -32,9 +47,18 @@ static bool add_file(struct walk *walk, const char *path, const char *key,
         walk->files_cap = walk->files_cap ? 2 * walk->files_cap : 64;
         walk->files = mem_realloc(walk->files, walk->files_cap, sizeof *walk->files);
     }
+    info = info ? info : &none;
     walk->files[walk->files_n++] = (struct walk_file){
-        .path = mem_strdup(path), .key = mem_strdup(key), .format = format, .bytes = bytes};
-    walk->bytes_total += bytes;
+        .path = mem_strdup(path),
+        .key = mem_strdup(key),
+        .format = format,
+        .bytes = S_ISREG(info->st_mode) ? (uint64_t)info->st_size : 0,
+        .root = walk->root,
+        .written_ns = nanoseconds(info->st_mtim),
+        .changed_ns = nanoseconds(info->st_ctim),
+        .is_folder = S_ISDIR(info->st_mode),
+    };
+    walk->bytes_total += walk->files[walk->files_n - 1].bytes;
     return true;
 }
 
@@ -92,7 +116,7 @@ static int by_name(const struct dirent **a, const struct dirent **b) {
     return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-static bool visit_file(const struct tour *tour, const char *path, uint64_t bytes,
+static bool visit_file(const struct tour *tour, const char *path, const struct stat *info,
                        struct error *err) {
     const struct walk_filter *filter = tour->filter;
     const char *key = path + tour->below;
@@ -106,15 +130,24 @@ static bool visit_file(const struct tour *tour, const char *path, uint64_t bytes
         pass_over_ending(tour->walk, key);
         return true;
     }
-    return add_file(tour->walk, path, key, format, bytes, err);
+    return add_file(tour->walk, path, key, format, info, err);
+}
+
+/* Inside a walk that is a bad row, told when its turn to be read comes. */
+static bool add_unreadable(const struct tour *tour, const char *path, int depth,
+                           struct error *err) {
+    const struct stat folder = {.st_mode = S_IFDIR};
+    if (depth == 0)
+        return error_set_errno(err, "%s", path);
+    tour->walk->unreadable_n++;
+    return add_file(tour->walk, path, path + tour->below, &format_text, &folder, err);
 }
 
 static bool visit_folder(const struct tour *tour, const char *path, int depth, struct error *err) {
     struct dirent **entries;
     int n = scandir(path, &entries, not_hidden, by_name);
-    if (n < 0) /* inside a walk that is a bad row, told when its turn to be read comes */
-        return depth > 0 ? add_file(tour->walk, path, path + tour->below, &format_text, 0, err)
-                         : error_set_errno(err, "%s", path);
+    if (n < 0)
+        return add_unreadable(tour, path, depth, err);
     bool ok =
         depth < FOLDER_DEPTH_MAX ||
         error_set(err, ERROR_LIMIT, "%s: folders nested deeper than %d", path, FOLDER_DEPTH_MAX);
@@ -129,7 +162,9 @@ static bool visit_folder(const struct tour *tour, const char *path, int depth, s
                 ok = any_matches(tour->filter->exclude, tour->filter->exclude_n, key, true) ||
                      visit_folder(tour, inner.data, depth + 1, err);
             else if (S_ISREG(info.st_mode))
-                ok = visit_file(tour, inner.data, (uint64_t)info.st_size, err);
+                ok = visit_file(tour, inner.data, &info, err);
+        } else if (ok && errno != ENOENT && errno != ELOOP) { /* a link to nothing is nothing */
+            tour->walk->unreadable_n++;
         }
         buf_done(&inner);
     }
@@ -151,8 +186,8 @@ static bool add_if_there(struct walk *walk, const char *folder, const char *name
         buf_format(&path, "%s/%s%s", folder, name, packed[i]);
         *found_out = stat(path.data, &info) == 0 && S_ISREG(info.st_mode);
         if (*found_out)
-            ok = add_file(walk, path.data, path.data + strlen(folder) + 1, &format_jsonl,
-                          (uint64_t)info.st_size, err);
+            ok = add_file(walk, path.data, path.data + strlen(folder) + 1, &format_jsonl, &info,
+                          err);
         buf_done(&path);
     }
     return ok;
@@ -198,7 +233,7 @@ static bool add_folder(struct walk *walk, const char *path, const struct format 
     bool ok = plain || add_corpus(walk, folder.data, &corpus, err);
     ok = ok && (corpus || visit_folder(&tour, folder.data, 0, err));
     buf_done(&folder);
-    return ok && (walk->files_n > before || nothing_found(walk, path, err));
+    return ok && (walk->files_n > before || walk->may_be_empty || nothing_found(walk, path, err));
 }
 
 /* ---- anything ---- */
@@ -218,18 +253,19 @@ bool walk_add(struct walk *walk, const char *path, const struct format *forced,
               const struct walk_filter *filter, struct error *err) {
     struct stat info;
     const struct format *rows = forced ? forced : &format_jsonl;
+    walk->root = 0;
     if (strcmp(path, "-") == 0)
-        return add_file(walk, path, "stdin", rows, 0, err);
+        return add_file(walk, path, "stdin", rows, NULL, err);
     if (stat(path, &info) != 0)
         return error_set_errno(err, "%s", path);
+    walk->root = S_ISFIFO(info.st_mode) ? 0 : walk_root(path);
     if (S_ISDIR(info.st_mode))
         return add_folder(walk, path, forced, filter, err);
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
     if (S_ISFIFO(info.st_mode)) /* <(zcat rows.gz), /dev/stdin */
-        return add_file(walk, path, name, rows, 0, err);
+        return add_file(walk, path, name, rows, NULL, err);
     if (!S_ISREG(info.st_mode))
         return error_set(err, ERROR_UNSUPPORTED, "%s: neither a file nor a folder", path);
     const struct format *format = forced ? forced : format_of_name(path);
-    return format ? add_file(walk, path, name, format, (uint64_t)info.st_size, err)
-                  : unknown_file(path, err);
+    return format ? add_file(walk, path, name, format, &info, err) : unknown_file(path, err);
 }

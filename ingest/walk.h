@@ -11,6 +11,9 @@ struct walk_file {
     char *path, *key; /* key: the path below the folder given, or the file's name */
     const struct format *format;
     uint64_t bytes;
+    uint64_t root;                   /* the path given that it came from (walk_root); 0: a pipe */
+    uint64_t written_ns, changed_ns; /* mtime; ctime, which also moving and renaming sets */
+    bool is_folder;                  /* that cannot be read: a bad row is told in its place */
 };
 
 /* Patterns of glob.h, asked for files found in folders. A folder that `exclude` matches is not
@@ -35,7 +38,13 @@ struct walk {
     uint64_t bytes_total;
     struct walk_passed passed[WALK_PASSED_MAX]; /* the last one: all others */
     size_t passed_n;
+    uint64_t root;       /* of the path at hand */
+    size_t unreadable_n; /* folders and files that could not be looked at: more may be there */
+    bool may_be_empty;   /* a folder with nothing to read is no error */
 };
+
+/* What a path is called wherever it is seen from: a hash of its real one; 0 when there is none. */
+uint64_t walk_root(const char *path);
 
 /* forced: the format of every file, whatever its name; NULL: by name. A walk of zeros is ready. */
 bool walk_add(struct walk *walk, const char *path, const struct format *forced,

@@ -58,7 +58,6 @@ static int run(int argc, char **argv) {
     const char *fields = NULL, *field_names[FIELDS_MAX];
     struct model_options model_options = {0};
     const char *precision = NULL;
-    bool resume = false;
     const struct option table[] = {
         {"format", OPTION_TEXT, &job.reader.format, "F",
          "jsonl, csv, tsv, text, markdown, html or pdf (default: by name; jsonl for -)", 0, 0, 0},
@@ -95,8 +94,14 @@ static int run(int argc, char **argv) {
         {"passage-instruction", OPTION_TEXT, &job.choices.passage_instruction, "TEXT",
          "put TEXT in front of documents, for a new index (default: the model's)", 0, 0, 0},
         {"threads", OPTION_NUMBER, &job.threads, "N", "cores to use (default: all)", 1, 1024, 0},
-        {"resume", OPTION_FLAG, &resume, NULL,
-         "go on after a stop (always so: what is there unchanged is skipped)", 0, 0, 0},
+        {"resume", OPTION_FLAG, &job.run.resume, NULL,
+         "go on where a run over the same paths was broken off, without reading what it stored", 0,
+         0, 0},
+        {"delete-missing", OPTION_FLAG, &job.run.delete_missing, NULL,
+         "delete what came from the same paths in an earlier run and is not there any more", 0, 0,
+         0},
+        {"force", OPTION_FLAG, &job.run.force, NULL,
+         "with --delete-missing: also when that is most of it, or all", 0, 0, 0},
         {"json", OPTION_FLAG, &job.json, NULL, "progress and summary as JSON lines", 0, 0, 0},
         {0},
     };

@@ -28,10 +28,17 @@ static void show_repeated_row(void *context, const struct row *row) {
     report_repeated(context, row);
 }
 
+static void show_deleted(void *context, const char *key) {
+    report_deleted(context, key);
+}
+
 static bool run_over(const struct ingest_job *job, const struct model *model, struct index *index,
                      struct reader *reader, struct ingest_report *report,
                      struct ingest_stats *stats, struct error *err) {
-    struct ingest_callbacks callbacks = {report, show_progress, show_bad_row, show_repeated_row};
+    const struct ingest_callbacks callbacks = {report, show_progress, show_bad_row,
+                                               show_repeated_row, show_deleted};
+    struct ingest_options options = job->run;
+    options.stop = &stop_asked;
     struct ingest *ingest = NULL;
     struct pool *pool = pool_open(job->threads);
     bool ok = ingest_open(index, model, pool, &ingest, err);
@@ -39,7 +46,7 @@ static bool run_over(const struct ingest_job *job, const struct model *model, st
         struct sigaction asking = {.sa_handler = ask_to_stop}, before_int, before_term;
         sigaction(SIGINT, &asking, &before_int);
         sigaction(SIGTERM, &asking, &before_term);
-        ok = ingest_run(ingest, reader, &stop_asked, &callbacks, stats, err);
+        ok = ingest_run(ingest, reader, &options, &callbacks, stats, err);
         sigaction(SIGINT, &before_int, NULL);
         sigaction(SIGTERM, &before_term, NULL);
         report_summary(report, stats, reader_files(reader));
@@ -59,6 +66,7 @@ bool ingest_job_run(const struct ingest_job *job, const struct model *model,
     struct reader_options options = job->reader;
     struct error late;
     options.note_repeated = true;
+    options.may_be_empty = job->run.delete_missing && job->run.force;
     /* Before there is an index of it. */
     if (!reader_open_with(job->paths, job->paths_n, &options, &reader, err))
         return false;

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "engine/base/error.h"
+#include "ingest/pipeline.h"
 #include "ingest/reader.h"
 #include "ingest/settings.h"
 
@@ -22,6 +23,7 @@ struct ingest_job {
     const char *errors;            /* the file for bad rows; NULL: none */
     struct ingest_choices choices; /* for a new index; an existing one must agree */
     uint32_t threads;              /* 0: all cores */
+    struct ingest_options run;     /* its stop is the job's own */
     bool json;                     /* progress and summary as JSON lines instead */
 };
 

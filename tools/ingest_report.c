@@ -117,6 +117,15 @@ void report_repeated(struct ingest_report *report, const struct row *row) {
         fprintf(stderr, "tercet: more of these are counted, and listed with --errors FILE\n");
 }
 
+void report_deleted(struct ingest_report *report, const char *key) {
+    if (!report->json)
+        return; /* they are counted */
+    struct json *json = json_new_object();
+    json_add_string(json, "event", "deleted");
+    json_add_string(json, "id", key);
+    print_json(stdout, json);
+}
+
 /* ---- progress and summary ---- */
 
 static struct json *stats_event(const char *event, const struct ingest_stats *stats) {
@@ -125,6 +134,7 @@ static struct json *stats_event(const char *event, const struct ingest_stats *st
     json_add_number(json, "stored", (double)stats->stored);
     json_add_number(json, "unchanged", (double)stats->unchanged);
     json_add_number(json, "bad", (double)stats->bad);
+    json_add_number(json, "deleted", (double)stats->deleted);
     json_add_number(json, "tokens", (double)stats->tokens);
     json_add_number(json, "bytes_read", (double)stats->bytes_read);
     json_add_number(json, "bytes_total", (double)stats->bytes_total);
@@ -154,6 +164,7 @@ static void print_done(const struct ingest_report *report, const struct ingest_s
     for (size_t i = 0; i < files->passed_n; i++)
         json_add_number(passed, files->passed[i].what, (double)files->passed[i].n);
     json_add_number(json, "files", (double)files->files_n);
+    json_add(json, "resumed", json_new_bool(stats->resumed));
     json_add_number(json, "repeated", (double)report->repeated_n);
     json_add(json, "skipped", reasons);
     json_add(json, "passed_over", passed);
@@ -183,6 +194,10 @@ void report_summary(struct ingest_report *report, const struct ingest_stats *sta
     buf_done(&text);
     for (size_t i = 0; i < report->reasons_n; i++)
         fprintf(stderr, "  %" PRIu64 " bad: %s\n", report->reasons[i].n, report->reasons[i].text);
+    if (stats->resumed)
+        fprintf(stderr, "  went on where an earlier run was broken off\n");
+    if (stats->deleted)
+        fprintf(stderr, "  %" PRIu64 " deleted: not there any more\n", stats->deleted);
     if (report->repeated_n)
         fprintf(stderr, "  %" PRIu64 " replaced an earlier row of the same id in this run\n",
                 report->repeated_n);

@@ -1,7 +1,8 @@
 /* ingest_report.h - what a person, or a program, is told while an ingest runs and behind it.
  *
  * On stderr: the progress line, a line a bad row, and at the end what was stored, what was skipped
- * and why. With json, events on stdout, an object a line: "progress", "bad", "repeated", "done".
+ * and why. With json, events on stdout, an object a line: "progress", "bad", "repeated", "deleted",
+ * "done".
  * With an errors file, {"file","line","id","error"} a line for every bad and every repeated row. */
 #ifndef TERCET_INGEST_REPORT_H
 #define TERCET_INGEST_REPORT_H
@@ -39,6 +40,7 @@ bool report_close(struct ingest_report *report, struct error *err);
 
 void report_progress(struct ingest_report *report, const struct ingest_stats *stats);
 void report_bad(struct ingest_report *report, const struct row *row, const struct error *err);
+void report_deleted(struct ingest_report *report, const char *key);
 void report_repeated(struct ingest_report *report, const struct row *row);
 void report_summary(struct ingest_report *report, const struct ingest_stats *stats,
                     const struct walk *files);
