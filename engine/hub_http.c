@@ -229,8 +229,7 @@ static size_t on_body(char *data, size_t unit, size_t n, void *context) {
 
 /* ---- one request ---- */
 
-/* requests and curl look for a certificate bundle here; so does whoever stands behind a proxy. */
-static const char *certificates(void) {
+const char *http_certificates(void) {
     static const char *const variables[] = {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE",
                                             "SSL_CERT_FILE"};
     for (size_t i = 0; i < 3; i++) {
@@ -262,8 +261,8 @@ static CURLcode perform(struct answer *answer, const char *url, bool with_token)
     curl_easy_setopt(curl, CURLOPT_HEADERDATA, answer);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer);
-    if (certificates())
-        curl_easy_setopt(curl, CURLOPT_CAINFO, certificates());
+    if (http_certificates())
+        curl_easy_setopt(curl, CURLOPT_CAINFO, http_certificates());
     if (answer->from) {
         snprintf(range, sizeof range, "%" PRIu64 "-", answer->from);
         curl_easy_setopt(curl, CURLOPT_RANGE, range);

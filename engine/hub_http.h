@@ -1,4 +1,4 @@
-/* hub_http.h - one GET from a model hub. The one home of libcurl.
+/* hub_http.h - one GET from a model hub, by libcurl.
  *
  * The token goes to the endpoint's own scheme, host and port and nowhere else: redirects are
  * followed here, one by one, and those to another place travel without it. Only http and https are
@@ -47,6 +47,10 @@ enum http_result {
 enum http_result http_get(struct http_client *client, const char *url, uint64_t from,
                           const struct http_sink *sink, uint32_t *retry_after_s_out,
                           struct error *err);
+
+/* The bundle of certificates that the environment names, or NULL: where requests and curl look for
+ * one, so that whoever stands behind a proxy needs to say it once. */
+const char *http_certificates(void);
 
 /* Percent-encoding of everything but letters, digits, "-._~" and those in `kept`; free() it. */
 char *http_escape(const char *text, const char *kept);

@@ -20,6 +20,8 @@ static void routes_make(struct service *service) {
         {SERVER_POST, "/v1/collections/{c}/search", service_search, service, SERVER_LANE_WORKERS},
         {SERVER_POST, "/v1/collections/{c}/search/batch", service_search_batch, service,
          SERVER_LANE_WORKERS},
+        {SERVER_POST, "/v1/collections/{c}/answer", service_answer, service,
+         service->options.chat ? SERVER_LANE_REMOTE : SERVER_LANE_WORKERS},
         {SERVER_POST, "/v1/collections/{c}/documents", service_put_documents, service,
          SERVER_LANE_WRITER},
         {SERVER_POST, "/v1/collections/{c}/documents/delete", service_delete_documents, service,
@@ -38,9 +40,10 @@ bool service_open(const struct service_options *options, struct service **out, s
     struct service *service = mem_zalloc(1, sizeof *service);
     service->options = *options;
     service->data = mem_strdup(options->data);
-    service->arenas = mem_zalloc(options->workers_n, sizeof *service->arenas);
+    service->threads_n = options->workers_n + options->remote_n;
+    service->arenas = mem_zalloc(service->threads_n, sizeof *service->arenas);
     routes_make(service);
-    if (!collections_open(service->data, options->workers_n, &service->collections, err)) {
+    if (!collections_open(service->data, service->threads_n, &service->collections, err)) {
         service_close(service);
         return false;
     }
@@ -52,7 +55,7 @@ void service_close(struct service *service) {
     if (!service)
         return;
     collections_close(service->collections);
-    for (size_t i = 0; i < service->options.workers_n; i++)
+    for (size_t i = 0; i < service->threads_n; i++)
         arena_done(&service->arenas[i]);
     free(service->arenas);
     free(service->routes);

@@ -3,7 +3,7 @@
  * Searching and reading are done here. Writing is not: query never writes an index, so the program
  * hands in a service_writer that does (tools/serve.c gives it ingest).
  * Threads: handlers run on the server's lanes. Collections (collections.h) are open until
- * service_close; each query worker has its own searcher for each collection. */
+ * service_close; each query worker and remote thread has its own searcher for each collection. */
 #ifndef TERCET_SERVICE_H
 #define TERCET_SERVICE_H
 
@@ -11,6 +11,7 @@
 #include "index/index.h"
 #include "query/server/server.h"
 
+struct chat_model;
 struct encoders;
 struct filter;
 struct model;
@@ -51,8 +52,11 @@ struct service_options {
     const struct model
         *model;       /* for new collections, and for those that were made with it; borrowed */
     size_t workers_n; /* as many as the server has */
+    size_t remote_n;  /* as the server's */
     struct encoders *encoders; /* whose reranker searches may ask; NULL: none. Borrowed */
     struct service_writer writer;
+    /* Who writes answers; NULL: nobody. Borrowed. With one, remote_n must be more than 0. */
+    const struct chat_model *chat;
     /* Searches offered on the page for a collection without hits yet; NULL-terminated, or NULL. */
     const char *const *examples;
 };

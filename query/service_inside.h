@@ -1,7 +1,7 @@
 /* service_inside.h - what the handlers of collections share; service.c opens and closes it all.
  *
- * service_collections.c, service_search.c, service_documents.c and service_put.c have the
- * handlers. */
+ * service_collections.c, service_search.c, service_answer.c, service_documents.c and service_put.c
+ * have the handlers. */
 #ifndef TERCET_SERVICE_INSIDE_H
 #define TERCET_SERVICE_INSIDE_H
 
@@ -15,8 +15,9 @@
 struct service {
     struct service_options options;
     char *data;
+    size_t threads_n; /* that search: workers, and behind them those of the remote lane */
     struct collections *collections;
-    struct arena *arenas; /* [workers_n] what a worker encodes for several requests */
+    struct arena *arenas; /* [threads_n] what a worker encodes for several requests */
     struct server_route *routes;
     size_t routes_n;
 };
@@ -61,7 +62,7 @@ void service_search_stages(struct server_response *response, const struct search
 /* The handlers; context: the service. */
 server_handler service_health, service_list, service_describe, service_create,
     service_delete_collection;
-server_handler service_search, service_search_batch;
+server_handler service_search, service_search_batch, service_answer;
 server_handler service_get_document, service_put_documents, service_delete_document,
     service_delete_documents;
 

@@ -41,7 +41,7 @@ static const struct {
     {"<jansson.h>", {"engine/base/json.c"}},
     {"<cblas.h>", {"engine/math/matmul.c"}},
     {"<openblas", {"engine/math/matmul.c"}},
-    {"<curl/", {"engine/hub_http.c"}},
+    {"<curl/", {"engine/hub_http.c", "tools/chat_http.c"}},
     {"<openssl/", {"engine/hub_hash.c", "query/server/tls.c"}},
     {"<libstemmer.h>", {"engine/lexical.c"}},
     {"<lmdb.h>", {"index/store/inside.h"}},

@@ -22,6 +22,10 @@
 
 #define LISTEN_DEFAULT "127.0.0.1:8080"
 
+/* Answers under way at once; they wait most of their time. Models at home do one or two at a time,
+ * and each thread may come to hold an encoder's memory. */
+enum { ANSWERS_MAX = 4 };
+
 void serve_default_data(char *out, size_t out_size) {
     const char *home = getenv("TERCET_HOME"), *user = getenv("HOME");
     if (home && *home)
@@ -34,6 +38,7 @@ void serve_default_data(char *out, size_t out_size) {
 struct parts {
     const struct serve_settings *settings;
     struct access *access;
+    struct chat_http *chat; /* NULL: no answers */
     struct serve_writer *writer;
     struct service *service;
     struct encoders *encoders;
@@ -49,12 +54,18 @@ static void add_routes(struct parts *parts, const struct server_route *routes, s
     parts->routes_n += n;
 }
 
-static bool parts_open(struct parts *parts, const struct serve_settings *settings, size_t workers_n,
-                       struct error *err) {
+static bool chat_open(const struct serve_settings *settings, struct chat_http **out,
+                      struct error *err) {
+    return !settings->answer.url || chat_http_open(&settings->answer, out, err);
+}
+
+static bool parts_open(struct parts *parts, const struct serve_settings *settings,
+                       const struct server_options *server, struct error *err) {
     struct service_options options = {
         .data = settings->data,
         .model = settings->model,
-        .workers_n = workers_n,
+        .workers_n = server->workers_n,
+        .remote_n = server->remote_n,
         .examples = settings->examples,
     };
     size_t n;
@@ -63,8 +74,11 @@ static bool parts_open(struct parts *parts, const struct serve_settings *setting
                      err) ||
         !file_make_folder(settings->data, err) ||
         !serve_writer_open(settings->model, &parts->writer, err) ||
-        !encoders_open(settings->model, settings->reranker, workers_n, &parts->encoders, err))
+        !encoders_open(settings->model, settings->reranker, server->workers_n + server->remote_n,
+                       &parts->encoders, err) ||
+        !chat_open(settings, &parts->chat, err))
         return false;
+    options.chat = parts->chat ? chat_http_model(parts->chat) : NULL;
     options.writer = serve_writer_service(parts->writer);
     options.encoders = parts->encoders;
     if (!service_open(&options, &parts->service, err))
@@ -90,6 +104,7 @@ static void parts_close(struct parts *parts) {
     encoders_close(parts->encoders);
     serve_writer_close(parts->writer);
     service_close(parts->service);
+    chat_http_close(parts->chat);
     access_close(parts->access);
 }
 
@@ -143,10 +158,13 @@ static bool serve_check(const struct serve_settings *settings, const struct serv
                         struct error *err) {
     struct access *access = NULL;
     struct encoders *encoders = NULL;
+    struct chat_http *chat = NULL;
     bool ok =
         check_data(settings->data, err) && server_check(options, NULL, 0, err) &&
         access_open(settings->key_file, settings->hosts, settings->cors_origins, &access, err) &&
-        encoders_open(settings->model, settings->reranker, 1, &encoders, err);
+        encoders_open(settings->model, settings->reranker, 1, &encoders, err) &&
+        chat_open(settings, &chat, err);
+    chat_http_close(chat);
     encoders_close(encoders);
     access_close(access);
     return ok;
@@ -158,6 +176,7 @@ static void fill_options(const struct serve_settings *settings, struct parts *pa
     server_options_default(out);
     out->listen = settings->listen ? settings->listen : LISTEN_DEFAULT;
     out->workers_n = settings->threads ? settings->threads : pool_cores_n();
+    out->remote_n = settings->answer.url ? ANSWERS_MAX : 0;
     out->everywhere = settings->key_file != NULL;
     out->tls_certificate = settings->tls_certificate;
     out->tls_key = settings->tls_key;
@@ -184,7 +203,7 @@ bool serve_run(const struct serve_settings *settings, struct error *err) {
     options.pieces_n = 1;
     if (settings->check)
         return serve_check(settings, &options, err);
-    bool ok = parts_open(&parts, settings, options.workers_n, err);
+    bool ok = parts_open(&parts, settings, &options, err);
     options.admit_context = parts.access;
     ok = ok && server_run(&options, parts.routes, parts.routes_n, err);
     parts_close(&parts);
@@ -215,6 +234,18 @@ static int run(int argc, char **argv) {
         {"tls-cert", OPTION_TEXT, &settings.tls_certificate, "FILE",
          "HTTPS with this certificate (PEM, its chain behind it)", 0, 0, 0},
         {"tls-key", OPTION_TEXT, &settings.tls_key, "FILE", "and this key (PEM)", 0, 0, 0},
+        {"answer-url", OPTION_TEXT, &settings.answer.url, "URL",
+         "answers questions by a chat model there: http://127.0.0.1:11434/v1 (docs/answers.md)", 0,
+         0, 0},
+        {"answer-model", OPTION_TEXT, &settings.answer.name, "NAME", "that model", 0, 0, 0},
+        {"answer-key-file", OPTION_TEXT, &settings.answer.key_file, "FILE",
+         "the API key for it, in the first line", 0, 0, 0},
+        {"answer-tokens", OPTION_NUMBER, &settings.answer.tokens_max, "N",
+         "at most so many tokens an answer (default: its own limit)", 1, 1u << 20, 0},
+        {"answer-wait-s", OPTION_NUMBER, &settings.answer.wait_s, "N",
+         "without a word from it (default: 60)", 1, 3600, 0},
+        {"answer-total-s", OPTION_NUMBER, &settings.answer.total_s, "N",
+         "for a whole answer (default: 300)", 1, 3600, 0},
         {"log", OPTION_TEXT, &log, "FORM",
          "a line on stderr for each request: text, json or off (default)", 0, 0, 0},
         {"slow-ms", OPTION_NUMBER, &settings.log.slow_ms, "N",
@@ -237,6 +268,12 @@ static int run(int argc, char **argv) {
                              argv[0]);
     if (!settings.tls_certificate != !settings.tls_key)
         return options_wrong(&command_serve, "--tls-cert and --tls-key go together");
+    const struct chat_http_options *answer = &settings.answer;
+    if (!answer->url != !answer->name)
+        return options_wrong(&command_serve, "--answer-url and --answer-model go together");
+    if (!answer->url &&
+        (answer->key_file || answer->tokens_max || answer->wait_s || answer->total_s))
+        return options_wrong(&command_serve, "no answers without --answer-url");
     if (!serve_log_parse(log, &settings.log.form))
         return options_wrong(&command_serve, "--log \"%s\": must be text, json or off", log);
     if (precision && !model_precision_parse(precision, &model_options.precision, &err))

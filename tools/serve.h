@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "engine/base/error.h"
+#include "tools/chat_http.h"
 #include "tools/serve_log.h"
 
 struct model;
@@ -21,6 +22,7 @@ struct serve_settings {
     const char *hosts;            /* more names that it goes by, with commas between; or NULL */
     const char *cors_origins;     /* sites whose pages may use it; or NULL */
     const char *tls_certificate, *tls_key; /* PEM; or NULL */
+    struct chat_http_options answer;       /* url NULL: no answers */
     struct serve_log log;
     bool check;                  /* only look whether it could start */
     uint32_t threads;            /* query workers; 0: one a core */
