@@ -19,7 +19,7 @@
 #include "tools/bench/benches.h"
 #include "tools/bench/latency.h"
 #include "tools/bench/random.h"
-#include "tools/bench/scratch.h"
+#include "tools/scratch.h"
 
 enum {
     DOCUMENTS_N = 5000,
@@ -330,8 +330,9 @@ static int run(int argc, char **argv) {
     if (bench.quick && bench.documents_n == DOCUMENTS_N)
         bench.documents_n = DOCUMENTS_QUICK_N;
     char scratch[SCRATCH_PATH_MAX] = "";
-    bool ok = bench.folder ? open_index(&bench, &err)
-                           : scratch_make(scratch, &err) && make_index(&bench, scratch, &err);
+    bool ok = bench.folder
+                  ? open_index(&bench, &err)
+                  : scratch_make("bench", scratch, &err) && make_index(&bench, scratch, &err);
     ok = ok && measure_all(&bench, &err);
     arena_done(&bench.arena);
     index_close(bench.index);

@@ -11,7 +11,7 @@
 #include "index/writer.h"
 #include "tools/bench/benches.h"
 #include "tools/bench/latency.h"
-#include "tools/bench/scratch.h"
+#include "tools/scratch.h"
 #include "tools/bench/sparse_set.h"
 #include "tools/bench/sparse_texts.h"
 
@@ -282,7 +282,7 @@ static bool has_texts(const char *folder) {
 static bool bench_all(struct sparse_bench *bench, struct error *err) {
     const char *folder = bench->kept;
     char made[SCRATCH_PATH_MAX] = "";
-    if (!folder && !scratch_make(made, err))
+    if (!folder && !scratch_make("bench", made, err))
         return false;
     folder = folder ? folder : made;
     bool ok = bench->bm25 && bench->inputs && has_texts(bench->inputs)

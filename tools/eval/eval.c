@@ -3,13 +3,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "engine/model.h"
 #include "tools/commands.h"
 #include "tools/eval/eval_commands.h"
 #include "tools/eval/rows.h"
 #include "tools/ingest_job.h"
+#include "tools/scratch.h"
 #include "tools/search_options.h"
 
 /* Deep enough for recall@100, and one more for a document that is its own query. */
@@ -206,33 +206,21 @@ static bool eval_in(struct evaluation *e, const char *folder, struct error *err)
     return ok;
 }
 
-static void folder_remove(const char *folder) {
-    struct buf command = {0};
-    buf_format(&command, "rm -rf '%s'", folder); /* the name is mkdtemp's: no quote in it */
-    if (system(command.data) != 0)
-        fprintf(stderr, "tercet: could not remove %s\n", folder);
-    buf_done(&command);
-}
-
 static int eval(const struct eval_settings *settings) {
     struct evaluation e = {.settings = settings};
     struct error err;
     const char *folder = settings->index;
-    char *temporary = NULL;
+    char temporary[SCRATCH_PATH_MAX] = "";
     bool ok = benchmark_read(settings->kind, settings->folder, settings->split, settings->lang,
                              &e.arena, &e.benchmark, &err) &&
               measures_parse(settings->measures ? settings->measures : e.benchmark.measures,
                              &e.measures, &err);
     if (ok && !folder) {
-        const char *place = getenv("TMPDIR");
-        temporary = arena_format(&e.arena, "%s/tercet-eval-XXXXXX", place ? place : "/tmp");
-        folder = mkdtemp(temporary);
-        if (!folder)
-            ok = error_set_errno(&err, "%s: a temporary folder", temporary);
+        ok = scratch_make("eval", temporary, &err);
+        folder = temporary;
     }
     ok = ok && eval_in(&e, folder, &err);
-    if (temporary && folder)
-        folder_remove(folder);
+    scratch_remove(temporary);
     arena_done(&e.arena);
     return ok ? EXIT_DONE : command_failed(&err);
 }

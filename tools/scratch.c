@@ -1,4 +1,4 @@
-#include "tools/bench/scratch.h"
+#include "tools/scratch.h"
 
 #include <ftw.h>
 #include <stdio.h>
@@ -6,9 +6,10 @@
 
 enum { DESCRIPTORS_MAX = 8 };
 
-bool scratch_make(char path_out[SCRATCH_PATH_MAX], struct error *err) {
+bool scratch_make(const char *purpose, char path_out[SCRATCH_PATH_MAX], struct error *err) {
     const char *place = getenv("TMPDIR");
-    snprintf(path_out, SCRATCH_PATH_MAX, "%s/tercet-bench-XXXXXX", place ? place : "/tmp");
+    snprintf(path_out, SCRATCH_PATH_MAX, "%s/tercet-%s-XXXXXX", place && *place ? place : "/tmp",
+             purpose);
     if (mkdtemp(path_out))
         return true;
     error_set_errno(err, "%s", path_out);
