@@ -43,6 +43,8 @@ bool service_open(const struct service_options *options, struct service **out, s
     service->threads_n = options->workers_n + options->remote_n;
     service->arenas = mem_zalloc(service->threads_n, sizeof *service->arenas);
     routes_make(service);
+    service->lines = (struct server_route){SERVER_POST, "/search (a line)", service_search, service,
+                                           SERVER_LANE_WORKERS};
     if (!collections_open(service->data, service->threads_n, &service->collections, err)) {
         service_close(service);
         return false;

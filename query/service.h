@@ -79,6 +79,10 @@ struct server_together service_together(void);
 /* For server_options.idle: merges a little in a collection that was written to. */
 bool service_idle(struct service *service);
 
+/* For server_options.lines: a search, with the collection's name as the member "collection" where
+ * there are several. */
+const struct server_route *service_lines(const struct service *service);
+
 /* For server_options: documents may come as a stream without end. */
 struct server_pieces service_pieces(void);
 

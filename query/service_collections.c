@@ -3,11 +3,9 @@
 #include "query/search.h"
 #include "query/service_inside.h"
 
-void service_refuse_collection(const struct server_request *request,
-                               struct server_response *response) {
+void service_refuse_collection(const char *name, struct server_response *response) {
     server_response_error(response, 404, "not_found", NULL,
-                          "there is no collection \"%s\"; GET /v1/collections lists them",
-                          server_param(request, "c"));
+                          "there is no collection \"%s\"; GET /v1/collections lists them", name);
 }
 
 /* The collection named in the path; a missing one is answered with 404. */
@@ -16,7 +14,7 @@ struct collection *service_collection(struct service *service, const struct serv
     struct collection *collection =
         collections_find(service->collections, server_param(request, "c"));
     if (!collection)
-        service_refuse_collection(request, response);
+        service_refuse_collection(server_param(request, "c"), response);
     return collection;
 }
 

@@ -20,11 +20,16 @@ struct service {
     struct arena *arenas; /* [threads_n] what a worker encodes for several requests */
     struct server_route *routes;
     size_t routes_n;
+    struct server_route lines;
 };
 
 /* 404: the path names a collection that is not there. */
-void service_refuse_collection(const struct server_request *request,
-                               struct server_response *response);
+void service_refuse_collection(const char *name, struct server_response *response);
+
+/* The collection that a line names, in the arena; the member is taken out of the body. The only one
+ * there is where it names none. NULL: there are several, or none. */
+const char *service_line_collection(struct service *service, struct json *body, struct arena *arena,
+                                    struct error *err);
 
 /* The collection named in the path; a missing one is answered with 404, and is NULL. */
 struct collection *service_collection(struct service *service, const struct server_request *request,

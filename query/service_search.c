@@ -8,6 +8,7 @@
 
 /* A search on its way, in the request's arena. What it holds is released by its handler. */
 struct search_call {
+    const char *name; /* the collection's; NULL: the line does not say, and err tells */
     struct collection *collection; /* NULL: there is none of that name */
     struct opened *opened;         /* NULL: there is none, or hold_err says why not */
     struct error hold_err;
@@ -21,12 +22,18 @@ struct search_call {
 static struct search_call *search_call_make(struct service *service,
                                             const struct server_request *request) {
     struct search_call *call = ARENA_ZERO(request->arena, struct search_call, 1);
-    call->collection = collections_find(service->collections, server_param(request, "c"));
+    call->body = json_parse(request->body, request->body_len, &call->err);
+    if (request->params_n)
+        call->name = server_param(request, "c");
+    else if (call->body)
+        call->name = service_line_collection(service, call->body, request->arena, &call->err);
+    if (call->name)
+        call->collection = collections_find(service->collections, call->name);
     if (call->collection && !collection_hold(call->collection, &call->opened, &call->hold_err))
         call->opened = NULL;
-    call->body = json_parse(request->body, request->body_len, &call->err);
-    call->readable = call->body && request_from_json(call->body, request->arena, &call->request,
-                                                     call->field, &call->err);
+    call->readable =
+        call->body && call->name &&
+        request_from_json(call->body, request->arena, &call->request, call->field, &call->err);
     return call;
 }
 
@@ -170,8 +177,11 @@ void service_search(void *context, size_t worker, const struct server_request *r
         request->prepared ? request->prepared : search_call_make(service, request);
     if (server_request_cancelled(request))
         server_response_error(response, 503, "stopped", NULL, "nobody waits for this any more");
+    else if (!call->name)
+        server_response_error(response, 400, "bad_request", call->body ? "collection" : NULL, "%s",
+                              call->err.message);
     else if (!call->collection)
-        service_refuse_collection(request, response);
+        service_refuse_collection(call->name, response);
     else if (!call->opened)
         server_response_failure(response, &call->hold_err);
     else if (!call->readable)

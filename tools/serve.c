@@ -112,6 +112,10 @@ static void on_listening(void *context, struct server *server, const char *addre
     const struct parts *parts = context;
     const struct serve_settings *settings = parts->settings;
     metrics_watch(parts->metrics, server);
+    if (settings->lines_tcp)
+        printf("a search a line at %s\n", server_lines_address(server));
+    if (settings->lines_unix)
+        printf("a search a line at %s\n", settings->lines_unix);
     printf("tercet serves %s at %s://%s (Ctrl-C stops it)\n", settings->data,
            settings->tls_certificate ? "https" : "http", address);
     for (size_t i = 0; settings->examples && settings->examples[i]; i++)
@@ -178,6 +182,8 @@ static void fill_options(const struct serve_settings *settings, struct parts *pa
     out->workers_n = settings->threads ? settings->threads : pool_cores_n();
     out->remote_n = settings->answer.url ? ANSWERS_MAX : 0;
     out->everywhere = settings->key_file != NULL;
+    out->lines_tcp = settings->lines_tcp;
+    out->lines_unix = settings->lines_unix;
     out->tls_certificate = settings->tls_certificate;
     out->tls_key = settings->tls_key;
     out->cors_origins = settings->cors_origins;
@@ -205,6 +211,7 @@ bool serve_run(const struct serve_settings *settings, struct error *err) {
         return serve_check(settings, &options, err);
     bool ok = parts_open(&parts, settings, &options, err);
     options.admit_context = parts.access;
+    options.lines = ok ? service_lines(parts.service) : NULL;
     ok = ok && server_run(&options, parts.routes, parts.routes_n, err);
     parts_close(&parts);
     return ok;
@@ -219,6 +226,10 @@ static int run(int argc, char **argv) {
         {"data", OPTION_TEXT, &settings.data, "DIR",
          "folder of collections (default: ~/.tercet/data)", 0, 0, 0},
         {"listen", OPTION_TEXT, &settings.listen, "HOST:PORT", "default: " LISTEN_DEFAULT, 0, 0, 0},
+        {"listen-tcp", OPTION_TEXT, &settings.lines_tcp, "HOST:PORT",
+         "also searches as lines of JSON, over plain TCP", 0, 0, 0},
+        {"listen-unix", OPTION_TEXT, &settings.lines_unix, "PATH",
+         "and over a Unix socket that only this user may open", 0, 0, 0},
         {"model", OPTION_TEXT, &model_options.name, "M", "folder or name of a model", 0, 0, 'm'},
         {"reranker", OPTION_TEXT, &reranker_options.name, "M",
          "folder or name of a cross-encoder, for searches and the rerank routes", 0, 0, 0},

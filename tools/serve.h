@@ -21,6 +21,8 @@ struct serve_settings {
     const char *key_file;         /* API keys (access.h); or NULL: loopback only */
     const char *hosts;            /* more names that it goes by, with commas between; or NULL */
     const char *cors_origins;     /* sites whose pages may use it; or NULL */
+    const char *lines_tcp;        /* searches as lines: an address; or NULL */
+    const char *lines_unix;       /* and the path of a socket; or NULL */
     const char *tls_certificate, *tls_key; /* PEM; or NULL */
     struct chat_http_options answer;       /* url NULL: no answers */
     struct serve_log log;

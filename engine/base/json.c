@@ -246,6 +246,10 @@ void json_add(struct json *object, const char *key, struct json *child) {
     (void)failed;
 }
 
+void json_remove(struct json *object, const char *key) {
+    json_object_del(inner(object), key);
+}
+
 void json_push(struct json *array, struct json *child) {
     int failed = json_array_append_new(inner(array), inner(child));
     assert(!failed);

@@ -78,6 +78,7 @@ struct json *json_copy_of(const struct json *value); /* deep */
 
 void json_add(struct json *object, const char *key, struct json *child);
 void json_push(struct json *array, struct json *child);
+void json_remove(struct json *object, const char *key); /* releases it, if there is one */
 
 /* Shorthands over json_add. */
 void json_add_string(struct json *object, const char *key, const char *text);

@@ -56,6 +56,7 @@ static void on_closed(uv_handle_t *handle) {
     struct server *server = connection->server;
     unlink_connection(connection);
     http_parser_close(connection->parser);
+    free(connection->key);
     wire_close(connection);
     buf_done(&connection->pending);
     free(connection);
@@ -158,7 +159,10 @@ static void answer(struct connection *connection) {
     };
     size_t body_len = 0;
     const char *body = "";
-    if (exchange->parts.begun) {
+    if (!connection->parser) { /* a line has no head */
+        buf_append(&exchange->response.body, "\n", 1);
+        body = response_body(&exchange->response, &body_len);
+    } else if (exchange->parts.begun) {
         parts_end(exchange);
     } else {
         content_allow_origin(server->options.cors_origins, &exchange->request, &exchange->response);
@@ -320,7 +324,9 @@ static void await_piece(struct connection *connection) {
 }
 
 void connection_stop_stream(struct connection *connection) {
-    if (connection->exchange->stream.calls_n > 0)
+    if (!connection->parser)
+        connection_close(connection); /* the line is not whole */
+    else if (connection->exchange->stream.calls_n > 0)
         refuse(connection, 503, "stopped", NULL,
                "the server stops; what it has committed of this body stays", true);
 }
@@ -357,6 +363,64 @@ void connection_work_done(struct exchange *exchange) {
     resume(connection);
 }
 
+/* ---- a line ---- */
+
+static void dispatch_line(struct connection *connection) {
+    struct exchange *exchange = connection->exchange;
+    exchange->complete = true;
+    enum line_kind kind = line_read(connection);
+    if (kind == LINE_BLANK) {
+        connection->exchange = NULL;
+        exchange_give_back(exchange);
+        enter(connection, CONNECTION_IDLE);
+        return;
+    }
+    if (kind == LINE_FOREIGN) {
+        refuse(connection, 400, "bad_request", NULL, "here a line is a JSON object", true);
+        return;
+    }
+    admit(exchange);
+    if (exchange->match.status != 200) {
+        refuse_match(connection, true);
+    } else if (kind == LINE_KEY) {
+        buf_text(&exchange->response.body, "{\"ok\":true}");
+        exchange->keep_alive = true;
+        answer(connection);
+    } else {
+        hand_over(connection);
+    }
+}
+
+/* Takes bytes up to the line's end; returns how many. */
+static size_t take_line(struct connection *connection, const char *bytes, size_t len) {
+    struct exchange *exchange = connection->exchange;
+    struct http_message *message = &exchange->message;
+    const char *end = memchr(bytes, '\n', len);
+    size_t line_len = end ? (size_t)(end - bytes) : len;
+    buf_append(&message->body, bytes, line_len);
+    message->body_bytes = message->body.len;
+    if (message->body.len > connection->server->options.body_bytes_max)
+        refuse(connection, 413, "body_too_large", NULL, "the line is too long", true);
+    else if (!exchange_count_body(exchange))
+        refuse(connection, 503, "busy", NULL, "too many large requests at once; try again soon",
+               true);
+    else if (end)
+        dispatch_line(connection);
+    return line_len + (end != NULL);
+}
+
+/* ---- both ---- */
+
+static void begin(struct connection *connection) {
+    struct exchange *exchange = exchange_take(connection->server, connection);
+    connection->exchange = exchange;
+    if (connection->parser)
+        http_parser_begin(connection->parser, &exchange->message);
+    else
+        http_message_init(&exchange->message);
+    enter(connection, connection->parser ? CONNECTION_HEAD : CONNECTION_BODY);
+}
+
 /* Gives bytes to the parser and does what it says; returns how many are used up. */
 static size_t parse(struct connection *connection, const char *bytes, size_t len) {
     struct exchange *exchange = connection->exchange;
@@ -389,14 +453,13 @@ static void feed(struct connection *connection, const char *bytes, size_t len) {
     while (len > 0) {
         size_t used = 0;
         switch (connection->state) {
-        case CONNECTION_IDLE:
-            connection->exchange = exchange_take(connection->server, connection);
-            http_parser_begin(connection->parser, &connection->exchange->message);
-            enter(connection, CONNECTION_HEAD);
-            break;
+        case CONNECTION_IDLE: begin(connection); break;
         case CONNECTION_HEAD:
         case CONNECTION_BODY:
-        case CONNECTION_LINES: used = parse(connection, bytes, len); break;
+        case CONNECTION_LINES:
+            used = connection->parser ? parse(connection, bytes, len)
+                                      : take_line(connection, bytes, len);
+            break;
         case CONNECTION_STALL:
         case CONNECTION_WORK:
         case CONNECTION_WRITE:
@@ -487,20 +550,6 @@ void connection_expire(struct connection *connection) {
 
 /* ---- the beginning ---- */
 
-static void name_peer(struct connection *connection) {
-    struct sockaddr_storage address;
-    int len = sizeof address;
-    char host[48] = "?";
-    int port = 0;
-    if (uv_tcp_getpeername(&connection->socket.tcp, (struct sockaddr *)&address, &len) == 0) {
-        uv_ip_name((struct sockaddr *)&address, host, sizeof host);
-        port = address.ss_family == AF_INET6 ? ntohs(((struct sockaddr_in6 *)&address)->sin6_port)
-                                             : ntohs(((struct sockaddr_in *)&address)->sin_port);
-    }
-    snprintf(connection->peer, sizeof connection->peer,
-             address.ss_family == AF_INET6 ? "[%s]:%d" : "%s:%d", host, port);
-}
-
 /* More connections than connections_max: say so, in one packet, whatever it wanted to ask. */
 static void turn_away(struct connection *connection) {
     struct server *server = connection->server;
@@ -514,20 +563,30 @@ static void turn_away(struct connection *connection) {
     refuse(connection, 503, "busy", NULL, "too many connections; try again soon", true);
 }
 
-void connection_accept(struct server *server, uv_stream_t *listener) {
+void connection_accept(struct listener *listener) {
+    struct server *server = listener->server;
     struct connection *connection = mem_zalloc(1, sizeof *connection);
+    uv_stream_t *stream = &connection->socket.stream;
     connection->server = server;
-    connection->parser = http_parser_open(&server->limits);
-    uv_tcp_init(&server->loop, &connection->socket.tcp);
+    connection->parser = listener->lines ? NULL : http_parser_open(&server->limits);
+    if (listener->is_unix)
+        uv_pipe_init(&server->loop, &connection->socket.pipe, 0);
+    else
+        uv_tcp_init(&server->loop, &connection->socket.tcp);
     connection->socket.handle.data = connection;
     server->connections_n++;
     link_connection(connection, CONNECTION_IDLE);
-    if (uv_accept(listener, &connection->socket.stream) != 0 || !wire_open(connection)) {
+    if (uv_accept(&listener->socket.stream, stream) != 0 ||
+        (connection->parser && !wire_open(connection))) {
         connection_close(connection);
         return;
     }
-    uv_tcp_nodelay(&connection->socket.tcp, 1);
-    name_peer(connection);
+    if (listener->is_unix) {
+        snprintf(connection->peer, sizeof connection->peer, "unix");
+    } else {
+        uv_tcp_nodelay(&connection->socket.tcp, 1);
+        listen_name_peer(connection);
+    }
     if (server->connections_n > server->options.connections_max)
         turn_away(connection);
     else

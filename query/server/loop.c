@@ -13,8 +13,6 @@
 #include "engine/base/pool.h"
 
 enum {
-    /* Connections that wait in the kernel for us to accept them (it caps at net.core.somaxconn). */
-    LISTEN_BACKLOG = 1024,
     /* How long a refused client may go on sending before it is cut off. */
     DRAIN_MS = 2000,
     /* An idle connection may have a request on its way when a stop begins, and a request that has
@@ -71,79 +69,8 @@ static bool options_check(const struct server_options *options, struct error *er
     return true;
 }
 
-/* ---- the address ---- */
-
-/* "host:port" with a numeric host, "[v6]:port" or "localhost:port". No name is looked up. */
-static bool parse_address(const char *text, struct sockaddr_storage *out, struct error *err) {
-    const char *colon = strrchr(text, ':');
-    char host[64], *end;
-    unsigned long port = colon && colon[1] ? strtoul(colon + 1, &end, 10) : 65536;
-    size_t host_len = colon ? (size_t)(colon - text) : 0;
-    bool brackets = host_len > 2 && text[0] == '[' && text[host_len - 1] == ']';
-    if (port > 65535 || *end || host_len == 0 || host_len >= sizeof host)
-        goto bad;
-    memcpy(host, text + brackets, host_len - 2 * brackets);
-    host[host_len - 2 * brackets] = '\0';
-    if (strcmp(host, "localhost") == 0)
-        strcpy(host, "127.0.0.1");
-    if ((brackets ? uv_ip6_addr(host, (int)port, (struct sockaddr_in6 *)out)
-                  : uv_ip4_addr(host, (int)port, (struct sockaddr_in *)out)) == 0)
-        return true;
-bad:
-    return error_set(err, ERROR_INVALID,
-                     "listen address \"%s\": write 127.0.0.1:8080, [::1]:8080 or localhost:8080",
-                     text);
-}
-
 static bool uv_error(struct error *err, const char *what, int code) {
     return error_set(err, ERROR_IO, "%s: %s", what, uv_strerror(code));
-}
-
-static void on_connection(uv_stream_t *listener, int status) {
-    if (status == 0)
-        connection_accept(listener->data, listener);
-}
-
-static bool is_loopback(const struct sockaddr_storage *address) {
-    if (address->ss_family == AF_INET6)
-        return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)address)->sin6_addr);
-    return ntohl(((const struct sockaddr_in *)address)->sin_addr.s_addr) >> 24 == 127;
-}
-
-static bool check_address(const struct server_options *options, struct sockaddr_storage *out,
-                          struct error *err) {
-    if (!parse_address(options->listen, out, err))
-        return false;
-    return options->everywhere || is_loopback(out) ||
-           error_set(err, ERROR_INVALID,
-                     "listen address %s can be reached from other machines, and anybody there "
-                     "could read and write everything: give API keys, or listen on 127.0.0.1",
-                     options->listen);
-}
-
-static bool open_listener(struct server *server, struct error *err) {
-    struct sockaddr_storage address = {0};
-    if (!check_address(&server->options, &address, err))
-        return false;
-    uv_tcp_init(&server->loop, &server->listener);
-    server->listener.data = server;
-    server->listener_open = true;
-    int code = uv_tcp_bind(&server->listener, (struct sockaddr *)&address, 0);
-    if (code == 0)
-        code = uv_listen((uv_stream_t *)&server->listener, LISTEN_BACKLOG, on_connection);
-    if (code != 0)
-        return error_set(err, ERROR_IO, "cannot listen on %s: %s%s", server->options.listen,
-                         uv_strerror(code),
-                         code == UV_EADDRINUSE ? "; is another server running there?" : "");
-    int len = sizeof address;
-    char host[48];
-    uv_tcp_getsockname(&server->listener, (struct sockaddr *)&address, &len);
-    uv_ip_name((struct sockaddr *)&address, host, sizeof host);
-    bool v6 = address.ss_family == AF_INET6;
-    int port = v6 ? ntohs(((struct sockaddr_in6 *)&address)->sin6_port)
-                  : ntohs(((struct sockaddr_in *)&address)->sin_port);
-    snprintf(server->address, sizeof server->address, v6 ? "[%s]:%d" : "%s:%d", host, port);
-    return true;
 }
 
 static void allow_files(size_t wanted) {
@@ -212,14 +139,8 @@ static void close_handle(void *handle) {
         uv_close(handle, NULL);
 }
 
-static void close_listener(struct server *server) {
-    if (server->listener_open)
-        close_handle(&server->listener);
-    server->listener_open = false;
-}
-
 static void close_handles(struct server *server) {
-    close_listener(server);
+    listen_close(server);
     if (!server->handles_open)
         return;
     close_handle(&server->tick);
@@ -251,7 +172,7 @@ static void stop_graceful(struct server *server) {
     if (server->options.stopping)
         server->options.stopping(server->options.context);
     server->stop_deadline_ms = uv_now(&server->loop) + server->options.stop_ms;
-    close_listener(server);
+    listen_close(server);
     hasten(server, CONNECTION_IDLE, STOP_IDLE_MS);
     hasten(server, CONNECTION_HEAD, STOP_HEAD_MS);
     for (int state = CONNECTION_BODY; state <= CONNECTION_STALL; state++)
@@ -448,13 +369,13 @@ static void restore_sigpipe(const sigset_t *before) {
 
 static bool run(struct server *server, struct error *err) {
     if (!load_tls(server, err) || !open_handles(server, err) || !open_lanes(server, err) ||
-        !open_listener(server, err)) {
+        !listen_open(server, err)) {
         close_handles(server);
         uv_run(&server->loop, UV_RUN_DEFAULT);
         return false;
     }
     if (server->options.listening)
-        server->options.listening(server->options.context, server, server->address);
+        server->options.listening(server->options.context, server, server->listeners[0].address);
     uv_run(&server->loop, UV_RUN_DEFAULT); /* until server_finish_if_idle closes the handles */
     assert(server->connections_n == 0 && server->jobs_n == 0 && server->bodies_bytes == 0);
     return true;
@@ -482,10 +403,9 @@ static struct router *open_router(const struct server_options *options,
 
 bool server_check(const struct server_options *options, const struct server_route *routes,
                   size_t routes_n, struct error *err) {
-    struct sockaddr_storage address = {0};
     struct tls *tls = NULL;
     struct router *router = NULL;
-    bool ok = options_check(options, err) && check_address(options, &address, err) &&
+    bool ok = options_check(options, err) && listen_check(options, err) &&
               (router = open_router(options, routes, routes_n, err)) != NULL &&
               (!options->tls_certificate ||
                tls_open(options->tls_certificate, options->tls_key, &tls, err));

@@ -37,23 +37,38 @@ enum connection_state {
     CONNECTION_STATES_N,
 };
 
+union socket {
+    uv_handle_t handle;
+    uv_stream_t stream;
+    uv_tcp_t tcp;
+    uv_pipe_t pipe; /* a Unix socket */
+};
+
+struct listener {
+    union socket socket; /* data: this listener */
+    struct server *server;
+    bool lines;   /* a search a line instead of HTTP */
+    bool is_unix; /* else TCP */
+    char address[80];
+};
+
+enum { LISTENERS_MAX = 3 };
+
 struct connection {
-    union {
-        uv_handle_t handle;
-        uv_stream_t stream;
-        uv_tcp_t tcp;
-    } socket;                /* data: this connection */
+    union socket socket;     /* data: this connection */
     struct tls_session *tls; /* NULL: plain */
     uv_shutdown_t shutdown;
     struct server *server;
     struct connection *previous, *next; /* in the list of its state */
     enum connection_state state;
-    uint64_t deadline_ms; /* loop time; by it the state must have been left */
-    struct http_parser *parser;
-    struct exchange *exchange; /* NULL in IDLE, DRAIN and CLOSED */
-    struct buf pending;        /* read while a request was in work */
-    size_t write_queued;       /* bytes the client had not taken when it was last looked at */
-    size_t drained;            /* bytes thrown away in DRAIN */
+    uint64_t deadline_ms;       /* loop time; by it the state must have been left */
+    struct http_parser *parser; /* NULL: lines */
+    char *key;                  /* of lines: what the first one gave; or NULL */
+    bool greeted;               /* of lines: the first one has come */
+    struct exchange *exchange;  /* NULL in IDLE, DRAIN and CLOSED */
+    struct buf pending;         /* read while a request was in work */
+    size_t write_queued;        /* bytes the client had not taken when it was last looked at */
+    size_t drained;             /* bytes thrown away in DRAIN */
     bool reading, eof;
     char peer[64];
 };
@@ -111,11 +126,13 @@ struct server {
     struct lane *lanes[SERVER_LANES_N]; /* none for SERVER_LANE_LOOP */
 
     uv_loop_t loop;
-    uv_tcp_t listener;
+    struct listener listeners[LISTENERS_MAX]; /* [listeners_n] the first one is HTTP's */
+    size_t listeners_n;
+    bool unix_bound; /* the file of options.lines_unix is ours */
     uv_timer_t tick;
     uv_async_t done_async, stop_async;
     uv_signal_t signals[3]; /* SIGTERM, SIGINT, SIGHUP */
-    bool listener_open, handles_open, signals_open;
+    bool handles_open, signals_open;
 
     struct wait_list waits[CONNECTION_STATES_N];
     size_t connections_n; /* until their sockets are released */
@@ -134,15 +151,29 @@ struct server {
     uint64_t stop_deadline_ms;
 
     char date[32];
-    char address[80];
     char read_bytes[64 * 1024]; /* every read lands here and is used up before the next */
 };
 
 /* loop.c: ends the loop when a stop has nothing more to wait for */
 void server_finish_if_idle(struct server *server);
 
+/* listen.c */
+bool listen_check(const struct server_options *options, struct error *err);
+bool listen_open(struct server *server, struct error *err);
+void listen_close(struct server *server);
+void listen_name_peer(struct connection *connection);
+
+/* lines.c: a whole line is in the exchange's body. What is it? */
+enum line_kind {
+    LINE_BLANK,
+    LINE_KEY,     /* {"key":".."}, taken note of */
+    LINE_REQUEST, /* the exchange's request is filled for options.lines */
+    LINE_FOREIGN, /* the first one is no JSON object: HTTP on the wrong port */
+};
+enum line_kind line_read(struct connection *connection);
+
 /* connection.c: loop thread only */
-void connection_accept(struct server *server, uv_stream_t *listener);
+void connection_accept(struct listener *listener);
 void connection_close(struct connection *connection);
 void connection_expire(struct connection *connection);
 /* A body in pieces may never end: a stop ends it between two of them. */

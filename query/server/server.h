@@ -245,6 +245,15 @@ struct server_options {
     const char *listen; /* "127.0.0.1:8080", "[::1]:8080", "localhost:0"; port 0: any free one */
     bool everywhere;    /* other addresses than loopback may be listened on */
 
+    /* Beside HTTP: a JSON object a line in, one a line out, in order, over plain TCP
+     * ("127.0.0.1:0") and over a Unix socket that only this user may open (a path; what a killed
+     * server left there is replaced). Each line goes to `lines` as the body of a POST without
+     * params and headers, for which the first line may give an API key: {"key":".."} is answered
+     * {"ok":true}, and the key comes with every request as x-api-key. Answers' bodies must be one
+     * line. All may be NULL. */
+    const char *lines_tcp, *lines_unix;
+    const struct server_route *lines; /* its pattern is for logs and for admit; borrowed */
+
     /* PEM files: HTTPS only, TLS 1.2 or 1.3; both or none. */
     const char *tls_certificate, *tls_key;
 
@@ -303,6 +312,9 @@ void server_options_default(struct server_options *options);
  * `routes` and what it points to are borrowed until it returns. */
 bool server_run(const struct server_options *options, const struct server_route *routes,
                 size_t routes_n, struct error *err);
+
+/* Where lines are taken over TCP, or NULL: for the callback `listening`. */
+const char *server_lines_address(const struct server *server);
 
 /* Asks for a graceful stop; the second call for a hard one. Any thread, and signal handlers. */
 void server_stop(struct server *server);
