@@ -20,9 +20,10 @@ async function collectionRefresh() {
 }
 
 async function collectionChoose(name, step = true) {
+  if (name !== state.collection) state.like = state.open = null;
   state.collection = name;
   state.info = collections.list.find((one) => one.name === name) || null;
-  Object.assign(search, { answer: null, hits: [], asked: "", like: null });
+  Object.assign(search, { answer: null, hits: [], asked: "" });
   $("query").placeholder = "Search " + name;
   clearHits();
   aboutShow();
@@ -38,7 +39,7 @@ async function collectionChoose(name, step = true) {
   }
   if (state.collection !== name) return;
   tuneShow();
-  if (!state.query) showWelcome();
+  if (!state.query && !state.like) showWelcome();
   facetsDiscover();
 }
 

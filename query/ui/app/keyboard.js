@@ -24,7 +24,7 @@ function escape(event, card) {
     card.focus();
   } else if (at === $("query") && $("query").value) {
     $("query").value = "";
-    search.like = null;
+    state.like = null;
     changed(0);
   } else {
     $("query").focus();

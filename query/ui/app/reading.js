@@ -22,7 +22,7 @@ function rowsOfText(text, name) {
     case "json":
       return rowsOfJson(text, name);
     case "csv":
-      return rowsOfTable(text, name, ",");
+      return rowsOfTable(text, name, separatorOf(text));
     case "tsv":
       return rowsOfTable(text, name, "\t");
     case "md":
@@ -86,9 +86,14 @@ function rowsOfJson(text, name) {
   return found;
 }
 
+/* The title: front matter's, else the first heading. The text: what stands behind the former. */
 function rowsOfMarkdown(text, name) {
+  const front = text.match(/^---\r?\n([\s\S]*?)\n---\s*?(\n|$)/);
+  const given = front && front[1].match(/^title:\s*["']?(.+?)["']?\s*$/m);
+  if (front) text = text.slice(front[0].length);
   const heading = text.match(/^#{1,2}\s+(.+?)\s*#*\s*$/m);
-  return { rows: [{ id: name, title: heading ? heading[1] : withoutEnding(name), text }], bad: [] };
+  const title = given ? given[1] : heading ? heading[1] : withoutEnding(name);
+  return { rows: [{ id: name, title, text }], bad: [] };
 }
 
 /* RFC 4180: a cell in quotes may hold separators, line ends and doubled quotes. */
@@ -118,6 +123,13 @@ function cellsOf(text, separator) {
   }
   if (cell !== "" || line.length) lines.push([...line, cell]);
   return lines.filter((cells) => cells.some((one) => one.trim() !== ""));
+}
+
+/* What stands most often in the first line. */
+function separatorOf(text) {
+  const first = text.slice(0, text.search(/[\r\n]|$/));
+  const times = (separator) => first.split(separator).length;
+  return [",", ";", "\t", "|"].reduce((best, one) => (times(one) > times(best) ? one : best));
 }
 
 /* The first line names the columns: id, title and text by their usual names, the rest fields. */

@@ -3,6 +3,7 @@
 
 const DEBOUNCE_MS = 120,
   CONFIRM_MS = 350,
+  RERANK_MS = 3000,
   SLOW_MS = 900;
 
 const search = {
@@ -12,13 +13,12 @@ const search = {
   answerWeights: false /* its weights were ours */,
   asked: "" /* the last request, so that the same is not asked twice */,
   shown: 0 /* how many hits are asked for: k, or more */,
-  like: null /* search for documents like this one instead of a query */,
   slow: 0,
 };
 
 function requestBody(more) {
   const body = { k: search.shown, explain: true, ...more };
-  if (search.like) body.like = search.like;
+  if (state.like) body.like = state.like;
   else body.query = state.query;
   if (state.modes) body.modes = state.modes;
   if (state.fusion) body.fusion = state.fusion;
@@ -26,9 +26,9 @@ function requestBody(more) {
     body.weights = Object.fromEntries(stateModes().map((mode) => [mode, state.weights[mode] || 0]));
   if (state.candidates) body.candidates = Math.max(state.candidates, 1);
   if (state.filter) body.filter = state.filter;
-  if (state.offers.highlight && !search.like) body.highlight = true;
-  if (state.rerank && state.offers.rerank && state.offers.reranker && !search.like)
-    body.rerank = { top: state.rerank };
+  if (state.offers.highlight && !state.like) body.highlight = true;
+  if (state.rerank && state.offers.rerank && state.offers.reranker && !state.like)
+    body.rerank = { top: state.rerank, deadline_ms: RERANK_MS };
   return body;
 }
 
@@ -52,13 +52,13 @@ function changed(delay, step = false) {
 
 function searchFor(text) {
   $("query").value = text;
-  search.like = null;
+  state.like = null;
   changed(0, true);
   $("query").focus();
 }
 
 function searchLike(id) {
-  search.like = id;
+  state.like = id;
   changed(0, true);
   scrollTo({ top: 0 });
 }
@@ -90,7 +90,7 @@ async function searchNow() {
   if (search.controller) search.controller.abort();
   search.controller = null;
   if (!state.collection) return;
-  if (!state.query && !search.like) {
+  if (!state.query && !state.like) {
     setBusy(false);
     Object.assign(search, { answer: null, hits: [], asked: "" });
     showWelcome();
@@ -139,7 +139,7 @@ function searchFailed(cause) {
 /* The server's word: its order, its scores. */
 function showAnswer() {
   const { answer, hits } = search;
-  document.title = (search.like ? "Like " + search.like : state.query) + " – Tercet";
+  document.title = (state.like ? "Like " + state.like : state.query) + " – Tercet";
   showPreview("");
   filterError("");
   tuneShow();
@@ -160,16 +160,16 @@ function showAnswer() {
   );
   $("further").hidden = hits.length < search.shown || search.shown >= K_MAX;
   showSummary(answer, hits);
-  if (search.like)
+  if (state.like)
     $("summary").prepend(
-      "Like “" + search.like + "”: ",
+      "Like “" + state.like + "”: ",
       make(
         "button",
         {
           type: "button",
           class: "link",
           click: () => {
-            search.like = null;
+            state.like = null;
             changed(0);
           },
         },
@@ -234,17 +234,17 @@ async function searchMore() {
 
 function searchStart() {
   $("query").addEventListener("input", () => {
-    search.like = null;
+    state.like = null;
     changed(DEBOUNCE_MS);
   });
   $("form").addEventListener("submit", (event) => {
     event.preventDefault();
-    search.like = null;
+    state.like = null;
     changed(0, true);
   });
   $("clear").addEventListener("click", () => {
     $("query").value = "";
-    search.like = null;
+    state.like = null;
     changed(0);
     $("query").focus();
   });

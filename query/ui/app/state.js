@@ -8,6 +8,7 @@ const K_CHOICES = [10, 20, 50, 100],
 const state = {
   collection: "",
   query: "",
+  like: null /* the id of a document: more like it, instead of a query */,
   modes: null /* ["dense", ..] */,
   weights: null /* {dense, sparse, multi} */,
   fusion: null,
@@ -29,6 +30,7 @@ function stateToHash() {
   const put = (name, value) => value && part.set(name, value);
   put("c", state.collection);
   put("q", state.query);
+  put("like", state.like);
   put("modes", state.modes && state.modes.join(","));
   put(
     "weights",
@@ -54,6 +56,7 @@ function stateFromHash(hash) {
   const weights = (part.get("weights") || "").split(",").map(Number);
   state.collection = part.get("c") || "";
   state.query = part.get("q") || "";
+  state.like = part.get("like");
   state.modes = modes.length ? modes : null;
   state.weights = null;
   if (
