@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Answers by a chat model: what it is asked, how its words come through, and what becomes of each of
-the ways in which it can fail. The model is a stand-in that does what the question tells it.
+"""Answers by a chat model: what it is asked, how its words come through, and what becomes of each
+of the ways in which it can fail. The model is a stand-in that does what the question tells it.
 
 usage: answers.py TERCET
 """
@@ -285,8 +285,8 @@ def check_good_answers(server):
           "fields of a search, and a query that is not the question")
     before = len(Model.asked)
     answer = server.post(ROUTE, {"question": "well", "filter": {"topic": "none"}, "stream": False})
-    check(answer["answer"] == "" and answer["sources"] == [] and answer["finish"] == "no_sources" and
-          len(Model.asked) == before, "nothing found: nobody is asked")
+    check(answer["answer"] == "" and answer["sources"] == [] and
+          answer["finish"] == "no_sources" and len(Model.asked) == before, "nothing found: nobody is asked")
 
 
 def check_what_is_asked(server):
@@ -307,8 +307,8 @@ def check_what_is_asked(server):
 
 
 def check_refusals(server):
-    for body, field in (({"k": 5}, "question"), ({"question": ""}, "question"), ({"question": 5}, "question"),
-                        ({"question": "x" * 4097}, "question"),
+    for body, field in (({"k": 5}, "question"), ({"question": ""}, "question"),
+                        ({"question": 5}, "question"), ({"question": "x" * 4097}, "question"),
                         ({"question": "well", "stream": 1}, "stream"),
                         ({"question": "well", "k": 21}, "k"), ({"question": "well", "k": 0}, "k"),
                         ({"question": "well", "text": False}, "text"),
@@ -325,7 +325,8 @@ def check_refusals(server):
 FAILURES = [  # what it does, the code, a part of the message
     ("stall", "model_late", "said nothing"), ("stall-middle", "model_late", "said nothing"),
     ("drip", "model_late", "did not finish"), ("cut", "model_failed", "cut off"),
-    ("break", "model_failed", "the chat model: "), ("break-line", "model_failed", "the chat model: "),
+    ("break", "model_failed", "the chat model: "),
+    ("break-line", "model_failed", "the chat model: "),
     ("html", "model_failed", "is its address right"), ("noise", "model_failed", "no JSON"),
     ("bad-json", "model_failed", "no JSON"), ("huge-line", "model_failed", "more than 262144"),
     ("huge-json", "model_failed", "more than 262144"), ("comments", "model_failed", "more than"),

@@ -191,6 +191,35 @@ def check_search(client):
           result.weights == {"dense": 1, "sparse": 2} and
           result.facets["topic"]["distinct"] == 2 and "explain" in result.hits[0].raw,
           "every member arrives")
+    everything = client.search("notes", "yeast", k=3)
+    check([hit.id for hit in client.search("notes", "yeast", k=1, offset=1).hits] ==
+          [everything.hits[1].id], "a page")
+    hit = client.search("notes", "yeast", k=1, text=False).hits[0]
+    check(hit.id == "bread" and hit.text == "" and everything.retrieval["sparse"] == "exact" and
+          everything.filtered_to is None and result.filtered_to == 2, "without texts")
+    one = client.encode(["yeast"], input_type="query")[0]
+    hits = client.search("notes", dense=one.dense, sparse={"yeast": 1}, k=1).hits
+    check(hits[0].id == "bread" and set(hits[0].scores) == {"dense", "sparse"}, "vectors instead")
+    hits = client.search("notes", like="bread").hits
+    check({hit.id for hit in hits} == {"moon", "disk"}, "more like one")
+    reranked = client.search("notes", "yeast", rerank={"top": 2})
+    check(reranked.rerank["scored"] == 2 and reranked.hits[0].scores["rerank"].rank == 1 and
+          reranked.hits[0].scores["rerank"].contribution is None, "reranked")
+
+
+def check_search_batch(client):
+    searches = [{"query": "yeast", "k": 1 + i % 3} for i in range(70)]
+    searches[65] = {"query": "yeast", "k": 0}
+    searches[66] = {"like": "moon", "filter": None}
+    results = client.search_batch("notes", searches)
+    check([len(one.hits) for one in results[:65]] == [1 + i % 3 for i in range(65)] and
+          len(results[66].hits) == 2, "70 searches in two requests")
+    check(isinstance(results[65], tercet.TercetError) and results[65].field == "k",
+          "one of them has an error of its own")
+    check(client.search_batch("notes", []) == [], "none at all")
+
+
+def check_search_errors(client):
     fails(tercet.TercetError, lambda: client.search("notes", "a", k=0), "k of 0", status=400,
           field="k", code="bad_request")
     fails(tercet.NotFound, lambda: client.search("none", "a"), "no collection")
@@ -209,6 +238,47 @@ def check_models(client):
     hits = client.rerank("the sea", ["the moon", "a tax", "salt"], top_n=2)
     check(len(hits) == 2 and 1 > hits[0].score >= hits[1].score > 0, "rerank")
     fails(tercet.TercetError, lambda: client.rerank("the sea", []), "no documents", status=400)
+
+
+class ChatModel(http.server.BaseHTTPRequestHandler):
+    """Says two words, or hangs up."""
+
+    def do_POST(self):
+        asked = self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.end_headers()
+        for word in ("Two ", "words [1]."):
+            self.wfile.write(b'data: {"choices":[{"delta":{"content":"%s"}}]}\n\n' % word.encode())
+        if b"hang up" not in asked:
+            self.wfile.write(b"data: [DONE]\n\n")
+
+    log_message = Script.log_message
+
+
+def check_answers(folder, client):
+    fails(tercet.TercetError, lambda: client.answer("notes", "why"), "no chat model", status=422)
+    chat = http.server.ThreadingHTTPServer(("127.0.0.1", 0), ChatModel)
+    threading.Thread(target=chat.serve_forever, daemon=True).start()
+    with Server(TERCET, folder + "/chat", "--answer-model", "m", "--answer-url",
+                f"http://127.0.0.1:{chat.server_address[1]}/v1") as server, \
+            tercet.Client(server.url) as client:
+        client.add("notes", NOTES)
+        with client.stream_answer("notes", "what moves the sea", k=2) as stream:
+            check([one.number for one in stream.sources] == [1, 2] and stream.result is None,
+                  "an answer's sources come first")
+            check("".join(stream) == "Two words [1].", "then its words")
+        check(stream.result.cited == [1] and stream.result.finish == "stop", "then its end")
+        answer = client.answer("notes", "what moves the sea", filter={"topic": "food"})
+        check(answer.answer == "Two words [1]." and
+              [one.id for one in answer.sources] == ["bread"] and answer.sources[0].text == NOTES[2]["text"], "all at once")
+        fails(tercet.TercetError, lambda: client.answer("notes", "hang up"), "a model that fails",
+              code="model_failed")
+        with client.stream_answer("notes", "why") as stream:
+            pass
+        check(client.health(), "one that nobody reads")
+    chat.shutdown()
+    chat.server_close()
 
 
 def check_threads(client):
@@ -300,7 +370,10 @@ def main():
                 tercet.Client(server.url) as client:
             check_documents(client)
             check_search(client)
+            check_search_batch(client)
+            check_search_errors(client)
             check_models(client)
+            check_answers(folder, client)
             check_threads(client)
             for name, module in FRAMEWORKS.items():
                 if has(module):

@@ -7,6 +7,7 @@ from typing import (Any, Callable, Iterable, Iterator, Mapping, Optional, Sequen
                     TypedDict, TypeVar, Union)
 from urllib.parse import quote
 
+from .answers import Answer, AnswerStream
 from .errors import NotFound, TercetError, error_of
 from .results import (AddResult, Collection, Encoding, Hit, PairScore, RerankHit, SearchResult,
                       Weights)
@@ -164,6 +165,19 @@ class Client:
             results += [error_of(one["error"]) if "error" in one else SearchResult.of(one)
                         for one in answer["results"]]
         return results
+
+    # ---- answers ----
+
+    def answer(self, collection: str, question: str, **search: Any) -> Answer:
+        """What the server's chat model makes of the best passages; search: as of search(), such as
+        k=5 or filter={..}. A TercetError says so where there is no such model (status 422)."""
+        with self.stream_answer(collection, question, **search) as stream:
+            return stream.whole()
+
+    def stream_answer(self, collection: str, question: str, **search: Any) -> AnswerStream:
+        """The same, word by word."""
+        body = given(question=question, stream=True, **search)
+        return AnswerStream(self._transport.open("POST", path(collection, "answer"), body))
 
     # ---- the models themselves ----
 

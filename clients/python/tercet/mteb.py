@@ -112,12 +112,14 @@ class TercetSearch:
         k = min(top_k, self.k or top_k)
 
         def ask(query: Mapping[str, Any]) -> Tuple[str, Dict[str, float]]:
-            options = {"k": k, **self.options}
+            options = {"k": k, "text": False, **self.options}
             if top_ranked is not None:
                 ids = list(top_ranked[query["id"]])
                 options.update(filter={IDS_FIELD: {"$in": ids}},
                                candidates=min(len(ids), CANDIDATES_MAX) or 1)
             result = self.client.search(self.collection, query_text(query), **options)
+            if result.rerank:  # its order is not that of the scores, and MTEB sorts by those
+                return query["id"], {hit.id: float(-i) for i, hit in enumerate(result.hits)}
             return query["id"], {hit.id: hit.score for hit in result.hits}
 
         with ThreadPoolExecutor(ASKERS_N) as askers:

@@ -132,6 +132,8 @@ class SearchResult:
     modes: "list[str]"
     fusion: str
     weights: "dict[str, float]"
+    retrieval: "dict[str, str]"  # of the modes that proposed candidates: "exact" or "approximate"
+    filtered_to: Optional[int]  # documents that pass the filter
     facets: "dict[str, Any]"
     rerank: Optional[Json]  # {"model","asked","scored","deadline_reached"}
     took_ms: "dict[str, float]"
@@ -140,8 +142,9 @@ class SearchResult:
     @staticmethod
     def of(raw: Json) -> "SearchResult":
         return SearchResult([Hit.of(hit) for hit in raw["hits"]], int(raw["total_candidates"]),
-                            raw["modes"], raw["fusion"], raw["weights"], raw.get("facets", {}),
-                            raw.get("rerank"), raw["took_ms"], raw)
+                            raw["modes"], raw["fusion"], raw["weights"], raw.get("retrieval", {}),
+                            raw.get("filtered_to"), raw.get("facets", {}), raw.get("rerank"),
+                            raw["took_ms"], raw)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import socket
 import ssl
 import threading
 import time
-from typing import Any, Optional
+from typing import Any, Callable, Iterable, Iterator, Optional
 from urllib.parse import urlsplit
 
 from .errors import TercetError, Unreachable, error_from
@@ -54,30 +54,27 @@ class Transport:
     def ask(self, method: str, path: str, body: object = None,
             ndjson: Optional[bytes] = None) -> Any:
         """The JSON of the answer. body: made JSON; ndjson: sent as it is."""
+        stream = self.open(method, path, body, ndjson)
+        try:
+            return json.loads(stream.read())
+        except ValueError:
+            raise TercetError("not_json", "the answer is no JSON: is this a Tercet server?", None,
+                              stream.status) from None
+
+    def open(self, method: str, path: str, body: object = None,
+             ndjson: Optional[bytes] = None) -> "Stream":
+        """The same, to be read as it comes."""
         attempt = 0
         while True:
-            status, retry_after, data = self._ask_once(method, path, body, ndjson)
-            if status < 300:
-                try:
-                    return json.loads(data)
-                except ValueError:
-                    raise TercetError("not_json", "the answer is no JSON: is this a Tercet server?",
-                                      None, status) from None
-            if status != 503 or attempt == self._retries:
-                raise error_from(status, data)
-            time.sleep(wait_s(attempt, retry_after))
+            answer, connection = self._send(method, path, body, ndjson)
+            stream = Stream(self, connection, answer)
+            if answer.status < 300:
+                return stream
+            data = stream.read()
+            if answer.status != 503 or attempt == self._retries:
+                raise error_from(answer.status, data)
+            time.sleep(wait_s(attempt, answer.getheader("Retry-After")))
             attempt += 1
-
-    def _ask_once(self, method: str, path: str, body: object,
-                  ndjson: Optional[bytes]) -> "tuple[int, Optional[str], bytes]":
-        answer, connection = self._send(method, path, body, ndjson)
-        try:
-            data = answer.read()
-        except (OSError, http.client.HTTPException) as error:
-            connection.close()
-            raise Unreachable("broken_off", f"the answer broke off: {error!r}") from error
-        self._give_back(connection, answer)
-        return answer.status, answer.getheader("Retry-After"), data
 
     def _send(self, method: str, path: str, body: object, ndjson: Optional[bytes]
               ) -> "tuple[http.client.HTTPResponse, http.client.HTTPConnection]":
@@ -114,7 +111,7 @@ class Transport:
                                                context=self._tls), False
         return http.client.HTTPConnection(self._host, self._port, timeout=self._timeout_s), False
 
-    def _give_back(self, connection: http.client.HTTPConnection,
+    def give_back(self, connection: http.client.HTTPConnection,
                    answer: http.client.HTTPResponse) -> None:
         if not answer.will_close:
             with self._lock:
@@ -122,3 +119,33 @@ class Transport:
                     self._idle.append(connection)
                     return
         connection.close()
+
+
+class Stream:
+    """An answer that is still coming. Its connection is kept once all of it was read."""
+
+    def __init__(self, transport: Transport, connection: http.client.HTTPConnection,
+                 answer: http.client.HTTPResponse) -> None:
+        self._transport, self._connection, self._answer = transport, connection, answer
+        self.status = answer.status
+
+    def read(self) -> bytes:
+        return b"".join(self._parts(lambda: iter((self._answer.read(),))))
+
+    def lines(self) -> Iterator[bytes]:
+        """With their ends."""
+        return self._parts(lambda: self._answer)
+
+    def _parts(self, parts: "Callable[[], Iterable[bytes]]") -> Iterator[bytes]:
+        try:
+            yield from parts()
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            raise Unreachable("broken_off", f"the answer broke off: {error!r}") from error
+        self._answer.close()
+        self._transport.give_back(self._connection, self._answer)
+
+    def close(self) -> None:
+        """Before its end: the server notices, and stops working on it."""
+        self._connection.close()
+        self._answer.close()
