@@ -21,5 +21,5 @@ struct passage passage_of(const char *title, size_t title_len, const char *text,
     while (end > begin && is_blank(joined[end - 1]))
         end--;
     joined[end] = '\0';
-    return (struct passage){.text = joined + begin, .len = end - begin};
+    return (struct passage){.text = joined + begin, .len = end - begin, .trimmed = begin};
 }

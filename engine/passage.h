@@ -12,6 +12,7 @@
 struct passage {
     const char *text; /* in the arena, NUL-terminated */
     size_t len;
+    size_t trimmed; /* bytes of (title + " " + text) left out in front */
 };
 
 struct passage passage_of(const char *title, size_t title_len, const char *text, size_t text_len,

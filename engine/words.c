@@ -145,3 +145,12 @@ bool words_next(struct words *words, struct word_found *out) {
     }
     return false;
 }
+
+bool words_next_run(struct words *words, size_t *begin_out, size_t *end_out) {
+    struct span span;
+    if (!next_span(words, &span))
+        return false;
+    *begin_out = span.begin;
+    *end_out = span.end;
+    return true;
+}

@@ -37,4 +37,8 @@ void words_init(struct words *words, const char *text, size_t len);
 /* The next word; false at the end. Linear in the text, whatever it holds. */
 bool words_next(struct words *words, struct word_found *out);
 
+/* The next run of word characters, [*begin_out, *end_out), also those that words_next leaves out: a
+ * letter alone, a word that is too long. Use one of the two. */
+bool words_next_run(struct words *words, size_t *begin_out, size_t *end_out);
+
 #endif

@@ -25,6 +25,25 @@ static struct json *scores_json(const struct search_hit *hit, unsigned modes) {
     return all;
 }
 
+static void add_place(struct json *json, const struct search_place *place) {
+    json_add_string(json, "field", search_field_name(place->field));
+    json_add_number(json, "begin", place->begin);
+    json_add_number(json, "end", place->end);
+}
+
+static struct json *highlights_json(const struct search_hit *hit) {
+    struct json *list = json_new_array();
+    for (size_t i = 0; i < hit->highlights_n; i++) {
+        const struct search_highlight *highlight = &hit->highlights[i];
+        struct json *one = json_new_object();
+        add_place(one, &highlight->place);
+        json_add_number(one, "score", (double)highlight->score);
+        json_add_string(one, "source", highlight->source == SEARCH_BY_SPARSE ? "sparse" : "multi");
+        json_push(list, one);
+    }
+    return list;
+}
+
 static struct json *explanation_json(const struct search_explanation *explanation) {
     struct json *terms = json_new_array(), *tokens = json_new_array();
     for (size_t i = 0; i < explanation->terms_n; i++) {
@@ -39,6 +58,8 @@ static struct json *explanation_json(const struct search_explanation *explanatio
         json_add_string(token, "query", explanation->matches[i].query_token);
         json_add_string(token, "passage", explanation->matches[i].passage_token);
         json_add_number(token, "score", (double)explanation->matches[i].product);
+        if (explanation->matches[i].has_place)
+            add_place(token, &explanation->matches[i].place);
         json_push(tokens, token);
     }
     struct json *both = json_new_object();
@@ -72,6 +93,8 @@ static struct json *hit_json(const struct search_hit *hit, const struct search_r
     json_add(json, "scores", scores_json(hit, result->plan.modes));
     if (hit->explanation.terms || hit->explanation.matches)
         json_add(json, "explain", explanation_json(&hit->explanation));
+    if (result->highlighted)
+        json_add(json, "highlights", highlights_json(hit));
     return json;
 }
 

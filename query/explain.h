@@ -2,9 +2,10 @@
 #ifndef TERCET_EXPLAIN_H
 #define TERCET_EXPLAIN_H
 
-#include "query/run.h"
+#include "query/evidence.h"
 
 /* Fills hit->explanation; hit->scores and hit->document must be there. */
-bool explain_hit(struct search_run *run, struct search_hit *hit, struct error *err);
+bool explain_hit(struct search_run *run, const struct evidence *evidence, struct search_hit *hit,
+                 struct error *err);
 
 #endif

@@ -86,6 +86,15 @@ bool query_encode(struct encoder *encoder, unsigned modes, const struct index_se
     return true;
 }
 
+bool query_add_terms(struct query *query, struct analyzer *analyzer, struct snapshot *snapshot,
+                     struct arena *arena, struct error *err) {
+    struct lexical lexical;
+    if (!analyzer_run(analyzer, query->text, query->text_len, arena, &lexical, err))
+        return false;
+    sparse_of(&lexical, snapshot, arena, query);
+    return true;
+}
+
 /* ---- ready-made ---- */
 
 /* The numbers of tokens, written as words. */

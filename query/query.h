@@ -44,6 +44,10 @@ void query_ready(const struct query_vectors *vectors, const struct index_setting
                  struct snapshot *snapshot, const char *text, size_t len, struct arena *arena,
                  struct query *out);
 
+/* The terms of its text into a query that has none. */
+bool query_add_terms(struct query *query, struct analyzer *analyzer, struct snapshot *snapshot,
+                     struct arena *arena, struct error *err);
+
 /* What the index keeps of a document is the query: its dense vector, its QUERY_LIKE_TERMS_MAX
  * heaviest terms, QUERY_LIKE_VECTORS_MAX of its token vectors.
  * To name terms and tokens in an explanation: the index's own analyzer and the model; each may be

@@ -169,6 +169,47 @@ static bool read_rerank(const struct json *json, struct search_request *request,
            error_wrap(err, "\"rerank\": ");
 }
 
+static bool read_highlight_fields(const struct json *fields, unsigned *out, struct error *err) {
+    if (json_kind_of(fields) == JSON_KIND_NULL)
+        return true;
+    *out = 0;
+    for (size_t i = 0; i < json_count(fields); i++) {
+        const struct json *name = json_at(fields, i);
+        const char *text = json_kind_of(name) == JSON_KIND_STRING ? json_string_of(name, NULL) : "";
+        for (int field = 0; field < SEARCH_FIELDS_N; field++)
+            if (strcmp(text, search_field_name((enum search_field)field)) == 0)
+                *out |= 1u << field;
+    }
+    size_t known = 0;
+    for (int field = 0; field < SEARCH_FIELDS_N; field++)
+        known += *out >> field & 1;
+    return (known > 0 && known == json_count(fields)) ||
+           error_set(err, ERROR_INVALID,
+                     "\"highlight\": \"fields\" must be a list of \"title\" and \"text\"");
+}
+
+static bool read_highlight(const struct json *json, struct search_request *request,
+                           struct error *err) {
+    const struct json *value = json_get(json, "highlight");
+    struct search_highlighting *highlight = &request->highlight;
+    highlight->fields = 1u << SEARCH_TITLE | 1u << SEARCH_TEXT;
+    if (json_kind_of(value) == JSON_KIND_NULL)
+        return true;
+    if (json_kind_of(value) == JSON_KIND_BOOL) {
+        highlight->wanted = json_bool_of(value);
+        return true;
+    }
+    size_t known = (json_get(value, "fields") != NULL) + (json_get(value, "max") != NULL);
+    if (json_kind_of(value) != JSON_KIND_OBJECT || known != json_count(value))
+        return error_set(
+            err, ERROR_INVALID,
+            "\"highlight\" must be true, or {\"fields\":[\"title\",\"text\"],\"max\"}");
+    highlight->wanted = true;
+    if (!json_read_u32(value, "max", 1, SEARCH_HIGHLIGHTS_MAX, &highlight->max, err))
+        return error_wrap(err, "\"highlight\": ");
+    return read_highlight_fields(json_get(value, "fields"), &highlight->fields, err);
+}
+
 /* Read here only to be refused here, by its name; the search reads it again into its own arena. */
 static bool read_filter(const struct json *json, struct search_request *request,
                         struct error *err) {
@@ -245,6 +286,7 @@ static const struct reader {
     {"facet_limit", read_facet_limit},
     {"rerank", read_rerank},
     {"explain", read_explain},
+    {"highlight", read_highlight},
     {"text", read_text},
 };
 

@@ -48,6 +48,15 @@ static void reads_every_field(void) {
         read("{\"query\":\"a\",\"rerank\":{\"top\":9,\"deadline_ms\":80}}", &request, field, &err),
         err);
     CHECK(request.rerank.top == 9 && request.rerank.deadline_ms == 80);
+    CHECK(!request.highlight.wanted);
+    CHECK_OK(read("{\"query\":\"a\",\"highlight\":true}", &request, field, &err), err);
+    CHECK(request.highlight.wanted && request.highlight.fields == 3 && request.highlight.max == 0);
+    CHECK_OK(read("{\"query\":\"a\",\"highlight\":{\"fields\":[\"text\"],\"max\":3}}", &request,
+                  field, &err),
+             err);
+    CHECK(request.highlight.fields == 1 << SEARCH_TEXT && request.highlight.max == 3);
+    CHECK_OK(read("{\"query\":\"a\",\"highlight\":false}", &request, field, &err), err);
+    CHECK(!request.highlight.wanted);
     struct json *json = json_parse(facets, strlen(facets), &err); /* names are borrowed */
     CHECK_OK(request_from_json(json, &arena, &request, field, &err), err);
     CHECK_EQUAL(request.facets_n, 2);
@@ -96,6 +105,13 @@ static void names_the_field_at_fault(void) {
         {"{\"query\":\"a\",\"offset\":1,\"k\":1000}", "offset"},
         {"{\"query\":\"a\",\"text\":\"no\"}", "text"},
         {"{\"query\":\"a\",\"exact\":true,\"sparse_mass\":0.5}", "sparse_mass"},
+        {"{\"query\":\"a\",\"highlight\":5}", "highlight"},
+        {"{\"query\":\"a\",\"highlight\":{\"field\":[]}}", "highlight"},
+        {"{\"query\":\"a\",\"highlight\":{\"fields\":[]}}", "highlight"},
+        {"{\"query\":\"a\",\"highlight\":{\"fields\":[\"text\",\"text\"]}}", "highlight"},
+        {"{\"query\":\"a\",\"highlight\":{\"fields\":[\"body\"]}}", "highlight"},
+        {"{\"query\":\"a\",\"highlight\":{\"fields\":\"text\"}}", "highlight"},
+        {"{\"query\":\"a\",\"highlight\":{\"max\":0}}", "highlight"},
         {"{\"query\":\"a\",\"rerank\":true}", "rerank"},
         {"{\"query\":\"a\",\"rerank\":{\"topp\":1}}", "rerank"},
         {"{\"query\":\"a\",\"rerank\":{\"top\":0}}", "rerank"},

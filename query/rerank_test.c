@@ -47,7 +47,7 @@ static bool passage(void *context, size_t i, struct arena *arena, struct passage
     (void)context;
     (void)err;
     memset(text, 'p', sizeof text);
-    *out = (struct passage){arena_text(arena, text, i), i};
+    *out = (struct passage){.text = arena_text(arena, text, i), .len = i};
     return true;
 }
 
@@ -171,7 +171,7 @@ static bool long_passage(void *context, size_t i, struct arena *arena, struct pa
     (void)err;
     for (size_t at = 0; at < len; at++)
         text[at] = "\xe6\xb5\xb7"[at % 3];
-    *out = (struct passage){text, len};
+    *out = (struct passage){.text = text, .len = len};
     return true;
 }
 

@@ -6,6 +6,7 @@
 #include "engine/base/clock.h"
 #include "index/fields/filter.h"
 #include "query/explain.h"
+#include "query/highlight.h"
 #include "query/run.h"
 
 /* ---- the query ---- */
@@ -15,12 +16,13 @@ static bool read_like(struct search_run *run, struct error *err) {
     const struct search_request *request = run->request;
     struct searcher *searcher = run->searcher;
     struct analyzer *analyzer = NULL;
+    bool named = request->explain || request->highlight.wanted;
     const struct index_settings *settings = index_settings_of(searcher->index);
     run->is_like = true;
     return document_find(run->snapshot, request->like, request->like_len, &run->like_docid, err) &&
-           (!request->explain || searcher_analyzer(searcher, &analyzer, err)) &&
+           (!named || searcher_analyzer(searcher, &analyzer, err)) &&
            query_like(run->snapshot, run->like_docid, settings, analyzer,
-                      request->explain ? searcher->model : NULL, run->arena, &run->query, err);
+                      named ? searcher->model : NULL, run->arena, &run->query, err);
 }
 
 static bool read_query(struct search_run *run, struct error *err) {
@@ -45,6 +47,22 @@ static bool read_query(struct search_run *run, struct error *err) {
 
 /* ---- the page ---- */
 
+const char *search_field_name(enum search_field field) {
+    static const char *const names[] = {[SEARCH_TITLE] = "title", [SEARCH_TEXT] = "text"};
+    return names[field];
+}
+
+static bool tell_why(struct search_run *run, const struct highlighter *highlighter,
+                     struct search_hit *hit, struct error *err) {
+    const struct search_request *request = run->request;
+    struct evidence evidence;
+    if (!request->explain && !request->highlight.wanted)
+        return true;
+    return evidence_find(run, hit, &evidence, err) &&
+           (!request->explain || explain_hit(run, &evidence, hit, err)) &&
+           (!request->highlight.wanted || highlight_hit(run, highlighter, &evidence, hit, err));
+}
+
 /* The page of the candidates that was asked for, with what is shown of it. */
 static bool fetch(struct search_run *run, struct error *err) {
     const struct search_request *request = run->request;
@@ -52,6 +70,9 @@ static bool fetch(struct search_run *run, struct error *err) {
     size_t offset = request->offset < run->n ? request->offset : run->n;
     size_t k = plan_page_size(request), left = run->n - offset, n = left < k ? left : k;
     struct search_hit *hits = ARENA_ZERO(run->arena, struct search_hit, n);
+    struct highlighter highlighter;
+    if (request->highlight.wanted && !highlighter_init(run, &highlighter, err))
+        return false;
     for (size_t i = 0; i < n; i++) {
         struct search_hit *hit = &hits[i];
         hit->scores = run->candidates[offset + i];
@@ -59,7 +80,7 @@ static bool fetch(struct search_run *run, struct error *err) {
             hit->rerank = run->reranked[offset + i];
         if (!document_get(run->snapshot, hit->scores.docid, run->arena, &hit->document, err))
             return false;
-        if (request->explain && !explain_hit(run, hit, err))
+        if (!tell_why(run, &highlighter, hit, err))
             return false;
     }
     result->hits = hits;
@@ -160,7 +181,9 @@ const char *search_fault(const struct search_request *request, const struct erro
 
 bool search_run(struct searcher *searcher, const struct search_request *request,
                 struct arena *arena, struct search_result *out, struct error *err) {
-    struct search_result result = {.offset = request->offset, .no_text = request->no_text};
+    struct search_result result = {.offset = request->offset,
+                                   .no_text = request->no_text,
+                                   .highlighted = request->highlight.wanted};
     struct search_run run = {
         .searcher = searcher, .request = request, .arena = arena, .result = &result};
     struct filter *filter = NULL;

@@ -33,12 +33,24 @@ enum {
     SEARCH_CANDIDATES_MAX = 10000,
     SEARCH_QUERY_BYTES_MAX = 1 << 20, /* far more than any encoder reads; bounds the tokenizer */
     SEARCH_FACETS_MAX = 16,           /* fields to count: a walk over a table for each */
-    SEARCH_SCAN_MAX = 100000, /* documents that token vectors alone are compared with: half a
+    SEARCH_SCAN_MAX = 100000,       /* documents that token vectors alone are compared with: half a
                                  second (docs/multivectors.md) */
+    SEARCH_HIGHLIGHTS_DEFAULT = 32, /* of a hit */
+    SEARCH_HIGHLIGHTS_MAX = 1000,
     SEARCH_RERANK_DEFAULT = 50,
     SEARCH_RERANK_MAX = SEARCH_K_MAX,
     SEARCH_DEADLINE_MS_MAX = 600 * 1000, /* longer than any client waits */
 };
+
+/* A part of a hit: bytes of its title or text. */
+enum search_field { SEARCH_TITLE, SEARCH_TEXT, SEARCH_FIELDS_N };
+
+struct search_place {
+    enum search_field field;
+    uint32_t begin, end;
+};
+
+const char *search_field_name(enum search_field field);
 
 /* A text; or ready-made vectors, beside which a text may stand, which is not encoded then (a
  * reranker reads it); or "like", a document that is in the index. */
@@ -75,6 +87,11 @@ struct search_request {
         uint32_t top;         /* so many of the best; 0: SEARCH_RERANK_DEFAULT */
         uint32_t deadline_ms; /* for the whole search, from search_run on; 0: none */
     } rerank;
+    struct search_highlighting {
+        bool wanted;
+        unsigned fields; /* 1 << SEARCH_TITLE, .. */
+        uint32_t max;    /* of a hit, the best; 0: SEARCH_HIGHLIGHTS_DEFAULT */
+    } highlight;
     const struct rerank_scorer *reranker; /* what reranks here (rerank.h); NULL: nothing does */
     const atomic_bool *cancelled;         /* nobody waits any more: ERROR_STOPPED; NULL: never */
 };
@@ -89,6 +106,8 @@ struct search_term {
 struct search_match {
     const char *query_token, *passage_token; /* as written; "[SEP]" for the closing token */
     float product;
+    bool has_place; /* the passage token stands there */
+    struct search_place place;
 };
 
 struct search_explanation {
@@ -96,6 +115,15 @@ struct search_explanation {
     size_t terms_n;
     struct search_match *matches; /* in the query's order */
     size_t matches_n;
+};
+
+/* Words that answer the query (highlight.h). */
+enum search_source { SEARCH_BY_SPARSE, SEARCH_BY_MULTI };
+
+struct search_highlight {
+    struct search_place place;
+    float score; /* 0 to 1 */
+    enum search_source source;
 };
 
 struct search_hit {
@@ -106,6 +134,8 @@ struct search_hit {
     } rerank;
     struct document document;
     struct search_explanation explanation; /* empty unless asked for */
+    struct search_highlight *highlights;   /* in their order, apart from each other */
+    size_t highlights_n;
 };
 
 struct search_timing {
@@ -133,7 +163,8 @@ struct search_result {
     struct search_hit *hits; /* best first, from `offset` on */
     size_t hits_n, candidates_n;
     uint32_t offset;
-    bool no_text; /* as asked: answer.h leaves texts out */
+    bool no_text;     /* as asked: answer.h leaves texts out */
+    bool highlighted; /* as asked: hits have highlights, though it be none */
     struct search_retrieval retrieval;
     struct facet *facets;              /* [facets_n] in the request's order */
     struct search_facet *facet_fields; /* [facets_n] */

@@ -238,6 +238,114 @@ def check_like(index, server):
     run(TERCET, "search", index, "x", "--like", "tides", status=2)
 
 
+LANGUAGES = [
+    {"id": "run", "title": "The runner", "text": "She was running, and the others ran a run of miles."},
+    {"id": "ja", "title": "\u6f6e", "text": "\u6708\u306e\u5f15\u529b\u304c\u6d77\u6c34\u3092\u5f15\u304d"
+     "\u5bc4\u305b\u308b\u306e\u3067\u3001\u30c7\u30fc\u30bf\u306e\u6f6e\u304c\u6e80\u3061\u308b\u3002"},
+    {"id": "th", "title": "", "text": "\u0e19\u0e49\u0e33\u0e17\u0e30\u0e40\u0e25\u0e02\u0e36\u0e49\u0e19"
+     "\u0e25\u0e07\u0e17\u0e38\u0e01\u0e27\u0e31\u0e19"},
+    {"id": "de", "title": "Stra\u00dfe", "text": "Die Flut f\u00e4llt e\u0301 auf die STRASSE \U0001f469"
+     "\u200d\U0001f680 und das Meer."},
+    {"id": "ar", "title": "\u0628\u062d\u0631", "text": "\u0645\u064e\u062f\u0651 \u0627\u0644\u0628\u062d\u0631"
+     " \u0648\u0627\u0644\u0642\u0645\u0631"},
+    {"id": "hi", "title": "", "text": "\u0938\u092e\u0941\u0926\u094d\u0930 \u0914\u0930 \u091a\u093e\u0901\u0926"},
+    {"id": "blank", "title": "   ", "text": "  a sea   "},
+]
+
+
+def marked(hit, field=None):
+    """The highlighted pieces; and that they are what highlights must be on any text."""
+    texts = {name: hit[name].encode() for name in ("title", "text")}
+    places = [(h["field"] == "text", h["begin"], h["end"]) for h in hit["highlights"]]
+    if places != sorted(places) or any(a[0] == b[0] and a[2] > b[1]
+                                       for a, b in zip(places, places[1:])):
+        check(False, f"in order and apart: {places}")
+    for one in hit["highlights"]:
+        text = texts[one["field"]]
+        if not (0 <= one["begin"] < one["end"] <= len(text) and 0 < one["score"] <= 1 and
+                one["source"] in ("sparse", "multi")):
+            check(False, f"within the text: {one}")
+        text[:one["begin"]].decode(), text[one["begin"]:one["end"]].decode()  # whole characters
+    return [texts[h["field"]][h["begin"]:h["end"]].decode() for h in hit["highlights"]
+            if field in (None, h["field"])]
+
+
+def check_highlights(folder, server):
+    path = "/v1/collections/languages/search"
+    answer = server.ask("POST", "/v1/collections/languages/documents", LANGUAGES)
+    check(answer.status == 200 and answer.json()["failed"] == 0, "texts in some languages")
+
+    def ask(query, key, **more):
+        hits = server.post(path, {"query": query, "highlight": True, **more})["hits"]
+        return next(hit for hit in hits if hit["id"] == key)
+
+    hit = ask("to run", "run", modes=["sparse"])
+    check(marked(hit) == ["running", "run"] and
+          all(h["source"] == "sparse" and h["score"] == 1 for h in hit["highlights"]),
+          "running is highlighted for run")
+    hit = ask("who runs", "run", highlight={"fields": ["title"]}, modes=["sparse"])
+    check(marked(hit, "text") == [], "only in the fields that are asked for")
+    check(marked(ask("\u6d77\u6c34", "ja"), "text").count("\u6d77\u6c34") == 1,
+          "Japanese: letters side by side are one range")
+    check("\u6f6e" in marked(ask("\u6f6e", "ja"), "title"), "and single ones")
+    check(any("\u0e19\u0e49\u0e33" in part for part in marked(ask("\u0e19\u0e49\u0e33", "th"))),
+          "Thai: a letter with what belongs to it")
+    check(marked(ask("strasse", "de", modes=["sparse"])) == ["Stra\u00dfe", "STRASSE"],
+          "folded as the index folds")
+    check("\u0627\u0644\u0628\u062d\u0631" in marked(ask("\u0627\u0644\u0628\u062d\u0631", "ar")), "Arabic")
+    check(marked(ask("sea", "blank")) == ["sea"], "blanks in front are counted")
+    for query in ("\u6d77 sea run Meer", "\U0001f469\u200d\U0001f680", "\u0938\u092e\u0941\u0926\u094d\u0930",
+                  ".", "", "the", "a b c d e f g " * 200):
+        for hit in server.post(path, {"query": query, "highlight": True})["hits"]:
+            marked(hit)
+    check(True, "whole characters in every language")
+
+    body = {"query": "moon pulls the ocean", "highlight": True}
+    whole = server.post(SEARCH, body)
+    tides = whole["hits"][0]
+    check(tides["id"] == "tides" and {"moon", "pulls", "oceans"} <= set(marked(tides)), "words")
+    check(any(h["source"] == "multi" for hit in whole["hits"] for h in hit["highlights"]),
+          "by token vectors, too")
+    two = server.post(SEARCH, {**body, "highlight": {"max": 2}})["hits"][0]
+    best = sorted((h["score"] for h in tides["highlights"]), reverse=True)[:2]
+    check(sorted((h["score"] for h in two["highlights"]), reverse=True) == best, "the best two")
+    dense = server.post(SEARCH, {**body, "modes": ["dense"]})["hits"][0]
+    check({"moon", "pulls", "oceans"} <= set(marked(dense)), "a dense search has the query's words")
+    bare = server.post(SEARCH, {**body, "text": False})["hits"][0]
+    check("text" not in bare and bare["highlights"] == tides["highlights"], "without the texts")
+    check("highlights" not in server.post(SEARCH, {"query": "x", "highlight": False})["hits"][0],
+          "false: none")
+    like = server.post(SEARCH, {"like": "tides", "highlight": True, "k": 100})["hits"]
+    check(any(marked(hit) for hit in like), "like: the document's words")
+    vectors = server.post("/v1/encode", {"texts": body["query"]})["encodings"][0]
+    ready = server.post(SEARCH, {"multi": vectors["multi"], "sparse": vectors["sparse"],
+                                 "highlight": True})["hits"][0]
+    check({"moon", "pulls", "oceans"} <= set(marked(ready)), "vectors: by what they are made of")
+    beside = server.post(SEARCH, {"dense": vectors["dense"], "query": body["query"],
+                                  "highlight": True})["hits"]
+    check(any("moon" in marked(hit) for hit in beside), "and by the text beside them")
+    for wrong in (5, {"field": ["text"]}, {"fields": []}, {"fields": ["body"]}, {"max": 0}):
+        refused(server, "highlight", query="x", highlight=wrong)
+    index = folder + "/data/facts"
+    check(same(cli(index, body["query"], "--highlight"), whole), "the command line does the same")
+    check("**moon**" in run(TERCET, "search", index, body["query"], "--highlight"), "and marks them")
+
+
+def check_places(server):
+    """Each token of an explanation stands where it says."""
+    hits = server.post(SEARCH, {"query": "moon pulls the ocean", "explain": True})["hits"]
+    named = 0
+    for hit in hits:
+        for token in hit["explain"]["tokens"]:
+            if "field" in token:
+                text = hit[token["field"]].encode()
+                named += text[token["begin"]:token["end"]].decode() == token["passage"]
+            elif token["passage"] != "[SEP]":
+                check(False, f"a token without a place: {token}")
+    tokens = sum("field" in token for hit in hits for token in hit["explain"]["tokens"])
+    check(tokens > 30 and named == tokens, f"{tokens} passage tokens stand where they say")
+
+
 def check_batch(index, server):
     path = SEARCH + "/batch"
     asked = [{"query": "the sea and the moon", "k": 3}, {"query": "a violin", "modes": ["sparse"]},
@@ -296,7 +404,17 @@ def check_other_model(folder):
         check(len(like["hits"]) == 10, "and documents")
         check(all(t["term"].isdigit() for t in like["hits"][0]["explain"]["terms"]),
               "whose tokens are numbers here")
+        nobody = server.post(path, {**vectors, "highlight": True})["hits"]
+        check(all(hit["highlights"] == [] for hit in nobody), "and stand nowhere that is known")
         refused(server, "sparse", path=path, sparse={"sea": 1})
+        server.stop()
+    with Server(TERCET, data, "--model", model) as server:  # terms are token ids, learned weights
+        for query in ("the moon", "Sourdough bread rises", "\u6d77\u6c34", ""):
+            hits = server.post(path, {"query": query, "highlight": True, "explain": True})["hits"]
+            for hit in hits:
+                marked(hit)
+        own_words = server.post(path, {"like": "tides", "highlight": True})["hits"]
+        check(any(marked(hit) for hit in own_words), "token ids are highlighted as words")
         server.stop()
     os.rename(model, model + "-gone")
     gone = json.loads(run(TERCET, "search", data + "/notes", "--vectors", "-", "--json",
@@ -321,6 +439,8 @@ def main():
             check_vectors(index, server)
             check_like(index, server)
             check_batch(index, server)
+            check_highlights(folder, server)
+            check_places(server)
             refused(server, "rerank", status=422, query="x", rerank={})
             server.stop()
         check_rerank(folder, index, data)

@@ -23,15 +23,51 @@ struct search_settings {
 /* Columns of text shown of a passage on a terminal. */
 enum { SNIPPET_BYTES = 240 };
 
-/* The beginning of a text on one line, cut at a character's end. */
-static void print_snippet(const char *text, size_t len) {
-    size_t shown = len < SNIPPET_BYTES ? len : SNIPPET_BYTES;
-    while (shown < len && shown > 0 && ((unsigned char)text[shown] & 0xc0) == 0x80)
-        shown--;
-    fputs("   ", stdout);
-    for (size_t i = 0; i < shown; i++)
+static void print_on_a_line(const char *text, size_t begin, size_t end) {
+    for (size_t i = begin; i < end; i++)
         putchar((unsigned char)text[i] < ' ' ? ' ' : text[i]);
-    puts(shown < len ? " ..." : "");
+}
+
+/* The end of a character that is not behind `at`. */
+static size_t cut_before(const char *text, size_t len, size_t at) {
+    while (at < len && at > 0 && ((unsigned char)text[at] & 0xc0) == 0x80)
+        at--;
+    return at < len ? at : len;
+}
+
+/* Where the part of the text begins that is shown: near the best word, if there is one. */
+static size_t snippet_begin(const struct search_hit *hit) {
+    const struct search_highlight *best = NULL;
+    const struct document *document = &hit->document;
+    for (size_t i = 0; i < hit->highlights_n; i++) {
+        const struct search_highlight *one = &hit->highlights[i];
+        if (one->place.field == SEARCH_TEXT && (!best || one->score > best->score))
+            best = one;
+    }
+    return best && best->place.begin > SNIPPET_BYTES / 2
+               ? cut_before(document->text, document->text_len,
+                            best->place.begin - SNIPPET_BYTES / 4)
+               : 0;
+}
+
+/* A part of the text on one line, cut at characters' ends, words that answer **marked**. */
+static void print_snippet(const struct search_hit *hit) {
+    const char *text = hit->document.text;
+    size_t len = hit->document.text_len, at = snippet_begin(hit);
+    size_t end = cut_before(text, len, at + SNIPPET_BYTES);
+    fputs(at > 0 ? "   ... " : "   ", stdout);
+    for (size_t i = 0; i < hit->highlights_n; i++) {
+        const struct search_place *place = &hit->highlights[i].place;
+        if (place->field != SEARCH_TEXT || place->begin < at || place->end > end)
+            continue;
+        print_on_a_line(text, at, place->begin);
+        fputs("**", stdout);
+        print_on_a_line(text, place->begin, place->end);
+        fputs("**", stdout);
+        at = place->end;
+    }
+    print_on_a_line(text, at, end);
+    puts(end < len ? " ..." : "");
 }
 
 static void print_scores(const struct search_hit *hit, unsigned modes) {
@@ -100,7 +136,7 @@ static void print_result(const struct search_result *result, bool explain) {
                document->title_len ? document->title : "(no title)", document->key,
                (double)hit->scores.score);
         if (!result->no_text)
-            print_snippet(document->text, document->text_len);
+            print_snippet(hit);
         print_scores(hit, result->plan.modes);
         if (explain)
             print_explanation(hit, result->plan.modes);
@@ -260,15 +296,6 @@ static bool read_settings(struct search_settings *settings, const struct search_
                           size_t words_n, char **argv, struct readings *readings,
                           struct error *err) {
     struct search_request *request = &settings->request;
-    settings->index = argv[0];
-    if (words_n == 2) {
-        request->query = argv[1];
-        request->query_len = strlen(argv[1]);
-    }
-    request->like_len = request->like ? strlen(request->like) : 0;
-    if (settings->vectors &&
-        !read_vectors(settings->vectors, &readings->arena, &request->vectors, err))
-        return false;
     const struct search_request nothing = {0};
     if (settings->batch &&
         (words_n == 2 || words->modes || words->weights || words->fusion || settings->vectors ||
@@ -276,6 +303,16 @@ static bool read_settings(struct search_settings *settings, const struct search_
         return error_set(err, ERROR_INVALID,
                          "--batch reads requests from standard input: each says for itself what it "
                          "asks for");
+    settings->index = argv[0];
+    if (words_n == 2) {
+        request->query = argv[1];
+        request->query_len = strlen(argv[1]);
+    }
+    request->highlight.fields = 1u << SEARCH_TITLE | 1u << SEARCH_TEXT;
+    request->like_len = request->like ? strlen(request->like) : 0;
+    if (settings->vectors &&
+        !read_vectors(settings->vectors, &readings->arena, &request->vectors, err))
+        return false;
     if (!search_options_apply(words, request, &settings->model, err))
         return false;
     if (settings->batch)
@@ -324,6 +361,8 @@ static int run(int argc, char **argv) {
          "rerank as many as can be in N ms of search", 1, SEARCH_DEADLINE_MS_MAX, 0},
         {"explain", OPTION_FLAG, &settings.request.explain, NULL,
          "show the terms and tokens behind each score", 0, 0, 0},
+        {"highlight", OPTION_FLAG, &settings.request.highlight.wanted, NULL,
+         "mark the words that answer", 0, 0, 0},
         {"batch", OPTION_FLAG, &settings.batch, NULL,
          "a request as JSON a line of standard input, an answer a line", 0, 0, 0},
         {"json", OPTION_FLAG, &settings.json, NULL, "one JSON object", 0, 0, 0},

@@ -1,0 +1,32 @@
+/* evidence.h - what in a hit answers the query: its terms' shares, the token vectors that answer
+ * the query's, and where they stand in the hit's title and text. What explains and what highlights
+ * reads it from here. */
+#ifndef TERCET_QUERY_EVIDENCE_H
+#define TERCET_QUERY_EVIDENCE_H
+
+#include "engine/passage.h"
+#include "query/run.h"
+
+struct evidence {
+    const float *shares; /* [query.sparse.n] of the hit's lexical score; NULL: not looked for */
+    /* [query.multi_n] the hit's best token vector for each of the query's, and their product. NULL:
+     * not looked for. */
+    const uint32_t *best;
+    const float *products;
+    /* The hit as the model read it. tokens.n 0: the model is not here. */
+    struct passage passage;
+    struct tokens tokens;
+    size_t first; /* the token of token vector 0 */
+};
+
+/* Terms and tokens are looked for where the query has some. hit->scores and hit->document must be
+ * there; everything lies in the run's arena. */
+bool evidence_find(struct search_run *run, const struct search_hit *hit, struct evidence *out,
+                   struct error *err);
+
+/* Where the hit's token vector i stands. False: nowhere (a special token, or nobody knows). A token
+ * over the border of title and text is put where most of it is; blanks around it are left out. */
+bool evidence_place(const struct evidence *evidence, const struct document *document, uint32_t i,
+                    struct search_place *out);
+
+#endif
