@@ -13,6 +13,7 @@
 #include "index/inside.h"
 #include "index/multi/multivector.h"
 #include "index/remove.h"
+#include "index/representation.h"
 
 #include "index/fixture.h"
 
@@ -205,6 +206,46 @@ static void lives_as_one_document(void) {
     fixture_remove(copy);
 }
 
+/* As a query it is like all of it: the mean of its passages, and token vectors from each. */
+static void stands_for_itself(void) {
+    enum { KEYS = 30 };
+    char folder[64];
+    struct index *index = make(folder, 100);
+    struct snapshot *snapshot;
+    struct arena arena = {0};
+    struct error err;
+    put(index, 0, KEYS, 1);
+    CHECK_OK(snapshot_open(index, &snapshot, &err), err);
+    for (uint32_t key = 0; key < KEYS; key++) {
+        struct fixture_record record;
+        struct representation got;
+        float mean[FIXTURE_DIM] = {0};
+        uint32_t docid, vectors_n = 0;
+        draw(key, 1, &record);
+        for (size_t i = 0; i < record.passages_n; i++) {
+            vectors_n += record.passages[i].multi_n;
+            for (size_t d = 0; d < FIXTURE_DIM; d++)
+                mean[d] += record.passages[i].dense[d];
+        }
+        if (record.passages_n == 0)
+            continue;
+        CHECK_OK(document_find(snapshot, record.key, strlen(record.key), &docid, &err), err);
+        CHECK_OK(representation_of(snapshot, docid, 3, &arena, &got, &err), err);
+        CHECK(got.passages_n == record.passages_n || vectors_n == 0);
+        CHECK_EQUAL(got.multi_step, vectors_n > 3 ? (vectors_n + 2) / 3 : 1);
+        CHECK_EQUAL(got.multi_n, (vectors_n + got.multi_step - 1) / got.multi_step);
+        float along = vec_dot_f32(got.dense, mean, FIXTURE_DIM);
+        float lengths = sqrtf(vec_dot_f32(got.dense, got.dense, FIXTURE_DIM) *
+                              vec_dot_f32(mean, mean, FIXTURE_DIM));
+        CHECK_NEAR(along, lengths, 1e-2);
+        arena_reset(&arena);
+    }
+    snapshot_close(snapshot);
+    index_close(index);
+    arena_done(&arena);
+    fixture_remove(folder);
+}
+
 /* ---- what cannot be put ---- */
 
 static void refused(struct index *index, const struct record *record, enum error_code code,
@@ -354,6 +395,7 @@ int main(void) {
     settings_must_be_possible();
     lives_as_one_document();
     bad_passages_are_refused();
+    stands_for_itself();
     comes_out();
     return check_result();
 }

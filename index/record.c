@@ -6,9 +6,8 @@
 #include "index/multi/multivector.h"
 
 enum {
-    SPARSE_TERMS_MAX = 1 << 20,   /* distinct terms of one record */
-    MULTI_VECTORS_MAX = 1 << 16,  /* token vectors of one passage; encoders stop at 8,192 */
-    RECORD_VECTORS_MAX = 1 << 21, /* and of all of one record: 140 MB of codes at 384 dimensions */
+    SPARSE_TERMS_MAX = 1 << 20,  /* distinct terms of one record */
+    MULTI_VECTORS_MAX = 1 << 16, /* token vectors of one passage; encoders stop at 8,192 */
 };
 static const float f16_max = 65504;      /* a dense value beyond it would become infinite */
 static const float length_max = 1 << 24; /* f32 counts words exactly up to here */

@@ -24,9 +24,9 @@ struct writer;
 /* LMDB's own limit on keys (511 bytes) less our prefix: longer doc_keys are ERROR_LIMIT. */
 enum { WRITER_KEY_BYTES_MAX = 500 };
 
-/* Passages of one record: enough for a text of 6 MB at 400 tokens each. The token vectors of such
- * a record take 110 MB at 384 dimensions, which pass through memory. */
-enum { RECORD_PASSAGES_MAX = 4096 };
+/* Passages of one record, enough for a text of 6 MB at 400 tokens each, and token vectors of all of
+ * them, whose codes pass through memory: 140 MB at 384 dimensions. */
+enum { RECORD_PASSAGES_MAX = 4096, RECORD_VECTORS_MAX = 1 << 21 };
 
 /* A part of a record's text with vectors of its own. */
 struct record_passage {

@@ -3,7 +3,6 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/mem.h"
-#include "engine/passage.h"
 #include "ingest/stages.h"
 
 enum {
@@ -20,9 +19,9 @@ enum {
     WINDOW_HELD_BYTES = 32 << 20,
 };
 
-size_t passage_read_bytes(const struct ingest *ingest, const struct encoder_text *passage) {
+size_t piece_read_bytes(const struct ingest *ingest, const struct piece *piece) {
     size_t read_max = (size_t)ingest->settings.length_max * TOKEN_BYTES;
-    return passage->len < read_max ? passage->len : read_max;
+    return piece->text.len < read_max ? piece->text.len : read_max;
 }
 
 void window_begin(const struct ingest *ingest, struct window *window) {
@@ -31,7 +30,7 @@ void window_begin(const struct ingest *ingest, struct window *window) {
         window->states = mem_alloc(WINDOW_ROWS, sizeof *window->states);
         window->notes = mem_alloc(WINDOW_ROWS, sizeof *window->notes);
         window->verdicts = mem_alloc(WINDOW_ROWS, sizeof *window->verdicts);
-        window->passages = mem_alloc(WINDOW_ROWS, sizeof *window->passages);
+        window->spans = mem_alloc(WINDOW_ROWS, sizeof *window->spans);
         window->encodings = mem_alloc(WINDOW_ROWS, sizeof *window->encodings);
         window->hashes = mem_alloc(WINDOW_ROWS, sizeof *window->hashes);
         window->origins = mem_alloc(WINDOW_ROWS, sizeof *window->origins);
@@ -45,7 +44,7 @@ void window_begin(const struct ingest *ingest, struct window *window) {
 
 void window_again(struct window *window) {
     window->stored_n += window->n;
-    window->n = 0;
+    window->n = window->pieces_n = 0;
     window->is_lent = false;
     map_clear(&window->newest);
     arena_reset(&window->vectors);
@@ -62,7 +61,8 @@ void window_done(struct window *window) {
     free(window->states);
     free(window->notes);
     free(window->verdicts);
-    free(window->passages);
+    free(window->spans);
+    free(window->pieces);
     free(window->encodings);
     free(window->hashes);
     free(window->origins);
@@ -142,12 +142,11 @@ bool window_add(struct ingest *ingest, struct window *window, const struct row *
         add_ready(ingest, window, i);
         return true;
     }
-    struct passage passage =
-        passage_of(row->title, row->title_len, row->text, row->text_len, &window->texts);
-    window->passages[i] = (struct encoder_text){.text = passage.text, .len = passage.len};
-    window->states[i] = ROW_WAITING;
-    window->held_bytes += passage.len;
-    window->read_bytes += passage_read_bytes(ingest, &window->passages[i]);
+    struct ingest_verdict *verdict = &window->verdicts[i];
+    if (cut_row(ingest, window, i, &verdict->err))
+        window->states[i] = ROW_WAITING;
+    else
+        verdict->outcome = INGEST_BAD;
     return true;
 }
 

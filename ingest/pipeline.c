@@ -31,6 +31,7 @@ bool ingest_open(struct index *index, const struct model *model, struct pool *po
     ingest->index = index;
     ingest->settings = *settings;
     if (!encoder_open(model, pool, &options, &ingest->encoder, err) ||
+        !cutter_open(&ingest->cutter, model, settings, err) ||
         !writer_open(index, &ingest->writer, err)) {
         ingest_close(ingest);
         return false;
@@ -44,6 +45,8 @@ void ingest_close(struct ingest *ingest) {
         return;
     writer_close(ingest->writer);
     encoder_close(ingest->encoder);
+    cutter_close(&ingest->cutter);
+    arena_done(&ingest->batch);
     arena_done(&ingest->scratch);
     origins_done(&ingest->origins);
     for (size_t w = 0; w < WINDOWS_N; w++)
@@ -63,6 +66,8 @@ void ingest_turn(struct ingest *ingest, struct index *index) {
     writer_close(ingest->writer);
     ingest->writer = NULL; /* writer_ready opens one */
     ingest->index = index;
+    if (index)
+        ingest->settings = *index_settings_of(index); /* of another, texts are cut otherwise */
 }
 
 /* ---- what the stages share ---- */

@@ -297,7 +297,8 @@ static void other_settings_are_refused(void) {
 
 static bool settings_of(const char *analyzer, uint32_t length_max, const char *query_instruction,
                         struct index_settings *out) {
-    const struct ingest_choices choices = {analyzer, length_max, query_instruction, NULL};
+    const struct ingest_choices choices = {
+        .analyzer = analyzer, .length_max = length_max, .query_instruction = query_instruction};
     struct error err;
     return ingest_settings(model_info(model), &choices, out, &err);
 }

@@ -32,7 +32,7 @@ static bool must_be(const struct json *value, enum json_kind kind, const char *n
                      json_kind_name(json_kind_of(value)));
 }
 
-static bool read_dense(const struct json *dense, struct arena *arena, struct ready *out,
+static bool read_dense(const struct json *dense, struct arena *arena, struct ready_vectors *out,
                        struct error *err) {
     if (json_kind_of(dense) == JSON_KIND_NULL)
         return true;
@@ -44,8 +44,8 @@ static bool read_dense(const struct json *dense, struct arena *arena, struct rea
     return read_numbers(dense, out->dense_n, "dense", values, err);
 }
 
-static bool read_multi_codes(const struct json *multi, struct arena *arena, struct ready *out,
-                             struct error *err) {
+static bool read_multi_codes(const struct json *multi, struct arena *arena,
+                             struct ready_vectors *out, struct error *err) {
     size_t len;
     const char *text = json_string_of(multi, &len);
     uint8_t *codes = ARENA_NEW(arena, uint8_t, len / 4 * 3 + 1);
@@ -54,7 +54,7 @@ static bool read_multi_codes(const struct json *multi, struct arena *arena, stru
            error_wrap(err, "\"multi\": ");
 }
 
-static bool read_multi(const struct json *multi, struct arena *arena, struct ready *out,
+static bool read_multi(const struct json *multi, struct arena *arena, struct ready_vectors *out,
                        struct error *err) {
     if (json_kind_of(multi) == JSON_KIND_NULL)
         return true;
@@ -112,18 +112,62 @@ static bool read_sparse(const struct json *sparse, struct arena *arena, struct r
     return true;
 }
 
-bool ready_from_json(const struct json *row, struct arena *arena, const struct ready **out,
-                     struct error *err) {
+static bool is_boundary(const char *text, size_t text_len, uint32_t at) {
+    return at == text_len || (at < text_len && ((unsigned char)text[at] & 0xC0) != 0x80);
+}
+
+static bool read_passage(const struct json *json, const char *text, size_t text_len,
+                         struct arena *arena, struct ready_vectors *out, struct error *err) {
+    if (json_kind_of(json) != JSON_KIND_OBJECT)
+        return error_set(err, ERROR_INVALID, "must be an object, found %s",
+                         json_kind_name(json_kind_of(json)));
+    if (!json_read_u32(json, "begin", 0, UINT32_MAX, &out->begin, err) ||
+        !json_read_u32(json, "end", 0, UINT32_MAX, &out->end, err))
+        return false;
+    if (out->begin >= out->end || !is_boundary(text, text_len, out->begin) ||
+        !is_boundary(text, text_len, out->end))
+        return error_set(err, ERROR_INVALID,
+                         "bytes %u to %u of %zu: not a part of the text in whole characters",
+                         out->begin, out->end, text_len);
+    return read_dense(json_get(json, "dense"), arena, out, err) &&
+           read_multi(json_get(json, "multi"), arena, out, err);
+}
+
+static bool read_passages(const struct json *passages, const char *text, size_t text_len,
+                          struct arena *arena, struct ready *out, struct error *err) {
+    if (json_kind_of(passages) == JSON_KIND_NULL)
+        return true;
+    if (!must_be(passages, JSON_KIND_ARRAY, "passages", err))
+        return false;
+    size_t n = json_count(passages);
+    if (n > RECORD_PASSAGES_MAX)
+        return error_set(err, ERROR_LIMIT, "\"passages\": %zu, a document may have %d", n,
+                         RECORD_PASSAGES_MAX);
+    if (n > 0 && (out->whole.dense || out->whole.multi || out->whole.multi_codes))
+        return error_set(err, ERROR_INVALID,
+                         "\"dense\" and \"multi\" stand in the \"passages\" or beside none");
+    struct ready_vectors *all = ARENA_ZERO(arena, struct ready_vectors, n + 1);
+    for (size_t i = 0; i < n; i++)
+        if (!read_passage(json_at(passages, i), text, text_len, arena, &all[i], err))
+            return error_wrap(err, "\"passages\", number %zu: ", i);
+    out->passages = all;
+    out->passages_n = n;
+    return true;
+}
+
+bool ready_from_json(const struct json *row, const char *text, size_t text_len, struct arena *arena,
+                     const struct ready **out, struct error *err) {
     const struct json *dense = json_get(row, "dense"), *sparse = json_get(row, "sparse"),
-                      *multi = json_get(row, "multi");
+                      *multi = json_get(row, "multi"), *passages = json_get(row, "passages");
     if (json_kind_of(dense) == JSON_KIND_NULL && json_kind_of(sparse) == JSON_KIND_NULL &&
-        json_kind_of(multi) == JSON_KIND_NULL) {
+        json_kind_of(multi) == JSON_KIND_NULL && json_kind_of(passages) == JSON_KIND_NULL) {
         *out = NULL;
         return true;
     }
     struct ready *ready = ARENA_ZERO(arena, struct ready, 1);
-    if (!read_dense(dense, arena, ready, err) || !read_sparse(sparse, arena, ready, err) ||
-        !read_multi(multi, arena, ready, err))
+    if (!read_dense(dense, arena, &ready->whole, err) || !read_sparse(sparse, arena, ready, err) ||
+        !read_multi(multi, arena, &ready->whole, err) ||
+        !read_passages(passages, text, text_len, arena, ready, err))
         return false;
     *out = ready;
     return true;
@@ -150,17 +194,37 @@ static bool number_terms(const struct lexical *words, struct arena *arena, struc
     return true;
 }
 
+static bool vectors_fit(const struct ready_vectors *vectors, const struct index_settings *settings,
+                        struct error *err) {
+    if (vectors->dense_n != settings->dense_dim)
+        return error_set(err, ERROR_INVALID, "\"dense\": %zu numbers, the index has %u",
+                         vectors->dense_n, settings->dense_dim);
+    if (vectors->multi_n > 0 && vectors->multi_dim != settings->multi_dim)
+        return error_set(err, ERROR_INVALID, "\"multi\": vectors of %zu numbers, the index has %u",
+                         vectors->multi_dim, settings->multi_dim);
+    if (vectors->multi_codes && settings->multi_dim == 0)
+        return error_set(err, ERROR_INVALID, "\"multi\": the index keeps none");
+    return true;
+}
+
+static bool all_fit(const struct ready *ready, const struct index_settings *settings,
+                    struct error *err) {
+    if (ready->passages_n == 0)
+        return vectors_fit(&ready->whole, settings, err);
+    if (settings->chunk_tokens == 0)
+        return error_set(err, ERROR_INVALID,
+                         "\"passages\": the index was made for documents of one");
+    for (size_t i = 0; i < ready->passages_n; i++)
+        if (!vectors_fit(&ready->passages[i], settings, err))
+            return error_wrap(err, "\"passages\", number %zu: ", i);
+    return true;
+}
+
 bool ready_encoding(const struct ready *ready, const struct index_settings *settings,
                     struct arena *arena, struct encoding *out, struct error *err) {
     struct encoding encoding = {.lexical = ready->lexical};
-    if (ready->dense_n != settings->dense_dim)
-        return error_set(err, ERROR_INVALID, "\"dense\": %zu numbers, the index has %u",
-                         ready->dense_n, settings->dense_dim);
-    if (ready->multi_n > 0 && ready->multi_dim != settings->multi_dim)
-        return error_set(err, ERROR_INVALID, "\"multi\": vectors of %zu numbers, the index has %u",
-                         ready->multi_dim, settings->multi_dim);
-    if (ready->multi_codes && settings->multi_dim == 0)
-        return error_set(err, ERROR_INVALID, "\"multi\": the index keeps none");
+    if (!all_fit(ready, settings, err))
+        return false;
     if (ready->has_sparse != (settings->lexical != INDEX_LEXICAL_NONE))
         return error_set(err, ERROR_INVALID,
                          ready->has_sparse ? "\"sparse\": the index keeps none"
@@ -168,26 +232,60 @@ bool ready_encoding(const struct ready *ready, const struct index_settings *sett
     bool words = strncmp(settings->analyzer, "words:", strlen("words:")) == 0;
     if (!words && !number_terms(&ready->lexical, arena, &encoding.lexical, err))
         return false;
-    encoding.dense = settings->dense_dim ? ready->dense : NULL;
-    encoding.multi = ready->multi;
-    encoding.multi_n = (uint32_t)ready->multi_n;
+    encoding.dense = settings->dense_dim ? ready->whole.dense : NULL;
+    encoding.multi = ready->whole.multi;
+    encoding.multi_n = (uint32_t)ready->whole.multi_n;
     *out = encoding;
     return true;
 }
 
+const struct record_passage *ready_passages(const struct ready *ready, struct arena *arena) {
+    struct record_passage *all = ARENA_ZERO(arena, struct record_passage, ready->passages_n + 1);
+    for (size_t i = 0; i < ready->passages_n; i++) {
+        const struct ready_vectors *from = &ready->passages[i];
+        all[i] = (struct record_passage){
+            .begin = from->begin,
+            .end = from->end,
+            .dense = from->dense,
+            .multi = from->multi,
+            .multi_n = (uint32_t)from->multi_n,
+            .multi_codes = from->multi_codes,
+            .multi_codes_len = from->multi_codes_len,
+        };
+    }
+    return all;
+}
+
+static size_t vectors_bytes(const struct ready_vectors *vectors) {
+    return (vectors->dense_n + vectors->multi_n * vectors->multi_dim) * sizeof(float) +
+           vectors->multi_codes_len;
+}
+
 size_t ready_bytes(const struct ready *ready) {
-    return (ready->dense_n + ready->multi_n * ready->multi_dim) * sizeof(float) +
-           ready->multi_codes_len + ready->lexical.n * sizeof(struct lexical_term);
+    size_t bytes = vectors_bytes(&ready->whole) + ready->lexical.n * sizeof(struct lexical_term);
+    for (size_t i = 0; i < ready->passages_n; i++)
+        bytes += sizeof ready->passages[i] + vectors_bytes(&ready->passages[i]);
+    return bytes;
+}
+
+static uint64_t vectors_hash(const struct ready_vectors *vectors, uint64_t seed) {
+    size_t multi_bytes = vectors->multi_n * vectors->multi_dim * sizeof(float);
+    uint64_t hash = XXH3_64bits_withSeed(vectors->dense, vectors->dense_n * sizeof(float),
+                                         seed + vectors->dense_n);
+    hash = XXH3_64bits_withSeed(vectors->multi, multi_bytes, hash + multi_bytes);
+    if (vectors->multi_codes)
+        hash = XXH3_64bits_withSeed(vectors->multi_codes, vectors->multi_codes_len, ~hash);
+    return hash;
 }
 
 uint64_t ready_hash(const struct ready *ready, uint64_t seed) {
     const struct lexical *lexical = &ready->lexical;
-    size_t multi_bytes = ready->multi_n * ready->multi_dim * sizeof(float);
-    uint64_t hash =
-        XXH3_64bits_withSeed(ready->dense, ready->dense_n * sizeof(float), seed + ready->dense_n);
-    hash = XXH3_64bits_withSeed(ready->multi, multi_bytes, hash + multi_bytes);
-    if (ready->multi_codes)
-        hash = XXH3_64bits_withSeed(ready->multi_codes, ready->multi_codes_len, ~hash);
+    uint64_t hash = vectors_hash(&ready->whole, seed);
+    for (size_t i = 0; i < ready->passages_n; i++) {
+        const struct ready_vectors *passage = &ready->passages[i];
+        hash = XXH3_64bits_withSeed(&passage->begin, 2 * sizeof passage->begin, hash);
+        hash = vectors_hash(passage, hash);
+    }
     for (size_t i = 0; i < lexical->n; i++) {
         const struct lexical_term *term = &lexical->terms[i];
         hash = XXH3_64bits_withSeed(term->word, term->word_len, hash + term->word_len);

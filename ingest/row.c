@@ -168,7 +168,7 @@ bool row_from_json_named(const struct json *json, const struct row_names *names,
     if (!read_text(json, names->title ? names->title : "title", &row.title, &row.title_len, err) ||
         !read_text(json, names->text ? names->text : "text", &row.text, &row.text_len, err) ||
         !row_check(&row, err) || !read_fields(json, names, arena, &row, err) ||
-        !ready_from_json(json, arena, &row.ready, err))
+        !ready_from_json(json, row.text, row.text_len, arena, &row.ready, err))
         return false;
     row.title = arena_text(arena, row.title, row.title_len);
     row.text = arena_text(arena, row.text, row.text_len);

@@ -24,6 +24,26 @@ static bool copy_model_name(char *out, size_t out_size, const struct model_info 
     return ok;
 }
 
+static uint32_t overlap_of(const struct ingest_choices *choices) {
+    enum { PART = 8 };
+    return choices->chunk_overlap == INGEST_OVERLAP_DEFAULT ? choices->chunk_tokens / PART
+                                                            : choices->chunk_overlap;
+}
+
+static bool check_chunks(const struct model_info *info, const struct ingest_choices *choices,
+                         struct error *err) {
+    uint32_t length_max = choices->length_max ? choices->length_max : info->length_max;
+    uint32_t tokens = choices->chunk_tokens, overlap = overlap_of(choices);
+    if (tokens > length_max)
+        return error_set(err, ERROR_INVALID, "passages of %u tokens: %s reads %u at a time", tokens,
+                         info->name, length_max);
+    if (overlap > tokens / 2)
+        return error_set(err, ERROR_INVALID,
+                         "passages of %u tokens may share half of them, %u at most, not %u", tokens,
+                         tokens / 2, overlap);
+    return true;
+}
+
 /* An index that no encoder can fill must not come to be. */
 static bool check_choices(const struct model_info *info, const char *analyzer, uint32_t length_max,
                           struct error *err) {
@@ -62,11 +82,14 @@ bool ingest_settings(const struct model_info *info, const struct ingest_choices 
         .multi_dim = info->multi_dim,
         .bm25_k1 = 1.2f, /* Lucene's, and those of the measured references */
         .bm25_b = .75f,
+        .chunk_tokens = choices->chunk_tokens,
+        .chunk_overlap = overlap_of(choices),
     };
     const char *analyzer = chosen(choices->analyzer, info->analyzer);
     const char *query = chosen(choices->query_instruction, info->query_instruction);
     const char *passage = chosen(choices->passage_instruction, info->passage_instruction);
-    if (!check_choices(info, analyzer, choices->length_max, err))
+    if (!check_chunks(info, choices, err) ||
+        !check_choices(info, analyzer, choices->length_max, err))
         return false;
     settings.lexical = strcmp(analyzer, "head") == 0 ? INDEX_LEXICAL_LEARNED : INDEX_LEXICAL_BM25;
     if (!copy_model_name(settings.model, sizeof settings.model, info, err) ||
@@ -93,6 +116,24 @@ static bool text_agrees(const char *folder, const char *what, const char *there,
                      folder, what, there, choice);
 }
 
+static bool chunks_agree(const char *folder, const struct index_settings *there,
+                         const struct ingest_choices *choices, struct error *err) {
+    bool same_overlap = choices->chunk_overlap == INGEST_OVERLAP_DEFAULT ||
+                        choices->chunk_overlap == there->chunk_overlap;
+    if (!choices->chunk_given || (choices->chunk_tokens == there->chunk_tokens && same_overlap))
+        return true;
+    if (there->chunk_tokens == 0)
+        return error_set(err, ERROR_INVALID,
+                         "%s was made without passages, not with %u tokens each: leave it out, or "
+                         "ingest into a new index",
+                         folder, choices->chunk_tokens);
+    return error_set(err, ERROR_INVALID,
+                     "%s was made with passages of %u tokens that share %u, not of %u that share "
+                     "%u: leave it out, or ingest into a new index",
+                     folder, there->chunk_tokens, there->chunk_overlap, choices->chunk_tokens,
+                     overlap_of(choices));
+}
+
 bool ingest_settings_agree(const char *folder, const struct index_settings *there,
                            const struct model_info *info, const struct ingest_choices *choices,
                            struct error *err) {
@@ -106,6 +147,8 @@ bool ingest_settings_agree(const char *folder, const struct index_settings *ther
                          "%s was made with at most %u tokens a document, not %u: leave it out, or "
                          "ingest into a new index",
                          folder, there->length_max, choices->length_max);
+    if (!chunks_agree(folder, there, choices, err))
+        return false;
     return text_agrees(folder, "analyzer", there->analyzer, choices->analyzer, err) &&
            text_agrees(folder, "the query instruction", there->instruction,
                        choices->query_instruction, err) &&

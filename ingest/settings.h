@@ -15,7 +15,14 @@ struct ingest_choices {
     const char *analyzer;
     uint32_t length_max;
     const char *query_instruction, *passage_instruction;
+    /* Passages of long texts (index.h), where they are given; tokens 0: texts are not cut. */
+    bool chunk_given;
+    uint32_t chunk_tokens, chunk_overlap;
 };
+
+/* For chunk_overlap: an eighth of a new index's chunk_tokens (50 of the 400 that were measured,
+ * docs/passages.md), and whatever one that is there has. */
+#define INGEST_OVERLAP_DEFAULT UINT32_MAX
 
 /* What an index of this model's vectors must be made with. ERROR_INVALID when the model cannot give
  * what is asked for, ERROR_LIMIT when a name is too long to be stored. */

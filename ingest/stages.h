@@ -1,7 +1,8 @@
 /* stages.h - what the stages of an ingest (pipeline.h) hand to each other; for its own files.
  *
- *   intake.c    rows -> a window: hashes, what is unchanged, the passage to encode of the others
- *   encode.c    passages -> encodings: sorted by length, batches of like length
+ *   intake.c    rows -> a window: hashes, what is unchanged
+ *   cut.c       the others -> pieces: what the encoder will read, one a document or one a passage
+ *   encode.c    pieces -> encodings: sorted by length, batches of like length
  *   store.c     encodings -> records, in the order the rows were read; a commit
  *   relay.c     hands windows from stage to stage, and waits
  *   run.c       drives them from a reader, each stage a thread
@@ -38,17 +39,35 @@ enum {
     ROW_NO_ROW = 4,    /* the reader found none there; the message says where */
 };
 
+/* A text that the encoder reads for itself: a document's, or a passage's. */
+struct piece {
+    struct encoder_text text;
+    size_t row;
+    /* Of a chunked index: what the record gets, in the window's vectors; token vectors as codes,
+     * since a document may have a million. */
+    struct record_passage made;
+    struct lexical lexical; /* its learned weights */
+};
+
+/* A row's pieces. */
+struct span {
+    size_t first, n;
+    size_t left; /* not encoded yet */
+};
+
 /* All zeros is a valid empty one. */
 struct window {
     struct row *rows; /* [n], as the others; the memory is kept from one filling to the next */
     enum row_state *states;
     unsigned *notes; /* ROW_IN_FLIGHT, .. */
     struct ingest_verdict *verdicts;
-    struct encoder_text *passages;
-    struct encoding *encodings;
+    struct span *spans;
+    struct encoding *encodings; /* of a chunked index: the lexical part only */
     uint64_t *hashes;
     struct reader_origin *origins; /* root 0: it came as a request, or through a pipe */
     size_t n;
+    struct piece *pieces; /* [pieces_n], in the order of rows */
+    size_t pieces_n, pieces_cap;
     size_t rows_max;
     size_t stored_n;                 /* rows before them that were stored while the reader waited */
     double began_ms;                 /* when the first row came */
@@ -65,11 +84,23 @@ struct window {
     bool is_lent; /* the intake wants it back, as the reader is in the middle of a row in it */
 };
 
+/* What texts are cut with. */
+struct cutter {
+    const struct model *model;
+    struct analyzer *analyzer;  /* of whole texts; NULL: weights are learned */
+    uint32_t overhead;          /* special tokens and the instruction's */
+    struct token_range *ranges; /* [ranges_n] of the text at hand */
+    size_t ranges_n, ranges_cap;
+    struct arena scratch;
+};
+
 struct ingest {
     struct index *index;
-    struct index_settings settings; /* of every index that suits */
+    struct index_settings settings; /* of every index that suits, but for how texts are cut */
     struct writer *writer;
     struct encoder *encoder;
+    struct cutter cutter; /* the intake's */
+    struct arena batch;   /* what the encoder made of a batch of passages */
     struct arena scratch; /* one record's sparse vector */
     struct origins origins;
     struct follow *follow;    /* NULL: nobody asks what is missing */
@@ -111,7 +142,7 @@ void window_again(struct window *window);
 bool window_is_full(const struct window *window);
 
 /* Unchanged rows are settled, and those that brought their representations are ROW_ENCODED; the
- * others get their passage. The row's strings lie in window->texts, or outlive it. */
+ * others get their pieces. The row's strings lie in window->texts, or outlive it. */
 bool window_add(struct ingest *ingest, struct window *window, const struct row *row,
                 struct error *err);
 
@@ -121,8 +152,17 @@ void window_add_bad(struct window *window, const struct row *row, const struct e
 /* Behind its last row: what the intake alone needs is let go. */
 void window_end(struct window *window);
 
-/* Bytes of a passage that the encoder will read, about. */
-size_t passage_read_bytes(const struct ingest *ingest, const struct encoder_text *passage);
+/* Bytes of a piece that the encoder will read, about. */
+size_t piece_read_bytes(const struct ingest *ingest, const struct piece *piece);
+
+/* ---- cut ---- */
+
+bool cutter_open(struct cutter *cutter, const struct model *model,
+                 const struct index_settings *settings, struct error *err);
+void cutter_close(struct cutter *cutter); /* a zeroed one is fine */
+
+/* Row i gets its pieces, of a chunked index its words as well. False: the row's own fault. */
+bool cut_row(struct ingest *ingest, struct window *window, size_t i, struct error *err);
 
 /* ---- encode ---- */
 

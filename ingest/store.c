@@ -44,6 +44,37 @@ static bool sparse_of(struct ingest *ingest, const struct lexical *lexical,
     return true;
 }
 
+/* Vectors that a row brought, or that its text or its passages were given. */
+static void give_vectors(struct ingest *ingest, const struct window *window, size_t i,
+                         struct record *record) {
+    const struct ready *ready = window->rows[i].ready;
+    const struct encoding *encoding = &window->encodings[i];
+    const struct span *span = &window->spans[i];
+    if (ready && ready->passages_n > 0) {
+        record->passages_n = ready->passages_n;
+        record->passages = ready_passages(ready, &ingest->scratch);
+        return;
+    }
+    record->dense = encoding->dense;
+    record->multi = encoding->multi;
+    record->multi_n = encoding->multi_n;
+    record->multi_codes = ready ? ready->whole.multi_codes : NULL;
+    record->multi_codes_len = ready ? ready->whole.multi_codes_len : 0;
+    if (ready || ingest->settings.chunk_tokens == 0)
+        return;
+    struct record_passage *passages = ARENA_NEW(&ingest->scratch, struct record_passage, span->n);
+    for (size_t p = 0; p < span->n; p++)
+        passages[p] = window->pieces[span->first + p].made;
+    if (span->n > 1) {
+        record->passages = passages;
+        record->passages_n = span->n;
+    } else {
+        record->dense = passages->dense;
+        record->multi_codes = passages->multi_codes;
+        record->multi_codes_len = passages->multi_codes_len;
+    }
+}
+
 static bool put_row(struct ingest *ingest, const struct window *window, size_t i,
                     struct error *err) {
     const struct row *row = &window->rows[i];
@@ -58,14 +89,10 @@ static bool put_row(struct ingest *ingest, const struct window *window, size_t i
         .fields = row->fields,
         .fields_len = row->fields_len,
         .content_hash = window->hashes[i],
-        .dense = encoding->dense,
         .sparse_length = encoding->lexical.length,
-        .multi = encoding->multi,
-        .multi_n = encoding->multi_n,
-        .multi_codes = row->ready ? row->ready->multi_codes : NULL,
-        .multi_codes_len = row->ready ? row->ready->multi_codes_len : 0,
     };
     arena_reset(&ingest->scratch);
+    give_vectors(ingest, window, i, &record);
     return sparse_of(ingest, &encoding->lexical, &record.sparse, err) &&
            writer_put(ingest->writer, &record, err);
 }

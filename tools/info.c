@@ -26,7 +26,10 @@ static void print_json(const char *folder, const struct index_settings *settings
     json_add_number(json, "dense_dim", settings->dense_dim);
     json_add_number(json, "multi_dim", settings->multi_dim);
     json_add_number(json, "max_length", settings->length_max);
+    json_add_number(json, "chunk_tokens", settings->chunk_tokens);
+    json_add_number(json, "chunk_overlap", settings->chunk_overlap);
     json_add_number(json, "documents", (double)counts->documents_n);
+    json_add_number(json, "passages", (double)counts->passages_n);
     json_add_number(json, "dead", (double)counts->dead_n);
     json_add_number(json, "segments", (double)counts->segments_n);
     json_add_number(json, "terms", (double)counts->terms_n);
@@ -46,6 +49,9 @@ static void print_text(const char *folder, const struct index_settings *settings
     printf("index        %s\n", folder);
     printf("documents    %" PRIu64 " (and %" PRIu64 " dead, not reclaimed yet)\n",
            counts->documents_n, counts->dead_n);
+    if (settings->chunk_tokens)
+        printf("passages     %" PRIu64 ", of at most %u tokens that share up to %u\n",
+               counts->passages_n, settings->chunk_tokens, settings->chunk_overlap);
     printf("on disk      %.1f MiB in %" PRIu64 " segments, %" PRIu64 " bytes a document\n",
            (double)counts->bytes_on_disk / mebibyte, counts->segments_n,
            counts->documents_n ? counts->bytes_on_disk / counts->documents_n : 0);

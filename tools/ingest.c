@@ -53,7 +53,7 @@ static int take_reader_words(struct ingest_job *job, char *fields, const char **
 }
 
 static int run(int argc, char **argv) {
-    struct ingest_job job = {0};
+    struct ingest_job job = {.choices.chunk_overlap = INGEST_OVERLAP_DEFAULT};
     struct option_texts include = {0}, exclude = {0};
     const char *fields = NULL, *field_names[FIELDS_MAX];
     struct model_options model_options = {0};
@@ -87,6 +87,11 @@ static int run(int argc, char **argv) {
          "words:en or model, for a new index (default: the model's)", 0, 0, 0},
         {"max-length", OPTION_NUMBER, &job.choices.length_max, "N",
          "at most N tokens a document, for a new index", 3, 1u << 20, 0},
+        {"chunk-tokens", OPTION_NUMBER, &job.choices.chunk_tokens, "N",
+         "cut longer texts into passages of at most N tokens, for a new index", 8, 1u << 20, 0},
+        {"chunk-overlap", OPTION_NUMBER, &job.choices.chunk_overlap, "N",
+         "tokens that a passage may share with the one before (default: an eighth)", 0, 1u << 19,
+         0},
         {"task", OPTION_TEXT, &model_options.task, "T",
          "of LLM-Embedder, for a new index: qa, convsearch, chat, lrlm, icl or tool", 0, 0, 0},
         {"query-instruction", OPTION_TEXT, &job.choices.query_instruction, "TEXT",
@@ -118,6 +123,9 @@ static int run(int argc, char **argv) {
                              "an index and at least one file or folder are needed");
     if (precision && !model_precision_parse(precision, &model_options.precision, &err))
         return options_wrong(&command_ingest, "%s", err.message);
+    job.choices.chunk_given = job.choices.chunk_tokens > 0;
+    if (!job.choices.chunk_given && job.choices.chunk_overlap != INGEST_OVERLAP_DEFAULT)
+        return options_wrong(&command_ingest, "--chunk-overlap: of passages, --chunk-tokens N");
     char *field_list = fields ? mem_strdup(fields) : NULL;
     status = take_reader_words(&job, field_list, field_names, &include, &exclude);
     if (status >= 0) {

@@ -20,7 +20,7 @@ struct eval_settings {
     const char *run_file, *values_file, *measures;
     struct model_options model;
     struct search_request request;
-    uint32_t threads, length_max;
+    uint32_t threads, length_max, chunk_tokens, chunk_overlap;
     const char *analyzer;
     bool json, table;
 };
@@ -180,7 +180,11 @@ static bool eval_in(struct evaluation *e, const char *folder, struct error *err)
         .paths = &e->benchmark.corpus,
         .paths_n = 1,
         .reader = {.columns = e->benchmark.columns},
-        .choices = {.analyzer = settings->analyzer, .length_max = settings->length_max},
+        .choices = {.analyzer = settings->analyzer,
+                    .length_max = settings->length_max,
+                    .chunk_given = settings->chunk_tokens > 0,
+                    .chunk_tokens = settings->chunk_tokens,
+                    .chunk_overlap = settings->chunk_overlap},
         .threads = settings->threads,
     };
     bool ok = model_open(&settings->model, &model, err) &&
@@ -226,7 +230,8 @@ static int eval(const struct eval_settings *settings) {
 }
 
 static int run_benchmark(int argc, char **argv) {
-    struct eval_settings settings = {.request.k = DEPTH_DEFAULT};
+    struct eval_settings settings = {.request.k = DEPTH_DEFAULT,
+                                     .chunk_overlap = INGEST_OVERLAP_DEFAULT};
     struct search_request *request = &settings.request;
     struct search_options words = {0};
     const struct option table[] = {
@@ -248,6 +253,11 @@ static int run_benchmark(int argc, char **argv) {
          "words:en or model (default: the model's)", 0, 0, 0},
         {"max-length", OPTION_NUMBER, &settings.length_max, "N", "at most N tokens a document", 3,
          1u << 20, 0},
+        {"chunk-tokens", OPTION_NUMBER, &settings.chunk_tokens, "N",
+         "cut documents into passages of at most N tokens", 8, 1u << 20, 0},
+        {"chunk-overlap", OPTION_NUMBER, &settings.chunk_overlap, "N",
+         "tokens that a passage may share with the one before (default: an eighth)", 0, 1u << 19,
+         0},
         {"threads", OPTION_NUMBER, &settings.threads, "N", "cores to use (default: all)", 1, 1024,
          0},
         {"run", OPTION_TEXT, &settings.run_file, "FILE", "write the ranking as a TREC run", 0, 0,
