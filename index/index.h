@@ -104,6 +104,7 @@ struct snapshot;
 bool snapshot_open(struct index *index, struct snapshot **out, struct error *err);
 void snapshot_close(struct snapshot *snapshot);
 uint64_t snapshot_documents_n(const struct snapshot *snapshot);
+uint64_t snapshot_passages_n(const struct snapshot *snapshot); /* of them, in all */
 
 /* ---- stored records ---- */
 
@@ -212,11 +213,12 @@ bool multi_explain(struct snapshot *snapshot, const float *query, size_t query_n
                    uint32_t passage, struct arena *arena, uint32_t *best_out, float *products_out,
                    struct error *err);
 
-/* The passage of each document that its score is of (the first of equals); passages_out: [n]. */
+/* dense_score and multi_score, and the passage that each document's score is of (the first of
+ * equals); both [n], either may be NULL. */
 bool dense_best_passages(struct snapshot *snapshot, const float *query, const uint32_t *docids,
-                         size_t n, uint32_t *passages_out, struct error *err);
+                         size_t n, float *scores_out, uint32_t *passages_out, struct error *err);
 bool multi_best_passages(struct snapshot *snapshot, const float *query, size_t query_n,
-                         const uint32_t *docids, size_t n, struct arena *arena,
+                         const uint32_t *docids, size_t n, struct arena *arena, float *scores_out,
                          uint32_t *passages_out, struct error *err);
 
 #endif

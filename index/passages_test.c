@@ -104,7 +104,7 @@ static void scores_as_its_best(struct snapshot *snapshot, uint32_t key, uint32_t
     for (size_t i = 0; i < QUERY_VECTORS * FIXTURE_DIM; i++)
         query[i] = check_random_float(&seed);
     CHECK_OK(document_find(snapshot, record.key, strlen(record.key), &docid, &err), err);
-    CHECK_OK(dense_best_passages(snapshot, query, &docid, 1, &which, &err), err);
+    CHECK_OK(dense_best_passages(snapshot, query, &docid, 1, NULL, &which, &err), err);
     CHECK_OK(dense_score(snapshot, query, &docid, 1, &found, &err), err);
     for (size_t i = 0; i < record.passages_n; i++)
         best = fmaxf(best, vec_dot_f32(query, record.passages[i].dense, FIXTURE_DIM));
@@ -112,8 +112,9 @@ static void scores_as_its_best(struct snapshot *snapshot, uint32_t key, uint32_t
         CHECK_NEAR(found, best, 1e-2);
         CHECK_NEAR(vec_dot_f32(query, record.passages[which].dense, FIXTURE_DIM), best, 1e-2);
     }
-    CHECK_OK(multi_best_passages(snapshot, query, QUERY_VECTORS, &docid, 1, &arena, &which, &err),
-             err);
+    CHECK_OK(
+        multi_best_passages(snapshot, query, QUERY_VECTORS, &docid, 1, &arena, NULL, &which, &err),
+        err);
     CHECK_OK(multi_score(snapshot, query, QUERY_VECTORS, &docid, 1, &arena, &found, &err), err);
     CHECK(which < passages_n_of(&record));
     best = -INFINITY;

@@ -37,9 +37,6 @@ bool forward_dense_each(struct snapshot *snapshot, uint32_t begin, uint32_t end,
                                       size_t rows_n),
                         void *context, struct error *err);
 
-/* Passages of all living documents. */
-uint64_t snapshot_passages_n(const struct snapshot *snapshot);
-
 bool snapshot_is_live(const struct snapshot *snapshot, uint32_t docid);
 
 /* One past the largest docid ever given (0: none yet). */

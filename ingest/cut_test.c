@@ -144,9 +144,9 @@ static void a_sentence_is_found(struct index *index, const struct script *script
              err);
     CHECK(dense.n == 1 && dense.entries[0].docid == docid);
     CHECK(multi.n == 1 && multi.entries[0].docid == docid);
-    CHECK_OK(dense_best_passages(snapshot, query.dense, &docid, 1, &by_dense, &err), err);
-    CHECK_OK(multi_best_passages(snapshot, query.multi, query.multi_n, &docid, 1, &arena, &by_multi,
-                                 &err),
+    CHECK_OK(dense_best_passages(snapshot, query.dense, &docid, 1, NULL, &by_dense, &err), err);
+    CHECK_OK(multi_best_passages(snapshot, query.multi, query.multi_n, &docid, 1, &arena, NULL,
+                                 &by_multi, &err),
              err);
     CHECK(holds(snapshot, docid, by_dense, at, script->sentence));
     CHECK(holds(snapshot, docid, by_multi, at, script->sentence));
@@ -257,9 +257,9 @@ static void a_long_title(struct index *index) {
     struct encoding query = encode(scripts[0].sentence, strlen(scripts[0].sentence));
     CHECK_OK(snapshot_open(index, &snapshot, &err), err);
     docid = docid_of(snapshot, "long title");
-    CHECK_OK(
-        multi_best_passages(snapshot, query.multi, query.multi_n, &docid, 1, &arena, &which, &err),
-        err);
+    CHECK_OK(multi_best_passages(snapshot, query.multi, query.multi_n, &docid, 1, &arena, NULL,
+                                 &which, &err),
+             err);
     CHECK(holds(snapshot, docid, which, at, scripts[0].sentence));
     snapshot_close(snapshot);
 }

@@ -87,8 +87,19 @@ struct json *document_json(const struct document *document) {
     return document_part_json(document, true);
 }
 
+static struct json *passage_json(const struct document_passage *passage) {
+    struct json *json = json_new_object();
+    json_add_number(json, "begin", passage->begin);
+    json_add_number(json, "end", passage->end);
+    json_add_number(json, "index", passage->index);
+    json_add_number(json, "of", passage->n);
+    return json;
+}
+
 static struct json *hit_json(const struct search_hit *hit, const struct search_result *result) {
     struct json *json = document_part_json(&hit->document, !result->no_text);
+    if (hit->has_passage)
+        json_add(json, "passage", passage_json(&hit->passage));
     json_add_number(json, "score", (double)hit->scores.score);
     json_add(json, "scores", scores_json(hit, result->plan.modes));
     if (hit->explanation.terms || hit->explanation.matches)

@@ -13,8 +13,10 @@ struct evidence {
      * not looked for. */
     const uint32_t *best;
     const float *products;
-    /* The hit as the model read it. tokens.n 0: the model is not here. */
+    /* The hit, or its passage, as the model read it. tokens.n 0: the model is not here. */
     struct passage passage;
+    size_t title_len;  /* of the title that stands in front of it: it may be cut */
+    size_t text_begin; /* where it begins in the document's text */
     struct tokens tokens;
     size_t first; /* the token of token vector 0 */
 };
@@ -26,7 +28,6 @@ bool evidence_find(struct search_run *run, const struct search_hit *hit, struct 
 
 /* Where the hit's token vector i stands. False: nowhere (a special token, or nobody knows). A token
  * over the border of title and text is put where most of it is; blanks around it are left out. */
-bool evidence_place(const struct evidence *evidence, const struct document *document, uint32_t i,
-                    struct search_place *out);
+bool evidence_place(const struct evidence *evidence, uint32_t i, struct search_place *out);
 
 #endif

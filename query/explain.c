@@ -77,8 +77,7 @@ static bool explain_tokens(struct search_run *run, const struct evidence *eviden
         matches[i].passage_token =
             token_as_written(tokenizer, evidence->passage.text, tokens->ranges[token],
                              tokens->ids[token], run->arena);
-        matches[i].has_place =
-            evidence_place(evidence, &hit->document, evidence->best[i], &matches[i].place);
+        matches[i].has_place = evidence_place(evidence, evidence->best[i], &matches[i].place);
     }
     hit->explanation.matches = matches;
     hit->explanation.matches_n = n;

@@ -50,14 +50,17 @@ bool fuse_modes_parse(const char *names, unsigned *out, struct error *err) {
     return true;
 }
 
-void fuse_default_weights(enum fuse_method method, unsigned modes,
+void fuse_default_weights(enum fuse_method method, unsigned modes, bool passages,
                           float weights_out[FUSE_MODES_N]) {
-    /* zscore's were swept on SciFact, XQuAD and QMSum; minmax and dbsf live on the same scale.
-     * weighted's are BGE-M3's training default. */
+    /* zscore's were swept on SciFact, XQuAD and QMSum, those for passages on QMSum
+     * (docs/passages.md); minmax and dbsf live on the same scale. weighted's are BGE-M3's training
+     * default. */
     static const float three[FUSE_MODES_N] = {.3f, .3f, .4f}, two[FUSE_MODES_N] = {.6f, .4f, 0},
-                       m3[FUSE_MODES_N] = {1, .3f, 1}, equal[FUSE_MODES_N] = {1, 1, 1};
+                       m3[FUSE_MODES_N] = {1, .3f, 1}, parts[FUSE_MODES_N] = {.15f, .65f, .2f},
+                       equal[FUSE_MODES_N] = {1, 1, 1};
     const float *chosen = method == FUSE_WEIGHTED      ? m3
                           : method == FUSE_RRF         ? equal
+                          : passages                   ? parts
                           : modes & (1u << FUSE_MULTI) ? three
                                                        : two;
     float sum = 0;

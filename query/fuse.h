@@ -49,8 +49,10 @@ bool fuse_method_parse(const char *name, enum fuse_method *out, struct error *er
 bool fuse_modes_parse(const char *names, unsigned *out, struct error *err);
 
 /* The weights that measured best on public sets for this method and these modes; those of the modes
- * in use add up to 1 for zscore, minmax and dbsf. */
-void fuse_default_weights(enum fuse_method method, unsigned modes, float weights_out[FUSE_MODES_N]);
+ * in use add up to 1 for zscore, minmax and dbsf. passages: dense and multi speak for a document's
+ * best passage, sparse for all of it. */
+void fuse_default_weights(enum fuse_method method, unsigned modes, bool passages,
+                          float weights_out[FUSE_MODES_N]);
 
 /* Fills the out fields and sorts best first (equal scores by docid). */
 void fuse(const struct fuse_plan *plan, struct fuse_candidate *candidates, size_t n,

@@ -50,7 +50,7 @@ static void contributions_add_up_and_order_is_total(struct arena *arena) {
         struct fuse_plan plan = {.modes = (unsigned)(check_random(&seed) % 7 + 1),
                                  .method =
                                      (enum fuse_method)(check_random(&seed) % FUSE_METHODS_N)};
-        fuse_default_weights(plan.method, plan.modes, plan.weights);
+        fuse_default_weights(plan.method, plan.modes, false, plan.weights);
         for (uint32_t i = 0; i < 50; i++) {
             c[i] = (struct fuse_candidate){.docid = i * 3 % 50};
             for (int mode = 0; mode < FUSE_MODES_N; mode++)
@@ -101,10 +101,18 @@ static void names_are_read(void) {
     CHECK_OK(fuse_method_parse("rrf", &method, &err), err);
     CHECK(!fuse_method_parse("rff", &method, &err));
     float weights[FUSE_MODES_N];
-    fuse_default_weights(FUSE_ZSCORE, 3, weights);
+    fuse_default_weights(FUSE_ZSCORE, 3, false, weights);
     CHECK_NEAR(weights[0], .6, 1e-6);
-    fuse_default_weights(FUSE_ZSCORE, 7, weights);
+    fuse_default_weights(FUSE_ZSCORE, 7, false, weights);
     CHECK_NEAR(weights[2], .4, 1e-6);
+    fuse_default_weights(FUSE_ZSCORE, 7, true, weights);
+    CHECK_NEAR(weights[0], .15, 1e-6);
+    CHECK_NEAR(weights[1], .65, 1e-6);
+    fuse_default_weights(FUSE_MINMAX, 3, true, weights); /* the same, to each other */
+    CHECK_NEAR(weights[0], .15 / .8, 1e-6);
+    CHECK_NEAR(weights[1], .65 / .8, 1e-6);
+    fuse_default_weights(FUSE_WEIGHTED, 7, true, weights); /* M3's own */
+    CHECK(weights[0] == 1 && weights[1] == .3f);
 }
 
 int main(void) {

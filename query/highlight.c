@@ -243,8 +243,7 @@ static bool add_tokens(struct search_run *run, const struct highlighter *highlig
         return false;
     for (uint32_t i = 0; i < query->multi_n; i++) {
         struct search_place place;
-        if (!highlighter->meaningful[i] ||
-            !evidence_place(evidence, &hit->document, evidence->best[i], &place))
+        if (!highlighter->meaningful[i] || !evidence_place(evidence, evidence->best[i], &place))
             continue;
         float rise =
             rise_of(query->multi + (size_t)i * dim, evidence->products[i], &background, dim);

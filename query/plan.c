@@ -101,7 +101,7 @@ static bool choose_fusion(const struct search_request *request,
                    : settings->lexical == INDEX_LEXICAL_LEARNED ? FUSE_WEIGHTED
                                                                 : FUSE_ZSCORE;
     if (!request->weights_given) {
-        fuse_default_weights(plan->method, plan->modes, plan->weights);
+        fuse_default_weights(plan->method, plan->modes, settings->chunk_tokens > 0, plan->weights);
         return true;
     }
     memcpy(plan->weights, request->weights, sizeof plan->weights);

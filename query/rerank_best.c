@@ -8,11 +8,15 @@
 static bool rerank_passage(void *context, size_t i, struct arena *arena, struct passage *out,
                            struct error *err) {
     const struct search_run *run = context;
+    uint32_t docid = run->candidates[i].docid;
+    bool in_parts = run_knows_passages(run);
     struct document document;
-    if (!document_get(run->snapshot, run->candidates[i].docid, arena, &document, err))
-        return false;
-    *out = passage_of(document.title, document.title_len, document.text, document.text_len, arena);
-    return true;
+    struct document_passage part;
+    size_t title_len;
+    return document_get(run->snapshot, docid, arena, &document, err) &&
+           (!in_parts ||
+            document_passage(run->snapshot, docid, run_passage_of(run, docid), &part, err)) &&
+           run_passage_text(run, &document, in_parts ? &part : NULL, arena, out, &title_len, err);
 }
 
 struct reranked {

@@ -29,14 +29,16 @@ static void unite(struct search_run *run, const struct scored_list *lists, size_
 
 /* Every document is compared: where that would take seconds, it is refused. */
 static bool scan(struct search_run *run, size_t k, struct scored_list *out, struct error *err) {
-    size_t n =
-        run->allowed ? docid_set_count(run->allowed) : (size_t)snapshot_documents_n(run->snapshot);
+    uint64_t documents_n = snapshot_documents_n(run->snapshot);
+    uint64_t n = run->allowed ? docid_set_count(run->allowed) : documents_n;
+    if (documents_n > 0) /* passages, about */
+        n = n * snapshot_passages_n(run->snapshot) / documents_n;
     if (n > SEARCH_SCAN_MAX)
-        return error_set(
-            err, ERROR_LIMIT,
-            "\"multi\" alone compares all of %zu documents, at most %d: give \"dense\" "
-            "or \"sparse\" as well, or a filter",
-            n, SEARCH_SCAN_MAX);
+        return error_set(err, ERROR_LIMIT,
+                         "\"multi\" alone compares all of %llu documents or passages, at most %d: "
+                         "give \"dense\" "
+                         "or \"sparse\" as well, or a filter",
+                         (unsigned long long)n, SEARCH_SCAN_MAX);
     return multi_search(run->snapshot, run->query.multi, run->query.multi_n, k, run->allowed,
                         run->arena, out, err);
 }
@@ -68,22 +70,24 @@ static bool score_mode(struct search_run *run, enum fuse_mode mode, float *score
     const struct query *query = &run->query;
     switch (mode) {
     case FUSE_DENSE:
-        return dense_score(run->snapshot, query->dense, run->docids, run->n, scores, err);
+        return dense_best_passages(run->snapshot, query->dense, run->docids, run->n, scores,
+                                   run->passages, err);
     case FUSE_SPARSE:
         return sparse_score(run->snapshot, &query->sparse, run->docids, run->n, run->arena, scores,
                             err);
     default:
-        return multi_score(run->snapshot, query->multi, query->multi_n, run->docids, run->n,
-                           run->arena, scores, err);
+        return multi_best_passages(run->snapshot, query->multi, query->multi_n, run->docids, run->n,
+                                   run->arena, scores, run->passages, err);
     }
 }
 
 bool run_score(struct search_run *run, struct error *err) {
     struct fuse_candidate *candidates = ARENA_ZERO(run->arena, struct fuse_candidate, run->n);
     float *scores = ARENA_ZERO(run->arena, float, run->n);
+    run->passages = run_knows_passages(run) ? ARENA_ZERO(run->arena, uint32_t, run->n) : NULL;
     for (size_t i = 0; i < run->n; i++)
         candidates[i].docid = run->docids[i];
-    for (int mode = 0; mode < FUSE_MODES_N; mode++) {
+    for (int mode = 0; mode < FUSE_MODES_N; mode++) { /* multi last: it has the word on passages */
         if (!(run->plan.fuse.modes & (1u << mode)))
             continue;
         if (!score_mode(run, (enum fuse_mode)mode, scores, err))

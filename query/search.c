@@ -78,7 +78,8 @@ static bool fetch(struct search_run *run, struct error *err) {
         hit->scores = run->candidates[offset + i];
         if (offset + i < result->reranking.scored_n)
             hit->rerank = run->reranked[offset + i];
-        if (!document_get(run->snapshot, hit->scores.docid, run->arena, &hit->document, err))
+        if (!document_get(run->snapshot, hit->scores.docid, run->arena, &hit->document, err) ||
+            !run_hit_passage(run, hit, err))
             return false;
         if (!tell_why(run, &highlighter, hit, err))
             return false;

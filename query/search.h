@@ -133,6 +133,8 @@ struct search_hit {
         float raw, normalized;
     } rerank;
     struct document document;
+    bool has_passage; /* texts are cut in this collection, and by dense or multi it is known ... */
+    struct document_passage passage;       /* ... which part of it answers best */
     struct search_explanation explanation; /* empty unless asked for */
     struct search_highlight *highlights;   /* in their order, apart from each other */
     size_t highlights_n;

@@ -17,6 +17,13 @@ struct filter;
 struct model;
 struct service;
 
+/* What a new collection is to be like; all zeros: as the model would have it. */
+struct service_choices {
+    bool chunk_given; /* texts are cut into passages of so many tokens (0: they are not), ... */
+    uint32_t chunk_tokens;
+    uint32_t chunk_overlap; /* ... which share so many; UINT32_MAX: as many as is usual */
+};
+
 /* Documents as a client sent them: a JSON array, one object, or an object a line. */
 struct service_documents {
     const char *text; /* a NUL stands behind it */
@@ -29,8 +36,10 @@ struct service_documents {
  * lock is held for the length of the call: nothing of it may be kept, no writer left open. */
 struct service_writer {
     void *context;
-    /* Makes an empty collection in that folder, for documents encoded with the service's model. */
-    bool (*create)(void *context, const char *folder, struct index **out, struct error *err);
+    /* Makes an empty collection in that folder, for documents encoded with the service's model.
+     * ERROR_INVALID when the model cannot do what was chosen. */
+    bool (*create)(void *context, const char *folder, const struct service_choices *choices,
+                   struct index **out, struct error *err);
     /* Stores documents and returns when they are on disk.
      * *answer_out: {"stored":n,"unchanged":n,"failed":n,"rows":[..]}; the caller releases it. */
     bool (*put)(void *context, struct index *index, const struct service_documents *documents,

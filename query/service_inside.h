@@ -35,9 +35,11 @@ const char *service_line_collection(struct service *service, struct json *body, 
 struct collection *service_collection(struct service *service, const struct server_request *request,
                                       struct server_response *response);
 
-/* Finds or makes the collection in the path. Writer lane only, so two never make the same one. */
+/* Finds or makes the collection in the path, as chosen (NULL: as usual). Writer lane only, so two
+ * never make the same one. */
 struct collection *service_collection_ensure(struct service *service, const char *name,
-                                             bool *made_out, struct error *err);
+                                             const struct service_choices *choices, bool *made_out,
+                                             struct error *err);
 
 /* Prints the answer and releases it. */
 void service_respond(struct server_response *response, struct json *json);

@@ -40,7 +40,7 @@ static bool put(struct service *service, const struct server_request *request,
     struct opened *opened;
     bool made;
     struct collection *collection =
-        service_collection_ensure(service, server_param(request, "c"), &made, err);
+        service_collection_ensure(service, server_param(request, "c"), NULL, &made, err);
     if (!collection || !collection_claim(collection, &opened, err))
         return false;
     bool ok = writer->put(writer->context, opened->index, documents, arena, answer_out, err);

@@ -39,9 +39,14 @@ void serve_writer_close(struct serve_writer *writer) {
     free(writer);
 }
 
-static bool create(void *context, const char *folder, struct index **out, struct error *err) {
+static bool create(void *context, const char *folder, const struct service_choices *chosen,
+                   struct index **out, struct error *err) {
     struct serve_writer *writer = context;
-    const struct ingest_choices choices = {0};
+    const struct ingest_choices choices = {
+        .chunk_given = chosen->chunk_given,
+        .chunk_tokens = chosen->chunk_tokens,
+        .chunk_overlap = chosen->chunk_overlap,
+    };
     return ingest_open_index(folder, model_info(writer->model), &choices, out, err);
 }
 

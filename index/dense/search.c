@@ -191,14 +191,13 @@ bool dense_search(struct snapshot *snapshot, const float *query, size_t k, bool 
     return dense_search_shared(snapshot, query, k, exact, allowed, NULL, arena, out, err);
 }
 
-/* Either output may be NULL; both stay untouched on failure. */
-static bool score_all(struct snapshot *snapshot, const float *query, const uint32_t *docids,
-                      size_t n, float *scores_out, uint32_t *passages_out, struct error *err) {
+bool dense_best_passages(struct snapshot *snapshot, const float *query, const uint32_t *docids,
+                         size_t n, float *scores_out, uint32_t *passages_out, struct error *err) {
     struct index *index = snapshot_index(snapshot);
     size_t dim = index_settings_of(index)->dense_dim;
     if (!index_dense(index))
         return no_dense(snapshot, err);
-    float *scores = mem_alloc(n, sizeof *scores);
+    float *scores = mem_alloc(n, sizeof *scores); /* outputs stay untouched on failure */
     uint32_t *passages = mem_alloc(n, sizeof *passages);
     bool ok = true;
     for (size_t i = 0; ok && i < n; i++) {
@@ -218,10 +217,5 @@ static bool score_all(struct snapshot *snapshot, const float *query, const uint3
 
 bool dense_score(struct snapshot *snapshot, const float *query, const uint32_t *docids, size_t n,
                  float *scores_out, struct error *err) {
-    return score_all(snapshot, query, docids, n, scores_out, NULL, err);
-}
-
-bool dense_best_passages(struct snapshot *snapshot, const float *query, const uint32_t *docids,
-                         size_t n, uint32_t *passages_out, struct error *err) {
-    return score_all(snapshot, query, docids, n, NULL, passages_out, err);
+    return dense_best_passages(snapshot, query, docids, n, scores_out, NULL, err);
 }

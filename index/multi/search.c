@@ -64,12 +64,11 @@ static bool query_of(struct snapshot *snapshot, const float *vectors, size_t n, 
     return multi_query_init(out, vectors, n, settings->multi_dim, arena, err);
 }
 
-/* scores_out, passages_out: [n]; either may be NULL; untouched on failure. */
-static bool score_all(struct snapshot *snapshot, const float *query, size_t query_n,
-                      const uint32_t *docids, size_t n, struct arena *arena, float *scores_out,
-                      uint32_t *passages_out, struct error *err) {
+bool multi_best_passages(struct snapshot *snapshot, const float *query, size_t query_n,
+                         const uint32_t *docids, size_t n, struct arena *arena, float *scores_out,
+                         uint32_t *passages_out, struct error *err) {
     struct multi_query ready;
-    float *scores = ARENA_NEW(arena, float, n);
+    float *scores = ARENA_NEW(arena, float, n); /* outputs stay untouched on failure */
     uint32_t *passages = ARENA_NEW(arena, uint32_t, n);
     bool any;
     if (!query_of(snapshot, query, query_n, arena, &ready, err))
@@ -87,13 +86,7 @@ static bool score_all(struct snapshot *snapshot, const float *query, size_t quer
 bool multi_score(struct snapshot *snapshot, const float *query, size_t query_n,
                  const uint32_t *docids, size_t n, struct arena *arena, float *scores_out,
                  struct error *err) {
-    return score_all(snapshot, query, query_n, docids, n, arena, scores_out, NULL, err);
-}
-
-bool multi_best_passages(struct snapshot *snapshot, const float *query, size_t query_n,
-                         const uint32_t *docids, size_t n, struct arena *arena,
-                         uint32_t *passages_out, struct error *err) {
-    return score_all(snapshot, query, query_n, docids, n, arena, NULL, passages_out, err);
+    return multi_best_passages(snapshot, query, query_n, docids, n, arena, scores_out, NULL, err);
 }
 
 bool multi_explain(struct snapshot *snapshot, const float *query, size_t query_n, uint32_t docid,

@@ -484,9 +484,9 @@ static bool multi_agrees(struct snapshot *snapshot, const struct oracle *oracle,
     }
     if (!document_find(snapshot, oracle->all[key].key, strlen(oracle->all[key].key), &docid, err) ||
         !multi_score(snapshot, vectors, QUERY_VECTORS, &docid, 1, arena, &found, err) ||
-        !multi_best_passages(snapshot, vectors, QUERY_VECTORS, &docid, 1, arena, &found_passage,
-                             err) ||
-        !dense_best_passages(snapshot, vectors, &docid, 1, &dense_passage, err))
+        !multi_best_passages(snapshot, vectors, QUERY_VECTORS, &docid, 1, arena, NULL,
+                             &found_passage, err) ||
+        !dense_best_passages(snapshot, vectors, &docid, 1, NULL, &dense_passage, err))
         return false;
     if (found != want || found_passage != want_passage)
         return error_set(err, ERROR_INVALID, "multi: doc-%u scores %g by passage %u, not %g by %u",
