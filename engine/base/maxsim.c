@@ -49,6 +49,8 @@ maxsim_function *maxsim_kind_of(enum maxsim_kind kind) {
         return cpu_has(CPU_AMX) ? maxsim_best_amx : NULL;
     if (kind == MAXSIM_AVX512)
         return cpu_level() >= CPU_AVX512 ? maxsim_best_avx512 : NULL;
+    if (kind == MAXSIM_AVXVNNI)
+        return cpu_has(CPU_AVX_VNNI) ? maxsim_best_avxvnni : NULL;
     if (kind == MAXSIM_AVX2)
         return cpu_level() >= CPU_AVX2 ? maxsim_best_avx2 : NULL;
 #endif
@@ -56,7 +58,7 @@ maxsim_function *maxsim_kind_of(enum maxsim_kind kind) {
 }
 
 const char *maxsim_kind_name(enum maxsim_kind kind) {
-    static const char *const names[] = {"plain", "avx2", "avx512", "amx"};
+    static const char *const names[] = {"plain", "avx2", "avxvnni", "avx512", "amx"};
     return names[kind];
 }
 

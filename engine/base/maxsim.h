@@ -56,7 +56,14 @@ void maxsim_best(const struct maxsim_query *query, const struct maxsim_rows *row
 
 /* ---- one kind at a time, for tests and benchmarks ---- */
 
-enum maxsim_kind { MAXSIM_PLAIN, MAXSIM_AVX2, MAXSIM_AVX512, MAXSIM_AMX, MAXSIM_KINDS };
+enum maxsim_kind {
+    MAXSIM_PLAIN,
+    MAXSIM_AVX2,
+    MAXSIM_AVXVNNI,
+    MAXSIM_AVX512,
+    MAXSIM_AMX,
+    MAXSIM_KINDS
+};
 
 typedef void maxsim_function(const struct maxsim_query *query, const struct maxsim_rows *rows,
                              float *best);

@@ -4,6 +4,6 @@
 
 #include "engine/base/maxsim.h"
 
-maxsim_function maxsim_best_avx2, maxsim_best_avx512, maxsim_best_amx;
+maxsim_function maxsim_best_avx2, maxsim_best_avxvnni, maxsim_best_avx512, maxsim_best_amx;
 
 #endif

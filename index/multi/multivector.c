@@ -170,25 +170,54 @@ void multi_decode(const struct multi_codes *codes, uint32_t row, float *out) {
 
 /* ---- the query ---- */
 
+/* Four numbers in a register that every machine has: a query is made ready in a tenth of the time
+ * that it is compared in, and took half of it number by number. */
+typedef float float4 __attribute__((vector_size(16)));
+typedef int32_t int4 __attribute__((vector_size(16)));
+
+static inline int4 pick4(int4 mask, int4 yes, int4 no) {
+    return (yes & mask) | (no & ~mask);
+}
+
+/* The largest magnitude of vector [n], n a multiple of 4; infinity when one is not finite. */
+static float largest_of(const float *vector, size_t n) {
+    float4 largest = {0}, nothing = {0};
+    for (size_t i = 0; i < n; i += 4) {
+        float4 four;
+        memcpy(&four, vector + i, sizeof four);
+        nothing += four * 0;
+        four = (float4)((int4)four & INT32_MAX);
+        largest = (float4)pick4(largest >= four, (int4)largest, (int4)four);
+    }
+    float most = 0;
+    for (size_t i = 0; i < 4; i++)
+        most = nothing[i] == 0 ? fmaxf(most, largest[i]) : INFINITY;
+    return most;
+}
+
 /* One rotated vector as int8 into its lane; lane: [steps, MAXSIM_LANES, 4] from its first byte on.
- * The sum of the values comes back; *scale_out is what one unit of a value is worth. */
-static int32_t query_lane(const float *vector, uint32_t dim, int8_t *lane, float *scale_out) {
-    float largest = 0;
-    int32_t sum = 0;
-    for (size_t i = 0; i < dim; i++)
-        largest = fabsf(vector[i]) > largest ? fabsf(vector[i]) : largest;
+ * vector: [padded], a multiple of 4, with zeros behind the last dimension. The sum of the values
+ * comes back; *scale_out is what one unit of a value is worth. */
+static int32_t query_lane(const float *vector, size_t padded, int8_t *lane, float *scale_out) {
+    float largest = largest_of(vector, padded);
     float inverse = largest > 0 ? 127 / largest : 0;
+    int4 sums = {0};
     if (!isfinite(inverse) ||
         !isfinite(largest)) /* all but 0, or beyond all sense: products are 0 */
         largest = inverse = 0;
-    for (size_t i = 0; i < dim; i++) {
-        int value = (int)(vector[i] * inverse + 128.5f) - 128; /* rounded: the sum is positive */
-        value = value > 127 ? 127 : value < -127 ? -127 : value;
-        lane[i / 4 * MAXSIM_LANES * 4 + i % 4] = (int8_t)value;
-        sum += value;
+    for (size_t i = 0; i < padded && inverse > 0; i += 4, lane += MAXSIM_LANES * 4) {
+        float4 four;
+        memcpy(&four, vector + i, sizeof four);
+        /* rounded: the sum is positive */
+        int4 values = __builtin_convertvector(four * inverse + 128.5f, int4) - 128;
+        values = pick4(values > 127, (int4){127, 127, 127, 127}, values);
+        values = pick4(values < -127, (int4){-127, -127, -127, -127}, values);
+        sums += values;
+        for (size_t j = 0; j < 4; j++)
+            lane[j] = (int8_t)values[j];
     }
     *scale_out = largest / 127;
-    return sum;
+    return sums[0] + sums[1] + sums[2] + sums[3];
 }
 
 /* Steps that hold every row's dimensions, whatever its pack rounds them up to. */
@@ -215,7 +244,7 @@ bool multi_query_init(struct multi_query *query, const float *vectors, size_t n,
     size_t padded = steps_n * MAXSIM_STEP_DIMS, group_bytes = padded * MAXSIM_LANES;
     int8_t *values = ARENA_ZERO(arena, int8_t, groups_n * group_bytes);
     int32_t *begins = ARENA_ZERO(arena, int32_t, groups_n * MAXSIM_LANES);
-    float *vector = ARENA_NEW(arena, float, dim);
+    float *vector = ARENA_ZERO(arena, float, padded);
     *query = (struct multi_query){
         .maxsim = {values, begins, groups_n, steps_n,
                    ARENA_ZERO(arena, uint8_t, MAXSIM_BLOCK_ROWS * MAXSIM_SCRATCH_STRIDE(steps_n))},
@@ -229,7 +258,7 @@ bool multi_query_init(struct multi_query *query, const float *vectors, size_t n,
         int8_t *lane = values + q / MAXSIM_LANES * group_bytes + q % MAXSIM_LANES * 4;
         memcpy(vector, vectors + q * dim, dim * sizeof *vector);
         codebook_rotate(vector, dim);
-        begins[q] = -MAXSIM_LEVEL_MAX * query_lane(vector, dim, lane, &query->scales[q]);
+        begins[q] = -MAXSIM_LEVEL_MAX * query_lane(vector, padded, lane, &query->scales[q]);
     }
     return true;
 }
