@@ -4,6 +4,14 @@
 #include <math.h>
 #include <string.h>
 
+enum {
+    /* Work, in nanoseconds as measured, but only compared: for a term in a window that is read, for
+     * each of its postings, for a term in a group. */
+    WINDOW_TERM_WORK = 60,
+    POSTING_WORK = 2,
+    GROUP_TERM_WORK = 25,
+};
+
 /* ---- one term's list ---- */
 
 static bool damaged(const struct sparse_part *part, const struct sparse_term *term,
@@ -40,6 +48,61 @@ bool sparse_part_add(const struct sparse_part *part, struct sparse_term *term, s
     return true;
 }
 
+/* Shares of the block's postings [begin, end). */
+static void read_shares(const struct sparse_plan *plan, const struct posting_block *block,
+                        float weight, uint32_t begin, uint32_t end, float *shares) {
+    const struct sparse_share share = {plan->bm25, weight, plan->norm_base, plan->norm_slope,
+                                       block->code_base};
+    sparse_kinds[cpu_level()].shares(&share, block->codes + begin,
+                                     block->lengths + (size_t)begin * block->length_bytes,
+                                     block->length_bytes, end - begin, shares);
+}
+
+/* docids of the block's postings [begin, end), less `less`. */
+static void read_docids(const struct posting_block *block, uint32_t begin, uint32_t end,
+                        uint32_t less, uint32_t *docids) {
+    if (block->offset_bytes == 2)
+        for (uint32_t i = begin; i < end; i++)
+            docids[i - begin] = block->docid_first - less + get_u16(block->offsets + (size_t)2 * i);
+    else
+        for (uint32_t i = begin; i < end; i++)
+            docids[i - begin] = posting_block_docid(block, i) - less;
+}
+
+static bool add_term(const struct sparse_part *part, struct sparse_term *term, uint32_t begin,
+                     float *sums, struct error *err) {
+    uint32_t docids[POSTINGS_BLOCK_N];
+    float shares[POSTINGS_BLOCK_N];
+    for (uint32_t b = posting_list_find(&term->list, begin); b < term->list.blocks_n; b++) {
+        if (!open_block(part, term, b, err))
+            return false;
+        const struct posting_block *block = &term->open;
+        bool is_last = posting_list_last(&term->list, b) - begin >= SPARSE_WINDOW_DOCS;
+        uint32_t i = block->docid_first < begin ? posting_block_find(block, begin) : 0;
+        uint32_t end = is_last ? posting_block_find(block, begin + SPARSE_WINDOW_DOCS) : block->n;
+        read_docids(block, i, end, begin, docids);
+        read_shares(part->plan, block, term->weight, i, end, shares);
+        for (uint32_t j = 0; j < end - i; j++) {
+            if (docids[j] >= SPARSE_WINDOW_DOCS)
+                return damaged(part, term, err);
+            sums[docids[j]] += shares[j];
+        }
+        if (is_last)
+            break;
+    }
+    return true;
+}
+
+bool sparse_part_add_window(const struct sparse_part *part, size_t window, float *sums,
+                            struct error *err) {
+    uint32_t begin =
+        (part->group_begin + (uint32_t)(window * SPARSE_WINDOW_GROUPS)) * POSTINGS_GROUP_N;
+    for (size_t t = 0; t < part->tables_n + part->lists_n; t++)
+        if (!add_term(part, part->terms[t], begin, sums, err))
+            return false;
+    return true;
+}
+
 /* ---- opening ---- */
 
 /* What a code of the term's table is multiplied with to bound a share of the score. For BM25 the
@@ -70,7 +133,7 @@ static bool within(const struct sparse_part *part, const struct posting_list *li
 
 static bool open_term(struct sparse_part *part, size_t at, struct arena *arena, struct error *err) {
     const struct sparse_plan *plan = part->plan;
-    struct sparse_term term = {.id = plan->query->ids[at], .weight = plan->finding[at]};
+    struct sparse_term term = {.id = plan->query->ids[at], .at = at, .weight = plan->finding[at]};
     uint8_t key[8];
     struct bytes value;
     put_be32(key, part->segment->id);
@@ -88,34 +151,17 @@ static bool open_term(struct sparse_part *part, size_t at, struct arena *arena, 
     float lowest = posting_decode(posting_code_base(term.list.scale), 1);
     part->floor_sum += term.list.low ? sparse_plan_share(plan, term.weight, lowest, 0) : 0;
     part->rounded = part->rounded || term.list.rounded;
-    if (has_table(plan, &term.list)) {
-        term.scale = table_scale(plan, &term);
-        part->tables[part->tables_n++] = term;
-    } else {
-        part->lists[part->lists_n++] = term;
-    }
+    bool tabled = has_table(plan, &term.list);
+    struct sparse_term *to = tabled ? &part->tables[part->tables_n] : &part->lists[part->lists_n];
+    *to = term;
+    to->scale = tabled ? table_scale(plan, &term) : 0;
+    part->terms[part->tables_n + part->lists_n] = to;
+    part->tables_n += tabled;
+    part->lists_n += !tabled;
     return true;
 }
 
 /* ---- the bounds ---- */
-
-/* docids and shares of all the block's postings. */
-static void read_block(const struct sparse_plan *plan, const struct posting_block *block,
-                       float weight, uint32_t *docids, float *shares) {
-    if (block->offset_bytes == 2)
-        for (uint32_t i = 0; i < block->n; i++)
-            docids[i] = block->docid_first + get_u16(block->offsets + (size_t)2 * i);
-    else
-        for (uint32_t i = 0; i < block->n; i++)
-            docids[i] = posting_block_docid(block, i);
-    if (!plan->bm25)
-        for (uint32_t i = 0; i < block->n; i++)
-            shares[i] = weight * posting_decode(block->code_base, block->codes[i]);
-    else
-        for (uint32_t i = 0; i < block->n; i++)
-            shares[i] = sparse_plan_share(plan, weight, posting_block_weight(block, i),
-                                          posting_block_length(block, i));
-}
 
 /* Adds the largest share of each group that the list is in, and marks it there. */
 static bool add_list(struct sparse_part *part, size_t at, struct error *err) {
@@ -127,7 +173,8 @@ static bool add_list(struct sparse_part *part, size_t at, struct error *err) {
     for (uint32_t b = 0; b < term->list.blocks_n; b++) {
         if (!open_block(part, term, b, err))
             return false;
-        read_block(part->plan, &term->open, term->weight, docids, shares);
+        read_docids(&term->open, 0, term->open.n, 0, docids);
+        read_shares(part->plan, &term->open, term->weight, 0, term->open.n, shares);
         for (uint32_t i = 0; i < term->open.n; i++) {
             size_t next = docids[i] / POSTINGS_GROUP_N - part->group_begin;
             if (next >= groups_n)
@@ -152,6 +199,16 @@ static void add_table(struct sparse_part *part, const struct sparse_term *term) 
                                         posting_code_base(list->table_scale), term->scale);
 }
 
+/* From how many groups on a window is read as a whole: that costs a search for the place in each
+ * list and a little for each posting, a group only the first, but for itself. */
+static size_t whole_from(const struct sparse_part *part) {
+    size_t terms_n = part->tables_n + part->lists_n, postings_n = 0;
+    for (size_t t = 0; t < terms_n; t++)
+        postings_n += part->terms[t]->list.n;
+    size_t whole = terms_n * WINDOW_TERM_WORK + postings_n * POSTING_WORK / (part->windows_n + 1);
+    return whole / (terms_n * GROUP_TERM_WORK) + 1;
+}
+
 static void drop_forbidden(struct sparse_part *part, const struct docid_set *allowed) {
     _Static_assert(2 * POSTINGS_GROUP_N == 64, "two groups to a word of a docid set");
     for (size_t g = 0; g < part->windows_n * SPARSE_WINDOW_GROUPS; g++) {
@@ -171,6 +228,7 @@ bool sparse_part_open(const struct sparse_plan *plan, const struct segment *segm
         .group_begin = segment->docid_begin / POSTINGS_GROUP_N,
         .tables = ARENA_NEW(arena, struct sparse_term, plan->n),
         .lists = ARENA_NEW(arena, struct sparse_term, plan->n),
+        .terms = ARENA_NEW(arena, struct sparse_term *, plan->n),
     };
     uint32_t group_last = (segment->docid_end - 1) / POSTINGS_GROUP_N;
     part.windows_n = (group_last - part.group_begin) / SPARSE_WINDOW_GROUPS + 1;
@@ -179,6 +237,8 @@ bool sparse_part_open(const struct sparse_plan *plan, const struct segment *segm
             return false;
     if (part.tables_n + part.lists_n == 0)
         part.windows_n = 0;
+    else
+        part.whole_from = whole_from(&part);
     size_t groups_n = part.windows_n * SPARSE_WINDOW_GROUPS;
     part.bounds = ARENA_ZERO(arena, float, groups_n);
     part.masks = ARENA_ZERO(arena, uint32_t, groups_n);

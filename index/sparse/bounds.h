@@ -10,10 +10,14 @@
 #include "index/sparse/kinds.h"
 #include "index/sparse/plan.h"
 
-enum { SPARSE_MASK_TERMS = 32 }; /* bits of a mask */
+enum {
+    SPARSE_MASK_TERMS = 32, /* bits of a mask */
+    SPARSE_WINDOW_DOCS = SPARSE_WINDOW_GROUPS * POSTINGS_GROUP_N,
+};
 
 struct sparse_term {
     uint32_t id;
+    size_t at;    /* the term's place in the query */
     float weight; /* the query's, idf included */
     float scale;  /* terms with a table: what a decoded code of it is multiplied with */
     struct posting_list list;
@@ -31,11 +35,14 @@ struct sparse_part {
     struct sparse_term *tables; /* [tables_n] terms with a table */
     struct sparse_term *lists;  /* [lists_n] terms without */
     size_t tables_n, lists_n;
-    float *bounds;     /* [windows_n * SPARSE_WINDOW_GROUPS] */
+    struct sparse_term **terms; /* [tables_n + lists_n] both, in the query's order */
+    float *bounds;              /* [windows_n * SPARSE_WINDOW_GROUPS] */
     uint32_t *masks;   /* the same: bit i: lists[i] is there; the last bit: any from there on */
     float *window_max; /* [windows_n] the largest bound */
     float floor_sum;   /* what weights too small for their lists' codes add at most */
     bool rounded;      /* some sums of shares are bounds only */
+    /* In a window with so many groups worth a look, to read all of it is less work. */
+    size_t whole_from;
 };
 
 /* allowed: NULL: all; else groups without an allowed docid get the bound 0. ERROR_CORRUPT when a
@@ -47,6 +54,11 @@ bool sparse_part_open(const struct sparse_plan *plan, const struct segment *segm
 /* Adds the term's shares in the group (counted from group_begin) to sums [POSTINGS_GROUP_N]. */
 bool sparse_part_add(const struct sparse_part *part, struct sparse_term *term, size_t group,
                      float *sums, struct error *err);
+
+/* Adds the shares of all terms in the window to sums [SPARSE_WINDOW_DOCS], for each document in the
+ * query's order. */
+bool sparse_part_add_window(const struct sparse_part *part, size_t window, float *sums,
+                            struct error *err);
 
 /* What the term adds to a document of the group at most; of part->tables only. */
 static inline float sparse_part_table_bound(const struct sparse_part *part,

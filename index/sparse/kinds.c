@@ -31,6 +31,51 @@ INLINE void window_max(const float *restrict values, size_t windows_n, float *re
     }
 }
 
+INLINE float value_of(uint32_t code_base, uint8_t code) {
+    uint32_t bits = code_base + ((uint32_t)code << 18);
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+INLINE float length_at(const uint8_t *lengths, size_t length_bytes, size_t i) {
+    uint16_t whole;
+    float length;
+    if (length_bytes == 0)
+        return 0;
+    if (length_bytes == 2) {
+        memcpy(&whole, lengths + 2 * i, sizeof whole);
+        return (float)whole;
+    }
+    memcpy(&length, lengths + 4 * i, sizeof length);
+    return length;
+}
+
+INLINE void saturated(const struct sparse_share *share, const uint8_t *restrict codes,
+                      const uint8_t *restrict lengths, size_t length_bytes, size_t n,
+                      float *restrict out) {
+    for (size_t i = 0; i < n; i++) {
+        float weight = value_of(share->code_base, codes[i]);
+        float length = length_at(lengths, length_bytes, i);
+        out[i] =
+            share->weight * (weight / (weight + (share->norm_base + share->norm_slope * length)));
+    }
+}
+
+INLINE void shares(const struct sparse_share *share, const uint8_t *restrict codes,
+                   const uint8_t *restrict lengths, size_t length_bytes, size_t n,
+                   float *restrict out) {
+    if (!share->bm25)
+        for (size_t i = 0; i < n; i++)
+            out[i] = share->weight * value_of(share->code_base, codes[i]);
+    else if (length_bytes == 2) /* constants, so that each loop becomes SIMD of its own */
+        saturated(share, codes, lengths, 2, n, out);
+    else if (length_bytes == 4)
+        saturated(share, codes, lengths, 4, n, out);
+    else
+        saturated(share, codes, lengths, 0, n, out);
+}
+
 /* A look at all of them: a hundred ids are a few instructions, while halving or merging waits for
  * each comparison before the next. */
 INLINE uint32_t find_id(const uint8_t *ids, size_t n, uint32_t id) {
@@ -52,6 +97,11 @@ INLINE uint32_t find_id(const uint8_t *ids, size_t n, uint32_t id) {
                                              float *max_out) {                                     \
         window_max(values, windows_n, max_out);                                                    \
     }                                                                                              \
+    attributes static void shares_##name(const struct sparse_share *share, const uint8_t *codes,   \
+                                         const uint8_t *lengths, size_t length_bytes, size_t n,    \
+                                         float *shares_out) {                                      \
+        shares(share, codes, lengths, length_bytes, n, shares_out);                                \
+    }                                                                                              \
     attributes static uint32_t find_id_##name(const uint8_t *ids, size_t n, uint32_t id) {         \
         return find_id(ids, n, id);                                                                \
     }
@@ -63,9 +113,9 @@ KIND(avx512, __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl"))))
 #endif
 
 const struct sparse_kind sparse_kinds[] = {
-    [CPU_PLAIN] = {add_codes_plain, window_max_plain, find_id_plain},
+    [CPU_PLAIN] = {add_codes_plain, window_max_plain, shares_plain, find_id_plain},
 #if defined(__x86_64__)
-    [CPU_AVX2] = {add_codes_avx2, window_max_avx2, find_id_avx2},
-    [CPU_AVX512] = {add_codes_avx512, window_max_avx512, find_id_avx512},
+    [CPU_AVX2] = {add_codes_avx2, window_max_avx2, shares_avx2, find_id_avx2},
+    [CPU_AVX512] = {add_codes_avx512, window_max_avx512, shares_avx512, find_id_avx512},
 #endif
 };

@@ -5,6 +5,7 @@
 #ifndef TERCET_INDEX_SPARSE_KINDS_H
 #define TERCET_INDEX_SPARSE_KINDS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,12 +13,24 @@
 
 enum { SPARSE_WINDOW_GROUPS = 64 };
 
+/* What makes shares of a score out of postings (plan.h). */
+struct sparse_share {
+    bool bm25;
+    float weight; /* the query's, idf included */
+    float norm_base, norm_slope;
+    uint32_t code_base; /* of the block's codes (postings.h) */
+};
+
 struct sparse_kind {
     /* sums[i] += weight x the value of codes[i] (postings.h), nothing for code 0. */
     void (*add_codes)(float *sums, const uint8_t *codes, size_t n, uint32_t code_base,
                       float weight);
     /* max_out[w]: of values [windows_n * SPARSE_WINDOW_GROUPS]; no value is below 0 or NaN. */
     void (*window_max)(const float *values, size_t windows_n, float *max_out);
+    /* shares_out[i]: what sparse_plan_share says, to the bit, of codes[i] and a document's length.
+     * lengths: [n] of length_bytes (0, 2 or 4; postings.h), perhaps unaligned. */
+    void (*shares)(const struct sparse_share *share, const uint8_t *codes, const uint8_t *lengths,
+                   size_t length_bytes, size_t n, float *shares_out);
     /* 1 + where the id stands among ids [n] (u32, perhaps unaligned, each once); 0: nowhere. */
     uint32_t (*find_id)(const uint8_t *ids, size_t n, uint32_t id);
 };

@@ -21,6 +21,9 @@ enum {
     SPARE_PART = 2, /* when not exact: half as many as asked for are scored besides */
 };
 
+/* Of a number in a list of groups: it stands for its window. Groups are fewer than 2^28. */
+static const uint32_t WHOLE = UINT32_C(1) << 31;
+
 /* A weight rounded up to 5 bits behind the leading one is at most this much of itself too large. */
 static const float weight_certain = 1 - 1.0f / 32;
 /* Below it, products of floats may have lost bits to underflow. */
@@ -40,6 +43,8 @@ struct search {
     size_t candidates_n, candidates_cap;
     struct table_bound *ranked; /* [plan->n] */
     float *rest;                /* [plan->n + 1] sums of ranked bounds from here to the end */
+    float *shares;              /* [plan->n, POSTINGS_GROUP_N] of a group, by term */
+    bool *present;              /* [plan->n] rows of shares that are there */
     struct sparse_part *parts;  /* [parts_n] of the segments */
     size_t parts_n, groups_n;   /* of all of them together */
 };
@@ -97,10 +102,19 @@ static float certain_of(const struct sparse_plan *plan, const struct sparse_part
     return certain > 0 ? certain : 0;
 }
 
+/* Sums are scores: added up in the query's order, of weights as they are. */
+static bool is_exact(const struct search *search, const struct sparse_part *part) {
+    return search->plan->exact && !part->rounded;
+}
+
 static void add_candidate(struct search *search, const struct sparse_part *part, uint32_t docid,
                           float bound) {
     if (bound <= 0 || is_lost(search, bound) || !is_wanted(search, part->segment, docid))
         return;
+    if (is_exact(search, part) && bound > smallest_certain && bound <= FLT_MAX) {
+        topk_push(&search->certain, bound, docid);
+        return;
+    }
     topk_push(&search->certain, search->plan->exact ? certain_of(search->plan, part, bound) : bound,
               docid);
     if (search->candidates_n == search->candidates_cap)
@@ -129,13 +143,38 @@ static size_t rank_tables(struct search *search, const struct sparse_part *part,
     return n;
 }
 
-static bool add_lists(const struct sparse_part *part, size_t group, float *sums,
-                      struct error *err) {
+/* Adds the term's shares to sums; where they make scores, keeps them by themselves, too. */
+static bool add_term(struct search *search, const struct sparse_part *part,
+                     struct sparse_term *term, size_t group, float *sums, struct error *err) {
+    float *row = search->shares + term->at * POSTINGS_GROUP_N;
+    if (!is_exact(search, part))
+        return sparse_part_add(part, term, group, sums, err);
+    memset(row, 0, POSTINGS_GROUP_N * sizeof *row);
+    search->present[term->at] = true;
+    if (!sparse_part_add(part, term, group, row, err))
+        return false;
+    for (size_t i = 0; i < POSTINGS_GROUP_N; i++)
+        sums[i] += row[i];
+    return true;
+}
+
+/* The sums again, in the query's order. */
+static void add_in_order(const struct search *search, float *sums) {
+    memset(sums, 0, POSTINGS_GROUP_N * sizeof *sums);
+    for (size_t t = 0; t < search->plan->n; t++) {
+        const float *row = search->shares + t * POSTINGS_GROUP_N;
+        for (size_t i = 0; search->present[t] && i < POSTINGS_GROUP_N; i++)
+            sums[i] += row[i];
+    }
+}
+
+static bool add_lists(struct search *search, const struct sparse_part *part, size_t group,
+                      float *sums, struct error *err) {
     for (uint32_t mask = part->masks[group]; mask; mask &= mask - 1) {
         size_t at = (size_t)__builtin_ctz(mask);
         size_t end = at + 1 < SPARSE_MASK_TERMS ? at + 1 : part->lists_n;
         for (; at < end; at++)
-            if (!sparse_part_add(part, &part->lists[at], group, sums, err))
+            if (!add_term(search, part, &part->lists[at], group, sums, err))
                 return false;
     }
     return true;
@@ -153,23 +192,69 @@ static float largest(const float *sums) {
     return max;
 }
 
-static bool search_group(struct search *search, size_t number, struct error *err) {
-    struct sparse_part *part = part_of(search, number);
-    size_t group = number - part->first_group;
+/* sums: of the group's documents. */
+static void add_candidates(struct search *search, const struct sparse_part *part, size_t group,
+                           const float *sums) {
+    uint32_t begin = (part->group_begin + (uint32_t)group) * POSTINGS_GROUP_N;
+    for (uint32_t i = 0; i < POSTINGS_GROUP_N; i++)
+        add_candidate(search, part, begin + i, sums[i]);
+}
+
+static bool search_group(struct search *search, struct sparse_part *part, size_t group,
+                         struct error *err) {
     float sums[POSTINGS_GROUP_N] = {0};
     size_t ranked_n = rank_tables(search, part, group);
     part->bounds[group] = 0; /* never again */
-    if (!add_lists(part, group, sums, err))
+    memset(search->present, 0, search->plan->n * sizeof *search->present);
+    if (!add_lists(search, part, group, sums, err))
         return false;
     for (size_t i = 0; i < ranked_n; i++) {
         if (is_lost(search, largest(sums) + search->rest[i]))
             return true;
-        if (!sparse_part_add(part, search->ranked[i].term, group, sums, err))
+        if (!add_term(search, part, search->ranked[i].term, group, sums, err))
             return false;
     }
-    uint32_t begin = (part->group_begin + (uint32_t)group) * POSTINGS_GROUP_N;
-    for (uint32_t i = 0; i < POSTINGS_GROUP_N; i++)
-        add_candidate(search, part, begin + i, sums[i]);
+    if (is_lost(search, largest(sums)))
+        return true;
+    if (is_exact(search, part))
+        add_in_order(search, sums);
+    add_candidates(search, part, group, sums);
+    return true;
+}
+
+/* ---- one window ---- */
+
+static bool is_left(const struct search *search, const struct sparse_part *part, size_t group) {
+    return part->bounds[group] > 0 && !is_lost(search, part->bounds[group]);
+}
+
+/* All terms at once. */
+static bool read_window(struct search *search, struct sparse_part *part, size_t window,
+                        struct error *err) {
+    float sums[SPARSE_WINDOW_DOCS] = {0};
+    size_t begin = window * SPARSE_WINDOW_GROUPS;
+    if (!sparse_part_add_window(part, window, sums, err))
+        return false;
+    for (size_t g = 0; g < SPARSE_WINDOW_GROUPS; g++) {
+        const float *of_group = sums + g * POSTINGS_GROUP_N;
+        if (part->bounds[begin + g] > 0 && !is_lost(search, largest(of_group)))
+            add_candidates(search, part, begin + g, of_group);
+        part->bounds[begin + g] = 0;
+    }
+    return true;
+}
+
+/* What is left of the window. */
+static bool search_window(struct search *search, struct sparse_part *part, size_t window,
+                          struct error *err) {
+    size_t begin = window * SPARSE_WINDOW_GROUPS, end = begin + SPARSE_WINDOW_GROUPS, left_n = 0;
+    for (size_t g = begin; g < end; g++)
+        left_n += is_left(search, part, g);
+    if (left_n >= part->whole_from)
+        return read_window(search, part, window, err);
+    for (size_t g = begin; g < end; g++)
+        if (is_left(search, part, g) && !search_group(search, part, g, err))
+            return false;
     return true;
 }
 
@@ -207,17 +292,25 @@ static size_t list_best(const struct search *search, struct scored *out) {
     return n;
 }
 
-/* All groups that can matter still. */
+/* All groups that can matter still; of a window with many of them, one for all: WHOLE. */
 static size_t list_groups(const struct search *search, struct scored *out) {
     size_t n = 0;
     for (size_t p = 0; p < search->parts_n; p++) {
         const struct sparse_part *part = &search->parts[p];
         for (size_t w = 0; w < part->windows_n; w++) {
+            size_t first = n, group = w * SPARSE_WINDOW_GROUPS;
+            uint32_t number = (uint32_t)(part->first_group + group);
             if (!(part->window_max[w] > 0) || is_lost(search, part->window_max[w]))
                 continue;
-            for (size_t g = w * SPARSE_WINDOW_GROUPS; g < (w + 1) * SPARSE_WINDOW_GROUPS; g++)
-                if (part->bounds[g] > 0 && !is_lost(search, part->bounds[g]))
-                    out[n++] = (struct scored){part->bounds[g], (uint32_t)(part->first_group + g)};
+            for (size_t g = 0; g < SPARSE_WINDOW_GROUPS; g++) {
+                float bound = part->bounds[group + g];
+                out[n] = (struct scored){bound, number + (uint32_t)g};
+                n += bound > 0 && !is_lost(search, bound);
+            }
+            if (n - first >= part->whole_from) {
+                out[first] = (struct scored){part->window_max[w], number | WHOLE};
+                n = first + 1;
+            }
         }
     }
     return n;
@@ -226,16 +319,24 @@ static size_t list_groups(const struct search *search, struct scored *out) {
 static bool search_listed(struct search *search, const struct scored *listed, size_t n,
                           struct scored *ordered, size_t at_most, struct error *err) {
     order(listed, n, ordered);
-    for (size_t i = 0; i < n && i < at_most; i++)
-        if (!is_lost(search, ordered[i].score) && !search_group(search, ordered[i].docid, err))
+    for (size_t i = 0; i < n && i < at_most; i++) {
+        uint32_t number = ordered[i].docid & ~WHOLE;
+        struct sparse_part *part = part_of(search, number);
+        size_t group = number - part->first_group;
+        if (is_lost(search, ordered[i].score))
+            continue;
+        if (!(ordered[i].docid & WHOLE
+                  ? search_window(search, part, group / SPARSE_WINDOW_GROUPS, err)
+                  : search_group(search, part, group, err)))
             return false;
+    }
     return true;
 }
 
 /* First the best groups of the best windows, one each: they raise the threshold, and most others
  * need not even be listed. */
 static bool search_groups(struct search *search, struct error *err) {
-    struct scored *listed = ARENA_NEW(search->arena, struct scored, search->groups_n);
+    struct scored *listed = ARENA_NEW(search->arena, struct scored, search->groups_n + 1);
     struct scored *ordered = ARENA_NEW(search->arena, struct scored, search->groups_n);
     return search_listed(search, listed, list_best(search, listed), ordered,
                          search->certain.k + FIRST_GROUPS, err) &&
@@ -264,17 +365,46 @@ static int by_docid(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
+static bool score_row(struct search *search, uint32_t docid, struct topk *out, struct error *err) {
+    float score;
+    if (!sparse_plan_score(search->plan, docid, &score, err))
+        return false;
+    if (score > 0) /* products too small for a float are no match */
+        topk_push(out, score, docid);
+    return true;
+}
+
+static const struct sparse_part *part_with(const struct search *search, uint32_t docid) {
+    size_t p = 0;
+    while (docid >= search->parts[p].segment->docid_end)
+        p++;
+    return &search->parts[p];
+}
+
+/* Scores that are known: add_candidate pushed them as they are, and bounds of scores as 0. */
+static void take_scores(const struct search *search, struct topk *out) {
+    for (size_t i = 0; i < search->certain.n; i++) {
+        struct scored entry = search->certain.heap[i];
+        if (entry.score > 0 && is_exact(search, part_with(search, entry.docid)))
+            topk_push(out, entry.score, entry.docid);
+    }
+}
+
+/* The others' from their rows: of the best bounds in the rows' order on disk, of the rest best
+ * bound first, until none can be among the best. */
 static bool score_candidates(struct search *search, struct topk *out, struct error *err) {
+    take_scores(search, out);
     keep_candidates(search);
-    /* Rows are read in their order on disk. */
-    qsort(search->candidates, search->candidates_n, sizeof *search->candidates, by_docid);
-    for (size_t i = 0; i < search->candidates_n; i++) {
-        uint32_t docid = search->candidates[i].docid;
-        float score;
-        if (!sparse_plan_score(search->plan, docid, &score, err))
+    struct scored *candidates = search->candidates;
+    size_t n = search->candidates_n, first_n = n < out->k ? n : out->k;
+    scored_sort(candidates, n);
+    qsort(candidates, first_n, sizeof *candidates, by_docid);
+    for (size_t i = 0; i < n; i++) {
+        if (i >= first_n && search->plan->exact &&
+            candidates[i].score * search->plan->slack < topk_threshold(out))
+            break;
+        if (!score_row(search, candidates[i].docid, out, err))
             return false;
-        if (score > 0) /* products too small for a float are no match */
-            topk_push(out, score, docid);
     }
     return true;
 }
@@ -293,6 +423,8 @@ static bool search_plan(const struct sparse_plan *plan, size_t k, const struct d
         .candidates_cap = CANDIDATES_MIN,
         .ranked = ARENA_NEW(arena, struct table_bound, plan->n),
         .rest = ARENA_NEW(arena, float, plan->n + 1),
+        .shares = ARENA_NEW(arena, float, plan->n *POSTINGS_GROUP_N),
+        .present = ARENA_NEW(arena, bool, plan->n),
     };
     topk_init(&search.certain, found_n < live_n ? found_n : live_n, arena);
     bool searchable = plan->snapshot->index->settings.lexical != INDEX_LEXICAL_NONE && topk.k > 0;

@@ -26,6 +26,41 @@ static void ids_are_found(const struct sparse_kind *kind, unsigned long long *se
     }
 }
 
+/* To the bit with what scores a row, whatever the lengths' bytes. */
+static void shares_agree(const struct sparse_kind *kind, unsigned long long *seed) {
+    enum { N = POSTINGS_BLOCK_N };
+    static const size_t length_bytes[] = {0, 2, 4};
+    uint8_t codes[N], bytes[4 * N + 1], *lengths = bytes + 1; /* unaligned */
+    float shares[N];
+    struct sparse_plan plan = {.bm25 = check_random(seed) % 2,
+                               .norm_base = check_random(seed) % 3 ? 0.3f : 0,
+                               .norm_slope = (float)ldexp(1 + check_random(seed) % 1000, -17)};
+    struct sparse_share share = {plan.bm25, 2 + check_random_float(seed), plan.norm_base,
+                                 plan.norm_slope,
+                                 posting_code_base((uint8_t)(110 + check_random(seed) % 30))};
+    for (size_t l = 0; l < 3; l++) {
+        size_t n = check_random(seed) % (N + 1);
+        float length[N] = {0};
+        for (size_t i = 0; i < n; i++) {
+            uint16_t whole = (uint16_t)(check_random(seed) % 5000);
+            codes[i] = (uint8_t)(1 + check_random(seed) % 255);
+            if (length_bytes[l] == 2)
+                memcpy(lengths + 2 * i, &whole, 2);
+            length[i] = length_bytes[l] == 2 ? whole : 100 + 9 * check_random_float(seed);
+            if (length_bytes[l] == 4)
+                memcpy(lengths + 4 * i, &length[i], 4);
+            length[i] = length_bytes[l] == 0 ? 0 : length[i];
+        }
+        kind->shares(&share, codes, lengths, length_bytes[l], n, shares);
+        for (size_t i = 0; i < n; i++) {
+            float expected = sparse_plan_share(
+                &plan, share.weight, posting_decode(share.code_base, codes[i]), length[i]);
+            if (memcmp(&expected, &shares[i], sizeof expected) != 0)
+                CHECK_NEAR(shares[i], expected, 0);
+        }
+    }
+}
+
 static void kinds_agree(unsigned long long *seed) {
     enum { N = 40 * SPARSE_WINDOW_GROUPS };
     static float plain[N], simd[N], plain_max[N], simd_max[N];
@@ -52,6 +87,7 @@ static void kinds_agree(unsigned long long *seed) {
             kind->window_max(plain, windows_n, simd_max);
             CHECK(memcmp(plain_max, simd_max, windows_n * sizeof *plain_max) == 0);
             ids_are_found(kind, seed);
+            shares_agree(kind, seed);
         }
 }
 

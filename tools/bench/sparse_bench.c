@@ -66,6 +66,9 @@ static void print_search(const struct sparse_bench *bench, size_t k, const char 
         snprintf(full, sizeof full, "%s/top%zu%s/p%d", bench->name, k, kind, part);
         bench_print_peer(full, 1, "ms", latency_percentile(latency, part / 100.0), quality, recall);
     }
+    snprintf(full, sizeof full, "%s/top%zu%s/cpu", bench->name, k, kind);
+    bench_print_peer(full, 1, "ms", 1e3 * latency->cpu_s / (double)(latency->n ? latency->n : 1),
+                     quality, recall);
 }
 
 /* ---- building ---- */
