@@ -22,7 +22,7 @@ bool follow_begin(struct follow *follow, struct index *index, struct error *err)
 
 void follow_done(struct follow *follow) {
     free(follow->met);
-    free(follow->troubled);
+    free(follow->kept_files);
     *follow = (struct follow){0};
 }
 
@@ -31,15 +31,16 @@ void follow_meet(struct follow *follow, uint32_t docid) {
         follow->met[docid / 64] |= 1ull << docid % 64;
 }
 
-void follow_trouble(struct follow *follow, struct reader_origin origin) {
-    size_t n = follow->troubled_n;
-    if (origin.file == 0 || (n > 0 && follow->troubled[n - 1] == origin.file))
+void follow_keep_file(struct follow *follow, struct reader_origin origin) {
+    size_t n = follow->kept_files_n;
+    if (origin.file == 0 || (n > 0 && follow->kept_files[n - 1] == origin.file))
         return; /* a document is kept by its id; a file's bad rows mostly come in a row */
-    if (n == follow->troubled_cap) {
-        follow->troubled_cap = n ? 2 * n : 64;
-        follow->troubled = mem_realloc(follow->troubled, follow->troubled_cap, sizeof(uint64_t));
+    if (n == follow->kept_files_cap) {
+        follow->kept_files_cap = n ? 2 * n : 64;
+        follow->kept_files =
+            mem_realloc(follow->kept_files, follow->kept_files_cap, sizeof(uint64_t));
     }
-    follow->troubled[follow->troubled_n++] = origin.file;
+    follow->kept_files[follow->kept_files_n++] = origin.file;
 }
 
 /* ---- what is missing ---- */
@@ -63,9 +64,9 @@ static int compare_u64(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-static bool is_troubled(const struct follow *follow, uint64_t file) {
-    return file && follow->troubled_n &&
-           bsearch(&file, follow->troubled, follow->troubled_n, sizeof file, compare_u64);
+static bool is_kept_file(const struct follow *follow, uint64_t file) {
+    return file && follow->kept_files_n &&
+           bsearch(&file, follow->kept_files, follow->kept_files_n, sizeof file, compare_u64);
 }
 
 /* False where the docid is dead. The document lies in the arena. */
@@ -94,7 +95,7 @@ static bool look_through(void *context, uint32_t begin, uint32_t end, struct rea
         return true;
     for (uint32_t docid = begin; docid < end; docid++) {
         struct document document;
-        if (was_met(search->follow, docid) || is_troubled(search->follow, origin.file)) {
+        if (was_met(search->follow, docid) || is_kept_file(search->follow, origin.file)) {
             search->kept_n++;
         } else if (read_live(search, docid, &document)) {
             push_missing(search, docid);
@@ -150,8 +151,8 @@ bool follow_delete(struct follow *follow, struct index *index, struct writer *wr
                    struct error *err) {
     struct search search = {.follow = follow, .reader = reader};
     size_t unreadable = reader_files(reader)->unreadable_n;
-    if (follow->troubled_n)
-        qsort(follow->troubled, follow->troubled_n, sizeof *follow->troubled, compare_u64);
+    if (follow->kept_files_n)
+        qsort(follow->kept_files, follow->kept_files_n, sizeof *follow->kept_files, compare_u64);
     bool ok = find_missing(&search, index, err);
     if (ok && search.missing_n && unreadable)
         ok = error_set(err, ERROR_INVALID,

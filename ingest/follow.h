@@ -16,17 +16,17 @@
 enum { FOLLOW_FEW = 20 };
 
 struct follow {
-    uint32_t docid_end; /* docids below it were there before the run */
-    uint64_t *met;      /* a bit for each of them */
-    uint64_t *troubled; /* [troubled_n] files (reader_origin.file) with bad rows */
-    size_t troubled_n, troubled_cap;
+    uint32_t docid_end;   /* docids below it were there before the run */
+    uint64_t *met;        /* a bit for each of them */
+    uint64_t *kept_files; /* [kept_files_n] reader_origin.file: bad rows, or not read */
+    size_t kept_files_n, kept_files_cap;
 };
 
 bool follow_begin(struct follow *follow, struct index *index, struct error *err);
 void follow_done(struct follow *follow);
 
 void follow_meet(struct follow *follow, uint32_t docid);
-void follow_trouble(struct follow *follow, struct reader_origin origin);
+void follow_keep_file(struct follow *follow, struct reader_origin origin);
 
 /* Behind the run, everything committed. ERROR_INVALID: most would go; nothing was deleted. */
 bool follow_delete(struct follow *follow, struct index *index, struct writer *writer,

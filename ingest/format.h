@@ -13,6 +13,7 @@ enum reader_state {
     READER_ROW,
     READER_BAD, /* err names file and line; the next call goes on behind it */
     READER_END,
+    READER_SAME, /* the file is as it was known, and was not read; out->key is its name */
 };
 
 enum { FORMAT_ENDINGS_MAX = 8 };

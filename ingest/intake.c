@@ -156,3 +156,9 @@ void window_add_bad(struct window *window, const struct row *row, const struct e
     window->notes[i] |= ROW_NO_ROW;
     window->verdicts[i] = (struct ingest_verdict){INGEST_BAD, *why};
 }
+
+void window_add_same(struct window *window, const struct row *file) {
+    size_t i = add(window, file);
+    window->notes[i] |= ROW_SAME_FILE;
+    window->verdicts[i].outcome = INGEST_UNCHANGED;
+}

@@ -119,6 +119,33 @@ void reader_on_waiting(struct reader *reader, struct unpack_waiting waiting) {
         source_on_waiting(reader->input.source, waiting);
 }
 
+/* ---- files as they were ---- */
+
+static uint64_t name_of(const struct walk_file *file) {
+    uint64_t hash = hash_text(file->path, file->root);
+    return hash + !hash;
+}
+
+static struct reader_file describe(const struct walk_file *file) {
+    const uint64_t is[] = {file->bytes, file->written_ns, file->changed_ns};
+    return (struct reader_file){name_of(file), XXH3_64bits(is, sizeof is)};
+}
+
+static int compare_names(const void *a, const void *b) {
+    uint64_t x = ((const struct reader_file *)a)->name, y = ((const struct reader_file *)b)->name;
+    return (x > y) - (x < y);
+}
+
+static bool is_known(const struct reader *reader, const struct walk_file *file) {
+    const struct reader_options *options = reader->options;
+    struct reader_file now = describe(file);
+    const struct reader_file *then =
+        options->known_n && !file->is_folder
+            ? bsearch(&now, options->known, options->known_n, sizeof now, compare_names)
+            : NULL;
+    return then && then->stamp == now.stamp;
+}
+
 /* ---- rows ---- */
 
 static bool open_input(struct reader *reader, struct error *err) {
@@ -177,6 +204,11 @@ static enum reader_state next_of_file(struct reader *reader, struct arena *arena
         next_file(reader);
         return READER_END;
     }
+    if (!reader->input.source && is_known(reader, file)) {
+        out->key = file->key;
+        next_file(reader);
+        return READER_SAME;
+    }
     if (!reader->input.source && !open_input(reader, err)) {
         out->line = reader->input.line;
         next_file(reader);
@@ -201,7 +233,7 @@ enum reader_state reader_next(struct reader *reader, struct arena *arena, struct
         enum reader_state state = next_of_file(reader, arena, out, err);
         if (state == READER_END)
             continue;
-        if (state == READER_BAD)
+        if (state == READER_BAD || state == READER_SAME)
             out->key_len = strlen(out->key);
         reader->is_repeated = state == READER_ROW && reader->options->note_repeated &&
                               seen_add(&reader->seen, out->key, out->key_len);
@@ -227,9 +259,15 @@ bool reader_can_be_followed(const struct reader *reader) {
     return reader->identity != 0;
 }
 
-static uint64_t name_of(const struct walk_file *file) {
-    uint64_t hash = hash_text(file->path, file->root);
-    return hash + !hash;
+struct reader_file *reader_list_files(const struct reader *reader, size_t *n_out) {
+    const struct walk *walk = &reader->walk;
+    struct reader_file *files = mem_alloc(walk->files_n, sizeof *files);
+    for (size_t i = 0; i < walk->files_n; i++)
+        files[i] = describe(&walk->files[i]);
+    if (walk->files_n)
+        qsort(files, walk->files_n, sizeof *files, compare_names);
+    *n_out = walk->files_n;
+    return files;
 }
 
 bool reader_tell(const struct reader *reader, struct reader_place *out) {

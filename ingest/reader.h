@@ -18,13 +18,21 @@
 
 struct reader;
 
+/* A file as it was at some moment: hashes of its path, and of its size and times. */
+struct reader_file {
+    uint64_t name, stamp;
+};
+
 struct reader_options {
     const char *format;      /* format.h; NULL: by each file's name, JSON lines for "-" */
     const char *encoding;    /* of bytes that are not UTF-8; NULL: those are refused */
     const char *columns;     /* "id,text": of tables whose first line has no names; NULL: it has */
     struct row_names names;  /* of JSON members and of columns */
     struct walk_filter walk; /* which files of a folder */
-    bool may_be_empty;       /* a folder that holds nothing to read is no error */
+    /* [known_n] by name: files that are as they were are not read (READER_SAME). */
+    const struct reader_file *known;
+    size_t known_n;
+    bool may_be_empty; /* a folder that holds nothing to read is no error */
     /* Remember which keys came by, for reader_is_repeated; beyond the first SEEN_KEYS_MAX (seen.h)
      * they are not remembered. */
     bool note_repeated;
@@ -51,6 +59,9 @@ struct reader_origin {
     uint64_t root, file;
 };
 struct reader_origin reader_origin_of(const struct reader *reader);
+
+/* The files to be read as they were when the reader was opened, by name; to be freed. */
+struct reader_file *reader_list_files(const struct reader *reader, size_t *n_out);
 
 /* Whether one of the paths given is this (walk_root). */
 bool reader_has_root(const struct reader *reader, uint64_t root);

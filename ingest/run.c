@@ -91,6 +91,8 @@ static bool window_read(struct run *run, struct window *window, struct error *er
                 window->notes[window->n - 1] |= ROW_REPEATED;
         } else if (state == READER_BAD && bad.code == ERROR_STOPPED) {
             break; /* it was waiting for input */
+        } else if (state == READER_SAME) {
+            window_add_same(window, &row);
         } else if (state == READER_BAD) {
             window_add_bad(window, &row, &bad);
         }
@@ -165,7 +167,10 @@ static void window_tell(const struct window *window, struct progress *progress) 
             continue;
         switch (window->verdicts[i].outcome) {
         case INGEST_STORED: progress->stats->stored++; break;
-        case INGEST_UNCHANGED: progress->stats->unchanged++; break;
+        case INGEST_UNCHANGED:
+            progress->stats->unchanged +=
+                !(window->notes[i] & ROW_SAME_FILE) || window->origins[i].file == 0;
+            break;
         case INGEST_BAD:
             if (!(window->notes[i] & ROW_NO_ROW)) {
                 if (row->line)

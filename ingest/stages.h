@@ -37,6 +37,7 @@ enum {
     ROW_IN_FLIGHT = 1, /* its key is in a window that may not be stored yet: store.c asks again */
     ROW_REPEATED = 2,  /* its key came before in this run */
     ROW_NO_ROW = 4,    /* the reader found none there; the message says where */
+    ROW_SAME_FILE = 8, /* none either: a file that was not read, as it is known */
 };
 
 /* A text that the encoder reads for itself: a document's, or a passage's. */
@@ -148,6 +149,9 @@ bool window_add(struct ingest *ingest, struct window *window, const struct row *
 
 /* What the reader could not read takes a place, too, so that it is told in its turn. */
 void window_add_bad(struct window *window, const struct row *row, const struct error *why);
+
+/* A file that is as it was known: what came from it is there still. */
+void window_add_same(struct window *window, const struct row *file);
 
 /* Behind its last row: what the intake alone needs is let go. */
 void window_end(struct window *window);

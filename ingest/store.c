@@ -115,8 +115,11 @@ static void note_origin(struct ingest *ingest, const struct window *window, size
     if (origin.root == 0 || (window->states[i] != ROW_ENCODED && !bad &&
                              window->verdicts[i].outcome != INGEST_UNCHANGED))
         return;
-    if (bad && ingest->follow)
-        follow_trouble(ingest->follow, origin);
+    bool whole = bad || (window->notes[i] & ROW_SAME_FILE);
+    if (whole && ingest->follow)
+        follow_keep_file(ingest->follow, origin);
+    if ((window->notes[i] & ROW_SAME_FILE) && origin.file)
+        return;
     if (!writer_docid(ingest->writer, row->key, row->key_len, &docid))
         return;
     if (!bad)

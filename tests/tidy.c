@@ -45,7 +45,7 @@ static const struct {
     {"<openssl/", {"engine/hub_hash.c", "query/server/tls.c"}},
     {"<libstemmer.h>", {"engine/lexical.c"}},
     {"<lmdb.h>", {"index/store/inside.h"}},
-    {"<uv.h>", {"query/server/"}},
+    {"<uv.h>", {"query/server/", "ingest/watch.c"}},
     {"<llhttp.h>", {"query/server/http.c"}},
     {"<zlib.h>", {"ingest/", "query/server/content"}},
     {"<zstd.h>", {"index/", "ingest/unpack.c", "ingest/fixture.h", "query/server/content"}},

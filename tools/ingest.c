@@ -58,6 +58,7 @@ static int run(int argc, char **argv) {
     const char *fields = NULL, *field_names[FIELDS_MAX];
     struct model_options model_options = {0};
     const char *precision = NULL;
+    bool watch = false;
     const struct option table[] = {
         {"format", OPTION_TEXT, &job.reader.format, "F",
          "jsonl, csv, tsv, text, markdown, html or pdf (default: by name; jsonl for -)", 0, 0, 0},
@@ -105,6 +106,9 @@ static int run(int argc, char **argv) {
         {"delete-missing", OPTION_FLAG, &job.run.delete_missing, NULL,
          "delete what came from the same paths in an earlier run and is not there any more", 0, 0,
          0},
+        {"watch", OPTION_FLAG, &watch, NULL,
+         "stay, and do so again whenever a file changes, until stopped; with --delete-missing", 0,
+         0, 0},
         {"force", OPTION_FLAG, &job.run.force, NULL,
          "with --delete-missing: also when that is most of it, or all", 0, 0, 0},
         {"json", OPTION_FLAG, &job.json, NULL, "progress and summary as JSON lines", 0, 0, 0},
@@ -138,7 +142,8 @@ static int run(int argc, char **argv) {
     bool ok = model_open(&model_options, &model, &err);
     if (ok && model_options.task)
         choose_task(model_info(model), &job.choices);
-    ok = ok && ingest_job_run(&job, model, &index, &totals, &err);
+    ok = ok && (watch ? ingest_watch(&job, model, &err)
+                      : ingest_job_run(&job, model, &index, &totals, &err));
     index_close(index);
     model_close(model);
     free(field_list);

@@ -49,7 +49,8 @@ static bool run_over(const struct ingest_job *job, const struct model *model, st
         ok = ingest_run(ingest, reader, &options, &callbacks, stats, err);
         sigaction(SIGINT, &before_int, NULL);
         sigaction(SIGTERM, &before_term, NULL);
-        report_summary(report, stats, reader_files(reader));
+        if (!job->quiet_if_same || stats->stored + stats->deleted + stats->bad > 0)
+            report_summary(report, stats, reader_files(reader));
     }
     ingest_close(ingest);
     pool_close(pool);
@@ -66,7 +67,7 @@ bool ingest_job_run(const struct ingest_job *job, const struct model *model,
     struct reader_options options = job->reader;
     struct error late;
     options.note_repeated = true;
-    options.may_be_empty = job->run.delete_missing && job->run.force;
+    options.may_be_empty |= job->run.delete_missing && job->run.force;
     /* Before there is an index of it. */
     if (!reader_open_with(job->paths, job->paths_n, &options, &reader, err))
         return false;

@@ -24,6 +24,7 @@ struct ingest_job {
     struct ingest_choices choices; /* for a new index; an existing one must agree */
     uint32_t threads;              /* 0: all cores */
     struct ingest_options run;     /* its stop is the job's own */
+    bool quiet_if_same;            /* says nothing of a run that changed nothing */
     bool json;                     /* progress and summary as JSON lines instead */
 };
 
@@ -37,5 +38,9 @@ struct ingest_totals {
  * ended it early: everything up to then is committed. */
 bool ingest_job_run(const struct ingest_job *job, const struct model *model,
                     struct index **index_out, struct ingest_totals *totals_out, struct error *err);
+
+/* ingest --watch: a run with delete_missing, and one more whenever a file has changed, until SIGINT
+ * or SIGTERM. The index is open only while a run goes on, so that others may write between. */
+bool ingest_watch(const struct ingest_job *job, const struct model *model, struct error *err);
 
 #endif
