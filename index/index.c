@@ -360,6 +360,10 @@ const struct index_settings *index_settings_of(const struct index *index) {
     return &index->settings;
 }
 
+void index_let_go(const struct index *index) {
+    store_let_go(index->store);
+}
+
 const char *index_folder(const struct index *index) {
     return index->folder;
 }

@@ -84,6 +84,10 @@ const char *index_folder(const struct index *index);
 void index_tend(struct index *index);
 bool index_is_tending(struct index *index); /* that thread is at work */
 
+/* What was read of the index leaves this process' memory, and comes back as it is asked for: who
+ * writes for long holds no more for an index that grows. Any thread, at any time. */
+void index_let_go(const struct index *index);
+
 struct index_counts {
     uint64_t documents_n; /* alive */
     uint64_t passages_n;  /* of them: as many, where texts are not chunked */

@@ -44,6 +44,7 @@ int main(void) {
     CHECK_OK(writer_note_read(writer, "where", &out, &err), err);
     CHECK(out.len == 4 && memcmp(out.data, "here", 4) == 0);
     CHECK(note_is(index, "where", "")); /* not committed */
+    index_let_go(index);                /* nothing is lost by that */
     CHECK_OK(writer_commit(writer, &err), err);
     CHECK(note_is(index, "where", "here"));
 

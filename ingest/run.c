@@ -139,6 +139,7 @@ static void *store(void *context) {
         more = !window->is_last;
         ok = window_store(ingest, window, &err);
         merging = true;
+        index_let_go(ingest->index);
         if (ok)
             relay_put(&run->relay, RELAY_STORED, window);
     }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "engine/base/mem.h"
 #include "index/store/pages.h"
@@ -39,6 +40,11 @@ struct store_txn {
 
 const char *store_table_name(enum store_table table) {
     return table_names[table];
+}
+
+void store_let_go(const struct store *store) {
+    if (store->map)
+        madvise((void *)store->map, store->map_bytes, MADV_DONTNEED);
 }
 
 const char *store_folder(const struct store *store) {

@@ -65,6 +65,10 @@ bool store_check_pages(const char *folder, uint64_t *pages_n_out, struct error *
  * Trap: LMDB trusts the pages it copies; store_check_pages first. */
 bool store_copy(struct store *store, const char *path, struct error *err);
 
+/* The pages that were read leave this process' memory, not the system's: they come back by
+ * themselves when somebody asks for them, who waits a microsecond each. Any thread. */
+void store_let_go(const struct store *store);
+
 bool store_is_writable(const struct store *store); /* it holds the writer's lock */
 
 /* For who has a folder open for long and writes now and then: the writer's lock is given back, so
