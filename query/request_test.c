@@ -81,6 +81,16 @@ static void names_the_field_at_fault(void) {
         {"{\"dense\":[1,\"2\"]}", "dense"},
         {"{\"dense\":[1,1e39]}", "dense"},
         {"{\"dense\":[1,null]}", "dense"},
+        {"{\"dense\":\"\"}", "dense"},
+        {"{\"dense\":\"AAAA\"}", "dense"},     /* three bytes */
+        {"{\"dense\":\"AACAPwA=\"}", "dense"}, /* five */
+        {"{\"dense\":\"AACAP\"}", "dense"},    /* no base64 */
+        {"{\"dense\":\"AACAP!==\"}", "dense"},
+        {"{\"dense\":\"AACAfw==\"}", "dense"}, /* infinity */
+        {"{\"dense\":\"AADAfw==\"}", "dense"}, /* NaN */
+        {"{\"multi\":[\"AACAPw==\",[1,2]]}", "multi"},
+        {"{\"multi\":[\"AACAPw==\",\"AADAfw==\"]}", "multi"},
+        {"{\"multi\":\"AACAPw==\"}", "multi"},
         {"{\"sparse\":[1]}", "sparse"},
         {"{\"sparse\":{\"a\":0}}", "sparse"},
         {"{\"sparse\":{\"a\":-1}}", "sparse"},
@@ -177,6 +187,13 @@ static void reads_vectors(void) {
     CHECK(vectors->multi_n == 3 && vectors->multi_dim == 2 && vectors->multi[4] == 5);
     CHECK_EQUAL(vectors->sparse.n, 2);
     CHECK(vectors->sparse.terms[1].weight == .25f && vectors->sparse.terms[1].word_len == 4);
+    CHECK_OK(read("{\"dense\":\"AACAPwAAAMAAAABA\",\"multi\":[\"AACAPwAAAMA=\",[3,4]]}", &request,
+                  field, &err),
+             err);
+    CHECK(vectors->dense_n == 3 && vectors->dense[0] == 1 && vectors->dense[1] == -2 &&
+          vectors->dense[2] == 2);
+    CHECK(vectors->multi_n == 2 && vectors->multi_dim == 2 && vectors->multi[1] == -2 &&
+          vectors->multi[2] == 3);
     CHECK_OK(read("{\"query\":\"a\",\"sparse\":{}}", &request, field, &err), err);
     CHECK_EQUAL(vectors_modes(&request.vectors), 1 << FUSE_SPARSE);
     CHECK(request.query && !search_encodes_all(&request));

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/base64.h"
 #include "query/fuse.h"
 
 /* ---- from JSON ---- */
@@ -29,19 +30,60 @@ static bool read_numbers(const struct json *array, const char *name, float *out,
     return true;
 }
 
+static bool is_vector(const struct json *value) {
+    return json_kind_of(value) == JSON_KIND_ARRAY || json_kind_of(value) == JSON_KIND_STRING;
+}
+
+/* How many numbers a vector has, as far as its size tells. */
+static size_t numbers_of(const struct json *vector) {
+    size_t len;
+    if (json_kind_of(vector) != JSON_KIND_STRING)
+        return json_count(vector);
+    const char *text = json_string_of(vector, &len);
+    size_t padding = (len > 0 && text[len - 1] == '=') + (len > 1 && text[len - 2] == '=');
+    return (len / 4 * 3 - (padding < len / 4 * 3 ? padding : 0)) / sizeof(float);
+}
+
+/* out: [n], n being numbers_of the vector. */
+static bool read_vector(const struct json *vector, const char *name, size_t n, struct arena *arena,
+                        float *out, struct error *err) {
+    size_t len, bytes_n;
+    if (json_kind_of(vector) != JSON_KIND_STRING)
+        return read_numbers(vector, name, out, err);
+    const char *text = json_string_of(vector, &len);
+    uint8_t *bytes = ARENA_NEW(arena, uint8_t, len / 4 * 3);
+    if (!base64_parse(text, len, bytes, &bytes_n, err))
+        return error_wrap(err, "\"%s\": ", name);
+    if (bytes_n != n * sizeof *out)
+        return error_set(err, ERROR_INVALID, "\"%s\": %zu bytes are no numbers of 4 bytes", name,
+                         bytes_n);
+    for (size_t i = 0; i < n; i++) {
+        const uint8_t *at = bytes + 4 * i;
+        uint32_t bits =
+            (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
+        memcpy(&out[i], &bits, sizeof bits);
+        if (!isfinite(out[i]))
+            return error_set(err, ERROR_INVALID, "\"%s\": number %zu must be a finite number", name,
+                             i + 1);
+    }
+    return true;
+}
+
 bool vectors_read_dense(const struct json *json, struct arena *arena, struct query_vectors *out,
                         struct error *err) {
     const struct json *dense = json_get(json, "dense");
-    size_t n = json_count(dense);
+    size_t n = numbers_of(dense);
     if (json_kind_of(dense) == JSON_KIND_NULL)
         return true;
-    if (!must_be(dense, JSON_KIND_ARRAY, "dense", "a list of numbers", err))
-        return false;
+    if (!is_vector(dense))
+        return error_set(err, ERROR_INVALID,
+                         "\"dense\" must be a list of numbers, or their f32 in base64, found %s",
+                         json_kind_name(json_kind_of(dense)));
     if (n == 0 || n > VECTORS_DIM_MAX)
         return error_set(err, ERROR_INVALID, "\"dense\" must have 1 to %d numbers, found %zu",
                          VECTORS_DIM_MAX, n);
     float *values = ARENA_NEW(arena, float, n);
-    if (!read_numbers(dense, "dense", values, err))
+    if (!read_vector(dense, "dense", n, arena, values, err))
         return false;
     out->dense = values;
     out->dense_n = n;
@@ -80,7 +122,7 @@ bool vectors_read_sparse(const struct json *json, struct arena *arena, struct qu
 bool vectors_read_multi(const struct json *json, struct arena *arena, struct query_vectors *out,
                         struct error *err) {
     const struct json *multi = json_get(json, "multi");
-    size_t n = json_count(multi), dim = json_count(json_at(multi, 0));
+    size_t n = json_count(multi), dim = numbers_of(json_at(multi, 0));
     if (json_kind_of(multi) == JSON_KIND_NULL)
         return true;
     if (!must_be(multi, JSON_KIND_ARRAY, "multi", "a list of vectors", err))
@@ -95,13 +137,14 @@ bool vectors_read_multi(const struct json *json, struct arena *arena, struct que
     float *values = ARENA_NEW(arena, float, numbers_n);
     for (size_t i = 0; i < n; i++) {
         const struct json *vector = json_at(multi, i);
-        if (!must_be(vector, JSON_KIND_ARRAY, "multi", "a list of vectors", err))
-            return false;
-        if (json_count(vector) != dim)
+        if (!is_vector(vector))
+            return error_set(err, ERROR_INVALID, "\"multi\" must be a list of vectors, found %s",
+                             json_kind_name(json_kind_of(vector)));
+        if (numbers_of(vector) != dim)
             return error_set(err, ERROR_INVALID,
                              "\"multi\": vector %zu has %zu numbers, the first has %zu", i + 1,
-                             json_count(vector), dim);
-        if (!read_numbers(vector, "multi", values + i * dim, err))
+                             numbers_of(vector), dim);
+        if (!read_vector(vector, "multi", dim, arena, values + i * dim, err))
             return error_wrap(err, "vector %zu: ", i + 1);
     }
     out->multi = values;

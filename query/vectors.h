@@ -5,7 +5,8 @@
  *             words, else the number of a token; weights above 0. A term that no document has
  *             finds nothing
  *   "multi"   [[multi_dim numbers], ...], each of length 1
- * As `tercet encode` and POST /v1/encode print them. */
+ * A vector may be a string instead: its numbers as little-endian f32 in base64, which takes half
+ * the bytes and no reading of numbers. As `tercet encode` and POST /v1/encode print them. */
 #ifndef TERCET_QUERY_VECTORS_H
 #define TERCET_QUERY_VECTORS_H
 

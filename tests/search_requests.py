@@ -3,10 +3,12 @@
 
 usage: search_requests.py TERCET FACTS.jsonl
 """
+import base64
 import itertools
 import json
 import math
 import os
+import struct
 import sys
 import tempfile
 
@@ -176,6 +178,13 @@ def check_vectors(index, server):
         answer = server.post(SEARCH, some)
         check(sorted(answer["modes"]) == sorted(modes) and
               near(answer, server.post(SEARCH, {"query": query, "modes": modes})), f"{modes} alone")
+    packed = {"dense": base64.b64encode(struct.pack("<384f", *vectors["dense"])).decode(),
+              "sparse": vectors["sparse"],
+              "multi": [base64.b64encode(struct.pack("<384f", *v)).decode()
+                        for v in vectors["multi"]]}
+    check(same(server.post(SEARCH, {**packed, "explain": True}), by_all), "numbers in base64")
+    refused(server, "dense", dense=packed["dense"][:-8])
+    refused(server, "multi", multi=packed["multi"][:1] + ["AACAPw=="])
     alone = server.post(SEARCH, {"multi": vectors["multi"], "k": 50})
     check(alone["retrieval"] == {"multi": "exact"} and alone["hits"][0]["id"] == "tides" and
           alone["total_candidates"] == 56, "token vectors alone are compared with everything")
