@@ -291,15 +291,23 @@ struct readings {
     char *facets;
 };
 
+/* Whether the command line says what to ask for, or how. */
+static bool asks_itself(const struct search_settings *settings,
+                        const struct search_options *words) {
+    const struct search_request *request = &settings->request;
+    return words->modes || words->weights || words->fusion || settings->vectors ||
+           settings->filter || settings->facets || request->like || request->k || request->offset ||
+           request->candidates || request->exact || request->no_text || request->facet_limit ||
+           request->rerank.top || request->rerank.deadline_ms || request->explain ||
+           request->highlight.wanted;
+}
+
 /* The words of the command line into the request. */
 static bool read_settings(struct search_settings *settings, const struct search_options *words,
                           size_t words_n, char **argv, struct readings *readings,
                           struct error *err) {
     struct search_request *request = &settings->request;
-    const struct search_request nothing = {0};
-    if (settings->batch &&
-        (words_n == 2 || words->modes || words->weights || words->fusion || settings->vectors ||
-         settings->filter || settings->facets || memcmp(request, &nothing, sizeof nothing) != 0))
+    if (settings->batch && (words_n == 2 || asks_itself(settings, words)))
         return error_set(err, ERROR_INVALID,
                          "--batch reads requests from standard input: each says for itself what it "
                          "asks for");
