@@ -6,6 +6,7 @@ usage: streaming.py TERCET [MEGABYTES [RSS_MEGABYTES_MAX]]
 Sends MEGABYTES (default 48) of generated lines; what the server holds beside its mapped files may
 grow by RSS_MEGABYTES_MAX (default: not asked; a sanitizer keeps what was freed).
 """
+import gzip
 import http.client
 import json
 import os
@@ -93,6 +94,11 @@ def check_answers(server):
     status, answer = send(server, iter([array[:700_000], array[700_000:]]),
                           headers={"Content-Type": "application/json"})
     check(status == 200 and answer["stored"] == 100, "an array in chunks")
+    packed = gzip.compress("".join(rows).replace('"b', '"p').encode())
+    status, answer = send(server, iter([packed[:100], packed[100:]]),
+                          headers={**NDJSON, "Content-Encoding": "gzip"})
+    check(status == 200 and answer["stored"] == 2998 and len(answer["rows"]) == 3000,
+          f"a packed stream: 3,000 rows in {len(packed)} bytes")
     status, answer = send(server, line("e", 1).encode(), DOCUMENTS + "?wait=never")
     check(status == 400 and answer["error"]["field"] == "wait", "?wait=never is refused")
     status, answer = send(server, iter([b"\n" * 400_000]))

@@ -214,6 +214,8 @@ static void refuse(struct connection *connection, int status, const char *code, 
         server_response_header(&exchange->response, "Retry-After", RESPONSE_RETRY_AFTER_S);
     if (status == 401)
         server_response_header(&exchange->response, "WWW-Authenticate", "Bearer");
+    if (status == 415)
+        server_response_header(&exchange->response, "Accept-Encoding", "gzip, zstd");
     if (status == 405)
         server_response_header(&exchange->response, "Allow", exchange->match.allow);
     exchange->keep_alive = !last && exchange->message.keep_alive;
@@ -240,11 +242,24 @@ static void admit(struct exchange *exchange) {
     match->message = refusal.message;
 }
 
+static void take_coding(struct exchange *exchange) {
+    struct router_match *match = &exchange->match;
+    const char *header = server_header(&exchange->request, "content-encoding");
+    if (!exchange->message.has_body || match->route->lane == SERVER_LANE_LOOP ||
+        content_coding_of_body(header, &exchange->coding))
+        return;
+    match->status = 415;
+    match->code = "unsupported_encoding";
+    match->message = "a body may be packed with gzip or zstd";
+}
+
 static void take_head(struct connection *connection) {
     static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
     struct exchange *exchange = connection->exchange;
     exchange_read_head(exchange);
     admit(exchange);
+    if (exchange->match.status == 200)
+        take_coding(exchange);
     bool found = exchange->match.status == 200;
     exchange->in_pieces = exchange->message.unbounded = found && exchange_wants_pieces(exchange);
     enter(connection, CONNECTION_BODY);
@@ -272,7 +287,8 @@ static void hand_over(struct connection *connection) {
     exchange->keep_alive = exchange->complete && exchange->message.keep_alive;
     request->body_len = exchange->message.body.len;
     request->body = request->body_len ? exchange->message.body.data : "";
-    if (exchange->in_pieces && (stream->calls_n > 0 || !exchange->complete))
+    bool is_packed = exchange->coding != CONTENT_PLAIN;
+    if (exchange->in_pieces && (stream->calls_n > 0 || !exchange->complete || is_packed))
         request->stream = stream;
     stream->is_last = exchange->complete;
     stream->used = request->body_len;
@@ -306,7 +322,8 @@ static void take_piece(struct connection *connection) {
     if (fresh >= SERVER_PIECE_BYTES)
         hand_over(connection);
     else if (connection->state == CONNECTION_BODY && fresh &&
-             memchr(body->data + exchange->body_kept, '\n', fresh))
+             (exchange->coding != CONTENT_PLAIN ||
+              memchr(body->data + exchange->body_kept, '\n', fresh)))
         enter(connection, CONNECTION_LINES);
 }
 
@@ -337,6 +354,13 @@ static void dispatch(struct connection *connection) {
     exchange->complete = true;
     if (content_is_preflight(server->options.cors_origins, &exchange->request)) {
         content_answer_preflight(&exchange->response);
+        exchange->keep_alive = exchange->message.keep_alive;
+        answer(connection);
+        return;
+    }
+    if (exchange->match.status == 204) {
+        exchange->response.status = 204; /* OPTIONS: what the path takes */
+        server_response_header(&exchange->response, "Allow", exchange->match.allow);
         exchange->keep_alive = exchange->message.keep_alive;
         answer(connection);
         return;

@@ -1,14 +1,19 @@
 #include "query/server/content.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <zlib.h>
 #include <zstd.h>
 
+#include "query/server/tls.h"
+
 enum {
     /* A smaller body fits into one packet anyhow. */
     PACK_BYTES_MIN = 1400,
+    /* Of an answer as small as its head nothing is saved. */
+    TAG_BODY_BYTES_MIN = 128,
     /* Fastest: numbers as text pack to less than half in any level, and somebody waits. */
     GZIP_LEVEL = 1,
     ZSTD_LEVEL = 1,
@@ -103,6 +108,52 @@ void content_pack(const struct server_request *request, struct server_response *
     *spare = response->body;
     response->body = packed;
     server_response_header(response, "Content-Encoding", coding == CONTENT_GZIP ? "gzip" : "zstd");
+}
+
+/* ---- tags ---- */
+
+static bool has_header(const struct server_response *response, const char *name) {
+    for (size_t i = 0; i < response->headers_n; i++)
+        if (strcasecmp(response->headers[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* "*", or a list of tags with commas between. Ours have no commas. */
+static bool names_tag(const char *list, const char *tag) {
+    const char *opaque = strchr(tag, '"'); /* compared weakly: without the W/ */
+    for (const char *at = list; *at; at += *at == ',') {
+        at += strspn(at, " \t");
+        size_t len = strcspn(at, ","), end = len;
+        while (end && strchr(" \t", at[end - 1]))
+            end--;
+        const char *begin = strncmp(at, "W/", 2) == 0 ? at + 2 : at;
+        if ((end == 1 && *at == '*') || ((size_t)(at + end - begin) == strlen(opaque) &&
+                                         memcmp(begin, opaque, strlen(opaque)) == 0))
+            return true;
+        at += len;
+    }
+    return false;
+}
+
+void content_tag(const struct server_request *request, struct server_response *response) {
+    enum { TAG_BYTES = 16 }; /* of the hash: nobody has both of two answers that share them */
+    uint8_t hash[TLS_SHA256_BYTES];
+    char tag[2 * TAG_BYTES + 5] = "W/\""; /* weak: packed and plain answers share it */
+    bool is_get = request->method == SERVER_GET || request->method == SERVER_HEAD;
+    const char *body = response->static_body ? response->static_body : response->body.data;
+    size_t len = response->static_body ? response->static_len : response->body.len;
+    if (!is_get || response->status != 200 || len < TAG_BODY_BYTES_MIN ||
+        has_header(response, "ETag"))
+        return;
+    tls_sha256(body, len, hash);
+    for (size_t i = 0; i < TAG_BYTES; i++)
+        snprintf(tag + 3 + 2 * i, 3, "%02x", hash[i]);
+    strcat(tag, "\"");
+    server_response_header(response, "ETag", tag);
+    const char *known = server_header(request, "if-none-match");
+    if (known && names_tag(known, tag))
+        response->status = 304;
 }
 
 /* ---- other sites ---- */

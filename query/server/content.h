@@ -1,5 +1,5 @@
 /* content.h - inside the server: what a client's headers ask of an answer: to be packed, and to be
- * readable from pages of other sites. */
+ * readable from pages of other sites. And what they say about a body: that it is packed. */
 #ifndef TERCET_QUERY_SERVER_CONTENT_H
 #define TERCET_QUERY_SERVER_CONTENT_H
 
@@ -14,6 +14,29 @@ enum content_coding content_coding_of(const char *accept_encoding);
  * is swapped with the body. Takes time: never on the loop thread. */
 void content_pack(const struct server_request *request, struct server_response *response,
                   struct buf *spare);
+
+/* ---- packed bodies: content_unpack.c ---- */
+
+/* What a Content-Encoding header says (NULL: nothing). False: a coding that is not known here. */
+bool content_coding_of_body(const char *content_encoding, enum content_coding *out);
+
+struct content_unpack;
+
+/* gzip or zstd; NULL when memory is out. Holds 8 MiB at most. */
+struct content_unpack *content_unpack_open(enum content_coding coding);
+void content_unpack_close(struct content_unpack *unpack);
+
+/* Appends up to `max` bytes to *out (a NUL behind them). All of the input that this took is used,
+ * and there is no more in it when less than max came. False: it is broken. */
+bool content_unpack_some(struct content_unpack *unpack, const char *in, size_t len, size_t max,
+                         size_t *used_out, struct buf *out);
+/* What was packed is complete. */
+bool content_unpack_is_end(const struct content_unpack *unpack);
+
+/* Gives answers to GET that have none an ETag, and makes a 304 of one that the client has. */
+void content_tag(const struct server_request *request, struct server_response *response);
+
+/* ---- other sites ---- */
 
 /* origins: "*", or a list with commas between; NULL or "": none.
  * True when the origin may read answers. */

@@ -30,6 +30,7 @@ struct exchange *exchange_take(struct server *server, struct connection *connect
     exchange->keep_alive = exchange->complete = exchange->in_pieces = false;
     exchange->stream = (struct server_stream){0};
     exchange->body_kept = 0;
+    exchange->coding = CONTENT_PLAIN;
     atomic_store(&exchange->cancelled, false);
     exchange->match = (struct router_match){0};
     exchange->request = (struct server_request){
@@ -51,6 +52,7 @@ static void release(struct exchange *exchange) {
     buf_done(&exchange->parts.bytes);
     buf_done(&exchange->head_out);
     buf_done(&exchange->spare);
+    buf_done(&exchange->unpacked);
     buf_done(&exchange->sealed);
     arena_done(&exchange->arena);
 }
@@ -60,6 +62,9 @@ void exchange_give_back(struct exchange *exchange) {
     if (exchange->stream.state)
         exchange->stream.close(exchange->stream.state);
     exchange->stream.state = NULL;
+    content_unpack_close(exchange->unpack);
+    exchange->unpack = NULL;
+    buf_clear(&exchange->unpacked);
     server->bodies_bytes -= exchange->body_counted;
     exchange->body_counted = 0;
     if (server->free_exchanges_n == FREE_MAX) {
@@ -68,8 +73,8 @@ void exchange_give_back(struct exchange *exchange) {
         return;
     }
     if (exchange->message.body.cap > KEEP_BYTES_MAX ||
-        exchange->response.body.cap > KEEP_BYTES_MAX || exchange->spare.cap > KEEP_BYTES_MAX ||
-        exchange->sealed.cap > KEEP_BYTES_MAX)
+        exchange->response.body.cap > KEEP_BYTES_MAX || exchange->unpacked.cap > KEEP_BYTES_MAX ||
+        exchange->spare.cap > KEEP_BYTES_MAX || exchange->sealed.cap > KEEP_BYTES_MAX)
         release(exchange);
     arena_reset(&exchange->arena);
     buf_clear(&exchange->head_out);
@@ -109,6 +114,84 @@ void exchange_read_head(struct exchange *exchange) {
     request->peer = exchange->connection->peer;
 }
 
+/* ---- packed bodies ---- */
+
+static void refuse_packed(struct exchange *exchange, int status, const char *code,
+                          const char *message) {
+    server_response_error(&exchange->response, status, code, NULL, "%s", message);
+}
+
+/* Appends up to `max` bytes of what is packed to `unpacked`. False: refused. */
+static bool unpack_some(struct exchange *exchange, size_t *at, size_t max) {
+    const struct buf *packed = &exchange->message.body;
+    size_t used;
+    if (!exchange->unpack)
+        exchange->unpack = content_unpack_open(exchange->coding);
+    if (!exchange->unpack ||
+        !content_unpack_some(exchange->unpack, packed->data + *at, packed->len - *at, max, &used,
+                             &exchange->unpacked)) {
+        refuse_packed(exchange, 400, "broken_body",
+                      "the body is not what its Content-Encoding says");
+        return false;
+    }
+    *at += used;
+    return true;
+}
+
+static bool check_end(struct exchange *exchange) {
+    if (!content_unpack_is_end(exchange->unpack))
+        refuse_packed(exchange, 400, "broken_body", "the packed body ends too early");
+    return content_unpack_is_end(exchange->unpack);
+}
+
+static void call_unpacked(struct exchange *exchange, size_t worker) {
+    const struct server_route *route = exchange->match.route;
+    exchange->request.body = exchange->unpacked.len ? exchange->unpacked.data : "";
+    exchange->request.body_len = exchange->unpacked.len;
+    route->handler(route->context, worker, &exchange->request, &exchange->response);
+}
+
+/* A piece may hold a thousand times its size: it is unpacked and handed over bite by bite. */
+static void run_packed_piece(struct exchange *exchange, size_t worker) {
+    struct server_stream *stream = &exchange->stream;
+    struct buf *unpacked = &exchange->unpacked;
+    size_t at = 0, body_max = exchange->server->options.body_bytes_max;
+    bool is_last = stream->is_last;
+    for (bool more = true;
+         more && exchange->response.status == 200 && !atomic_load(&exchange->cancelled);) {
+        size_t before = unpacked->len;
+        if (!unpack_some(exchange, &at, SERVER_PIECE_BYTES))
+            break;
+        more = unpacked->len - before == SERVER_PIECE_BYTES;
+        stream->is_last = is_last && !more;
+        stream->used = unpacked->len;
+        if (stream->is_last && !check_end(exchange))
+            break;
+        call_unpacked(exchange, worker);
+        size_t used = stream->used < unpacked->len ? stream->used : unpacked->len;
+        memmove(unpacked->data, unpacked->data + used, unpacked->len - used);
+        unpacked->len -= used;
+        stream->calls_n += more;
+        if (unpacked->len > body_max)
+            refuse_packed(exchange, 413, "body_too_large",
+                          "a line of the body, or an array, is too large");
+    }
+    stream->is_last = is_last;
+    stream->used = exchange->message.body.len;
+}
+
+static void run_packed(struct exchange *exchange, size_t worker) {
+    size_t at = 0, body_max = exchange->server->options.body_bytes_max;
+    if (exchange->request.stream)
+        run_packed_piece(exchange, worker);
+    else if (!unpack_some(exchange, &at, body_max + 1))
+        return;
+    else if (exchange->unpacked.len > body_max)
+        refuse_packed(exchange, 413, "body_too_large", "the request's body is too large");
+    else if (check_end(exchange))
+        call_unpacked(exchange, worker);
+}
+
 void exchange_run(struct exchange *exchange, size_t worker) {
     const struct server_route *route = exchange->match.route;
     if (exchange->started_ms == 0) /* else it was prepared with others */
@@ -118,9 +201,14 @@ void exchange_run(struct exchange *exchange, size_t worker) {
     bool may_end = route->lane == SERVER_LANE_WORKERS || route->lane == SERVER_LANE_REMOTE ||
                    exchange->request.stream;
     bool in_vain = may_end && !exchange->request.prepared && atomic_load(&exchange->cancelled);
-    if (!in_vain)
+    if (!in_vain && exchange->coding != CONTENT_PLAIN)
+        run_packed(exchange, worker);
+    else if (!in_vain)
         route->handler(route->context, worker, &exchange->request, &exchange->response);
-    if (!in_vain && route->lane != SERVER_LANE_LOOP && !exchange->parts.flushed)
+    if (!in_vain && !exchange->parts.flushed)
+        content_tag(&exchange->request, &exchange->response);
+    if (!in_vain && route->lane != SERVER_LANE_LOOP && !exchange->parts.flushed &&
+        exchange->response.status != 304)
         content_pack(&exchange->request, &exchange->response, &exchange->spare);
     exchange->ended_ms = clock_now_ms();
 }
@@ -135,7 +223,8 @@ static const struct server_together *together_of(const struct exchange *exchange
 }
 
 static bool may_be_together(const struct exchange *exchange) {
-    return together_of(exchange) && exchange->request.body_len <= SERVER_TOGETHER_BYTES_MAX &&
+    return together_of(exchange) && exchange->coding == CONTENT_PLAIN &&
+           exchange->request.body_len <= SERVER_TOGETHER_BYTES_MAX &&
            !atomic_load(&exchange->cancelled);
 }
 

@@ -18,6 +18,7 @@
 #include <pthread.h>
 #include <uv.h>
 
+#include "query/server/content.h"
 #include "query/server/http.h"
 #include "query/server/lane.h"
 #include "query/server/response.h"
@@ -103,8 +104,11 @@ struct exchange {
     struct arena arena;
     struct parts parts;
     struct buf head_out;
-    struct buf spare;  /* a body before it was packed */
-    struct buf sealed; /* head and body encrypted; empty on plain connections */
+    struct buf spare;              /* a body before it was packed */
+    enum content_coding coding;    /* of the request's body */
+    struct content_unpack *unpack; /* where it is packed, from its first piece on */
+    struct buf unpacked;           /* what came out and is not used up */
+    struct buf sealed;             /* head and body encrypted; empty on plain connections */
     uv_write_t write;
     atomic_bool cancelled;
     bool in_lane, writing;

@@ -271,16 +271,21 @@ static bool shape_matches(const struct entry *entry, const struct span *segments
     return true;
 }
 
-static void list_allowed(unsigned methods, struct arena *arena, struct router_match *out) {
+static void list_allowed(enum server_method method, unsigned methods, struct arena *arena,
+                         struct router_match *out) {
     const char *list = "";
+    methods |= 1u << SERVER_OPTIONS;
     if (methods & 1u << SERVER_GET)
         methods |= 1u << SERVER_HEAD;
-    for (unsigned method = 0; method < SERVER_METHOD_OTHER; method++)
-        if (methods & 1u << method)
-            list = arena_format(arena, "%s%s%s", list, *list ? ", " : "", method_names[method]);
+    for (unsigned each = 0; each < SERVER_METHOD_OTHER; each++)
+        if (methods & 1u << each)
+            list = arena_format(arena, "%s%s%s", list, *list ? ", " : "", method_names[each]);
     out->allow = list;
-    refuse(out, 405, "method_not_allowed", NULL,
-           arena_format(arena, "%s does not take this method; allowed: %s", out->path, list));
+    if (method == SERVER_OPTIONS)
+        out->status = 204;
+    else
+        refuse(out, 405, "method_not_allowed", NULL,
+               arena_format(arena, "%s does not take this method; allowed: %s", out->path, list));
 }
 
 static void fill_params(const struct entry *entry, const struct span *decoded, struct arena *arena,
@@ -365,7 +370,7 @@ void router_match(const struct router *router, enum server_method method, const 
     if (best)
         fill_params(best, decoded, arena, out);
     else if (methods)
-        list_allowed(methods, arena, out);
+        list_allowed(method, methods, arena, out);
     else
         refuse(out, 404, "not_found", NULL, arena_format(arena, "no such path: %s", out->path));
 }

@@ -25,14 +25,15 @@ struct router *router_open(const struct server_route *routes, size_t routes_n, s
 void router_close(struct router *router);
 
 struct router_match {
-    int status;                       /* 200: route is set; 400, 404, 405: the rest of the error */
+    /* 200: route is set; 204: an OPTIONS, allow is; 400, 404, 405: the rest of the error. */
+    int status;
     const struct server_route *route; /* borrowed from the router */
     const char *path, *query;         /* in the arena */
     struct server_pair params[ROUTER_PARAMS_MAX];
     size_t params_n;
 
     const char *code, *message, *field; /* when status is not 200 */
-    const char *allow;                  /* for 405: "GET, HEAD, POST" */
+    const char *allow;                  /* for 405 and 204: "GET, HEAD, POST, OPTIONS" */
 };
 
 /* `target` is the request line's, origin form ("/a?b") or absolute form ("http://host/a?b"). */

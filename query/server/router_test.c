@@ -60,10 +60,14 @@ static void literals_win_and_methods_are_told(void) {
     CHECK(found.status == 200 && found.route == &routes[6]);
     found = match(SERVER_PATCH, "/v1/collections/a/documents/delete");
     CHECK_EQUAL(found.status, 405);
-    CHECK_TEXT(found.allow, "GET, HEAD, POST, DELETE");
+    CHECK_TEXT(found.allow, "GET, HEAD, POST, DELETE, OPTIONS");
     found = match(SERVER_METHOD_OTHER, "/v1/collections/a");
     CHECK_EQUAL(found.status, 405);
-    CHECK_TEXT(found.allow, "GET, HEAD, PUT");
+    CHECK_TEXT(found.allow, "GET, HEAD, PUT, OPTIONS");
+    found = match(SERVER_OPTIONS, "/v1/collections/a");
+    CHECK_EQUAL(found.status, 204);
+    CHECK_TEXT(found.allow, "GET, HEAD, PUT, OPTIONS");
+    CHECK_EQUAL(match(SERVER_OPTIONS, "/nowhere").status, 404);
     found = match(SERVER_GET, "/v1/collections/fixed");
     CHECK(found.status == 200 && found.route == &routes[3]); /* its literal comes first */
 }

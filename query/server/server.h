@@ -20,8 +20,9 @@
  * none is ever made to wait for others. A connection has one request in work at a time; pipelined
  * ones wait in the socket and are answered in order.
  *
- * What the server does by itself: keep-alive, chunked and sized bodies, Expect: 100-continue, HEAD
- * through the GET route, 404, 405 with Allow, 400, 408, 413, 414, 417, 431, 503, 505. Every error
+ * What the server does by itself: keep-alive, chunked and sized bodies, packed ones (gzip, zstd),
+ * Expect: 100-continue, HEAD through the GET route, OPTIONS, ETag and 304 for answers to GET, 404,
+ * 405 with Allow, 400, 408, 413, 414, 415, 417, 431, 503, 505. Every error
  * it makes is {"error":{"code","message","field"}}, as server_response_error writes them.
  *
  * Stopping (SIGTERM, SIGINT, server_stop): closes the listening socket and idle connections,

@@ -170,7 +170,7 @@ static void knows_methods(void) {
     struct client client = client_open(&test);
     struct answer answer = client_ask(&client, "DELETE /hello HTTP/1.1\r\nHost: x\r\n\r\n");
     CHECK_EQUAL(answer.status, 405);
-    CHECK(strstr(answer.head, "\r\nAllow: GET, HEAD\r\n"));
+    CHECK(strstr(answer.head, "\r\nAllow: GET, HEAD, OPTIONS\r\n"));
     CHECK(strstr(answer.body, "\"code\":\"method_not_allowed\""));
     CHECK(client_send(&client, "HEAD /hello HTTP/1.1\r\nHost: x\r\n\r\n"));
     answer = client_read(&client, true);
