@@ -6,6 +6,7 @@ usage: browser.py TERCET PYTHON
 PYTHON has Playwright and axe-core; tools/setup.sh test installs them (.cache/browser) and Chromium.
 Without them the test is skipped. With TERCET_SHOTS=FOLDER it leaves pictures there.
 """
+import hashlib
 import json
 import os
 import shutil
@@ -431,6 +432,46 @@ def check_reranker_and_likeness(browser, folder):
         tab.is_clean()
 
 
+def check_highlights(browser, server):
+    """Ranges are bytes of UTF-8; strings in the browser are UTF-16. The server's answer is given
+    ranges here, so that it is known what they should mark."""
+    title = "Über 🌊 Wellen"
+    text = "Ein 🌊 am Ufer. " * 40 + "Größe der 🌊 zählt." + " Danach nichts." * 40
+    server.post("/v1/collections/bytes/documents", [{"id": "w", "title": title, "text": text}])
+
+    def mark(field, whole, part, source):
+        begin = whole.encode().index(part.encode())
+        return {"field": field, "begin": begin, "end": begin + len(part.encode()), "score": 0.8,
+                "source": source}
+
+    def answer(route):
+        found = route.fetch().json()
+        found["hits"][0]["highlights"] = [mark("title", title, "🌊", "multi"),
+                                          mark("text", text, "Größe", "sparse"),
+                                          mark("text", text, "zählt", "multi")]
+        found["hits"][0]["passage"] = {"begin": 0, "end": 9, "index": 1, "of": 3}
+        route.fulfill(json=found)
+
+    tab = Tab(browser, server.url, path="/#c=bytes")
+    page = tab.page
+    page.wait_for_selector("#message h2")
+    page.route("**/search", answer)
+    page.fill("#query", "waves")
+    page.wait_for_selector(".hit mark")
+    check(page.locator(".hit h2 mark").all_inner_texts() == ["🌊"], "a mark in a title")
+    check(page.locator(".hit p mark").all_inner_texts() == ["Größe", "zählt"], "marks in a text")
+    shown = page.inner_text(".hit p")
+    check(shown.startswith("…") and shown.endswith("…") and len(shown) < 400,
+          "the part that is marked is the part that is shown")
+    check("passage 2 of 3" in page.inner_text(".hit .meta"), "and which passage was found")
+    tab.is_accessible("marks")
+    tab.shot("marks")
+    page.click(".hit .more")
+    check(page.inner_text(".hit p").strip() == text.strip() and tab.count(".hit p mark") == 2,
+          "the whole text has them, too")
+    tab.is_clean()
+
+
 def check_markup(browser, server):
     evil = "<img src=x onerror=\"document.title='owned'\"><b>bold</b>"
     server.post("/v1/collections/evil/documents",
@@ -444,7 +485,6 @@ def check_markup(browser, server):
 
 
 def check_key(browser, folder):
-    import hashlib
     path = folder + "/keys"
     with open(path, "w") as out:
         for level, key in (("read", "reader-key"), ("write", "writer-key")):
@@ -513,6 +553,7 @@ def check_all(browser, folder):
         check_address(browser, server)
         check_phone(browser, server)
         check_trouble(browser, server)
+        check_highlights(browser, server)
         check_markup(browser, server)
     check_reranker_and_likeness(browser, folder)
     check_key(browser, folder)

@@ -42,7 +42,7 @@ class Tab:
             viewport={"width": size[0], "height": size[1]},
             color_scheme="dark" if dark else "light", **context)
         self.page = self.context.new_page()
-        self.page.set_default_timeout(15000)
+        self.page.set_default_timeout(40000)  # a busy machine
         self.url, self.complaints, self.foreign, self.searches = url, [], [], []
         self.page.on("console", lambda message: message.type in ("error", "warning") and
                      self.complaints.append(message.text))

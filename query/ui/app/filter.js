@@ -167,7 +167,7 @@ function filterStart() {
       filterError(part);
       return;
     }
-    $("builder-value").value = "";
+    $("builder-field").value = $("builder-value").value = "";
     filterSet(
       filterOfParts([...filterParts(state.filter).filter((one) => !samePart(one, part)), part]),
     );
