@@ -33,6 +33,7 @@ def check_search(browser, server):
     page.wait_for_selector(".hit")
     tab.settled()
     check(tab.titles()[0] == "Tides", "typing finds")
+    check("twice" in page.locator(".hit:first-child mark").all_inner_texts(), "and marks it")
     check(len(tab.searches) < 12, f"not every key is a request: {len(tab.searches)} for 35 keys")
     check("11 candidates" in page.inner_text("#summary"), "and says among how many")
     stages = page.locator("#timing li").all_inner_texts()
@@ -396,6 +397,7 @@ def check_trouble(browser, server):
     page.wait_for_timeout(200)
     page.fill("#query", "glacier")
     page.wait_for_timeout(1300)
+    tab.settled()
     check(tab.titles()[0] == "Glaciers", "an answer that comes late is dropped")
     tab.is_clean(expected=("ERR_FAILED", "503"))
 

@@ -64,8 +64,9 @@ class Tab:
 
     def settled(self):
         """Until what was asked is answered; the page waits up to 350 ms before it asks."""
-        self.page.wait_for_timeout(450)
-        self.page.wait_for_selector('#form[aria-busy="false"]', state="attached")
+        for wait_ms in (450, 50):
+            self.page.wait_for_timeout(wait_ms)
+            self.page.wait_for_selector('#form[aria-busy="false"]', state="attached")
 
     def titles(self):
         return self.page.locator(".hit h2").all_inner_texts()
