@@ -147,11 +147,7 @@ class Model(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/json")
         self.end_headers()
         self.close_connection = True
-        with contextlib.suppress(OSError):
-            for _ in range(1000):
-                self.wfile.write(b" " * 65536)
-            return
-        Model.cut_short.set()
+        self.until_cut(b" " * 65536)
 
     def do_comments(self):
         self.endless(b": " + b"x" * 998 + b"\n" * 64)
@@ -160,14 +156,18 @@ class Model(http.server.BaseHTTPRequestHandler):
         self.endless(delta("word " * 500))
 
     def endless(self, first, then=None):
-        def send():
-            try:
-                part = then or first
-                for _ in range(20000):
-                    self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
-            except OSError:
-                Model.cut_short.set()
-        self.events(first, send, end=False)
+        part = then or first
+        chunk = b"%x\r\n%s\r\n" % (len(part), part)
+        self.events(first, lambda: self.until_cut(chunk), end=False)
+
+    def until_cut(self, part):
+        """Over and over until the other side closes; what the kernel still takes is no matter."""
+        begun = time.monotonic()
+        with contextlib.suppress(OSError):
+            while time.monotonic() - begun < 30:
+                self.wfile.write(part)
+            return
+        Model.cut_short.set()
 
     def do_error(self):
         self.events(delta("The "), b'data: {"error":{"message":"%s"}}\n\n' % KEY.encode(), DONE)
