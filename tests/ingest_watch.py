@@ -77,6 +77,9 @@ with tempfile.TemporaryDirectory(prefix="tercet-watch-") as name:
     (folder / "old" / "b.txt").write_text("below")
     watching = Watching(folder)
     assert has(a__txt="first", old_0_b__txt="below")
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    given = os.getpriority(os.PRIO_PROCESS, watching.process.pid)
+    assert given == min(19, own + 10), "it gives way to others"
 
     (folder / "c.txt").write_text("new")
     until(lambda: has(c__txt="new"), "a new file")
@@ -166,7 +169,8 @@ with tempfile.TemporaryDirectory(prefix="tercet-watch-") as name:
     watching.end(signal.SIGINT)
     single = work / "single.jsonl"
     single.write_text('{"id":"s1","text":"one"}\n')
-    watching = Watching(single)
+    watching = Watching(single, "--nice", 3)
+    assert os.getpriority(os.PRIO_PROCESS, watching.process.pid) == min(19, own + 3)
     (work / "new").write_text('{"id":"s2","text":"two"}\n')
     os.replace(work / "new", single)
     until(lambda: has(s1=None, s2="two"), "a single file replaced")

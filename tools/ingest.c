@@ -1,8 +1,11 @@
 /* tercet ingest - files and folders into an index. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "engine/base/mem.h"
+#include "engine/base/priority.h"
 #include "engine/model.h"
 #include "index/index.h"
 #include "ingest/charset.h"
@@ -59,6 +62,7 @@ static int run(int argc, char **argv) {
     struct model_options model_options = {0};
     const char *precision = NULL;
     bool watch = false;
+    uint32_t nice_by = PRIORITY_NICE;
     const struct option table[] = {
         {"format", OPTION_TEXT, &job.reader.format, "F",
          "jsonl, csv, tsv, text, markdown, html or pdf (default: by name; jsonl for -)", 0, 0, 0},
@@ -100,6 +104,8 @@ static int run(int argc, char **argv) {
         {"passage-instruction", OPTION_TEXT, &job.choices.passage_instruction, "TEXT",
          "put TEXT in front of documents, for a new index (default: the model's)", 0, 0, 0},
         {"threads", OPTION_NUMBER, &job.threads, "N", "cores to use (default: all)", 1, 1024, 0},
+        {"nice", OPTION_NUMBER, &nice_by, "N",
+         "give way to whatever else runs (default: 10; 0: to nobody)", 0, 19, 0},
         {"resume", OPTION_FLAG, &job.run.resume, NULL,
          "go on where a run over the same paths was broken off, without reading what it stored", 0,
          0, 0},
@@ -139,6 +145,12 @@ static int run(int argc, char **argv) {
     job.folder = argv[0];
     job.paths = (const char *const *)argv + 1;
     job.paths_n = words_n - 1;
+    errno = 0;
+    if (nice((int)nice_by) == -1 && errno) { /* before there are threads, which inherit it */
+        error_set_errno(&err, "--nice");
+        free(field_list);
+        return command_failed(&err);
+    }
     bool ok = model_open(&model_options, &model, &err);
     if (ok && model_options.task)
         choose_task(model_info(model), &job.choices);
