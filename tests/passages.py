@@ -84,6 +84,14 @@ def check_command_line(folder):
     tokens = [token["passage"].lower() for token in hit["explain"]["tokens"]]
     check(all(token in read or token.startswith("[") for token in tokens) and
           "lighthouse" in tokens, f"tokens are that passage's: {tokens}")
+    for token in hit["explain"]["tokens"]:
+        if "field" in token:
+            whole = hit[token["field"]].encode()
+            check(whole[token["begin"]:token["end"]].decode().lower() == token["passage"].lower(),
+                  f"{token['passage']} stands at {token['field']} {token['begin']}")
+            check(token["field"] == "title" or
+                  hit["passage"]["begin"] <= token["begin"] < token["end"] <= hit["passage"]["end"],
+                  "in the passage")
     filtered = json.loads(run(TERCET, "search", index, QUERIES["english"], "--json",
                               "--filter", '{"lang":"arabic"}'))
     check([hit["id"] for hit in filtered["hits"]] == ["arabic"], "a filter counts documents")
@@ -179,6 +187,10 @@ def check_server(folder):
         search = "/v1/collections/long/search"
         for name, query in QUERIES.items():
             is_found(server.post(search, {"query": query})["hits"], name, "all modes")
+        hit = server.post(search, {"query": QUERIES["english"], "highlight": True})["hits"][0]
+        words = [hit[mark["field"]].encode()[mark["begin"]:mark["end"]].decode()
+                 for mark in hit["highlights"]]
+        check("lighthouse" in words and "keeper" in words, f"highlights: {words}")
         hits = server.post("/v1/collections/whole/search", {"query": QUERIES["english"]})["hits"]
         check(not any("passage" in hit for hit in hits), "no passages where texts are not cut")
         hits = server.post(search, {"like": "english"})["hits"]
