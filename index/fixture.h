@@ -38,6 +38,13 @@ static inline void fixture_folder(char out[64]) {
     CHECK(mkdtemp(out));
 }
 
+/* The same in memory, where there is such a place: for tests that write much and cut no power. */
+static inline void fixture_memory_folder(char out[64]) {
+    strcpy(out, "/dev/shm/tercet-index-XXXXXX");
+    if (!mkdtemp(out))
+        fixture_folder(out);
+}
+
 /* A record that owns what it points to. Do not copy it by assignment: call fixture_record again. */
 struct fixture_record {
     char key[32], title[32], text[FIXTURE_TEXT_MAX], fields[64];

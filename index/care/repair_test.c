@@ -116,19 +116,21 @@ static void read_entry(struct store_txn *txn, enum store_table table, unsigned s
     store_cursor_close(&cursor);
 }
 
-/* Wherever the file has key and value behind each other: old pages that have them do not matter. */
-static void rot(const char *folder, const struct entry *entry, size_t at) {
+/* Wherever the file has key and value behind each other (postings' sum lies in between): old pages
+ * that have them do not matter. */
+static void rot(const char *folder, enum store_table table, const struct entry *entry, size_t at) {
+    size_t key_len = table == TABLE_POSTINGS ? 0 : entry->key_len;
     struct error err;
     struct buf file = {0}, wanted = {0};
     char path[96];
     unsigned found_n = 0;
     snprintf(path, sizeof path, "%s/data.mdb", folder);
     CHECK_OK(file_read(path, FILE_MAX, &file, &err), err);
-    buf_append(&wanted, entry->key, entry->key_len);
+    buf_append(&wanted, entry->key, key_len);
     buf_append(&wanted, entry->value, entry->value_len);
     for (char *from = file.data, *end = file.data + file.len, *hit;
          (hit = memmem(from, (size_t)(end - from), wanted.data, wanted.len)); from = hit + 1) {
-        hit[entry->key_len + at] ^= 0x10;
+        hit[key_len + at] ^= 0x10;
         found_n++;
     }
     CHECK(found_n > 0);
@@ -166,7 +168,7 @@ static void damage_entry(const char *folder, enum store_table table, unsigned sk
     CHECK_OK(store_commit(txn, &err), err);
     store_close(store);
     if (damage == ROT)
-        rot(folder, entry, at);
+        rot(folder, table, entry, at);
     free(entry);
 }
 

@@ -84,9 +84,7 @@ unsigned long long model_seed(void) {
 }
 
 void model_folder(char out[64]) {
-    strcpy(out, "/dev/shm/tercet-index-XXXXXX");
-    if (!mkdtemp(out))
-        fixture_folder(out);
+    fixture_memory_folder(out);
 }
 
 static struct index_settings model_settings(enum index_lexical lexical) {

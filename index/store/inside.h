@@ -1,10 +1,12 @@
-/* store/inside.h - what the two files of the store share; lmdb.h goes no further.
+/* store/inside.h - what the files of the store share; lmdb.h goes no further.
  *
- * store/open.c: the folder, its locks, the environment. store.c: transactions, values, cursors. */
+ * open.c: the folder, its locks, the environment. txn.c: transactions, and what is known of the
+ * commit they read. store.c: values, cursors. */
 #ifndef TERCET_INDEX_STORE_INSIDE_H
 #define TERCET_INDEX_STORE_INSIDE_H
 
 #include <lmdb.h>
+#include <pthread.h>
 #include <sys/types.h>
 
 #include "index/store/store.h"
@@ -24,6 +26,8 @@ struct store {
     dev_t device;    /* with inode: who has this folder open in this process */
     ino_t inode;
     struct store *next_open;
+    pthread_mutex_t views_lock; /* newest, and its holders' number; view.h */
+    struct view *newest;
 };
 
 /* What LMDB's code means, as an error of ours: "FOLDER/data.mdb: DOING: ...". Returns false. */

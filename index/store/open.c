@@ -14,7 +14,7 @@
 #include "engine/base/mem.h"
 #include "index/store/lock.h"
 #include "index/store/pages.h"
-#include "index/store/inside.h"
+#include "index/store/txn.h"
 
 enum {
     /* Read transactions open at once over all processes; a slot is 64 bytes of lock.mdb. */
@@ -129,11 +129,17 @@ static bool cut_off(const struct store *store, struct error *err) {
                      store->folder);
 }
 
-static bool open_tables(struct store *store, enum store_mode mode, struct error *err) {
+/* moved_out: others have committed twice in between; try again. */
+static bool open_tables(struct store *store, enum store_mode mode, bool *moved_out,
+                        struct error *err) {
     MDB_txn *txn;
     int rc = mdb_txn_begin(store->env, NULL, mode == STORE_CREATE ? 0 : MDB_RDONLY, &txn);
     if (rc != 0)
         return store_failed(store, rc, "open", err);
+    if (!store_check_lists(store, txn, mode == STORE_CREATE, moved_out, err)) {
+        mdb_txn_abort(txn);
+        return false;
+    }
     for (int t = 0; t < TABLES_N; t++) {
         rc = mdb_dbi_open(txn, store_table_name((enum store_table)t),
                           mode == STORE_CREATE ? MDB_CREATE : 0, &store->tables[t]);
@@ -208,18 +214,16 @@ void store_extend(const struct store *store) {
         (void)fsync(fd);
 }
 
-/* All that is missing from the file are free pages: a kill came between a commit and its extend.
- * Reads the whole file, but only one that is short. */
-static bool lacks_free_pages_only(struct store *store, struct error *err) {
+/* Every page of the newest commit, none by LMDB. */
+static bool check_pages(struct store *store, uint64_t *pages_n_out, struct error *err) {
     char path[PATH_BYTES_MAX];
-    uint64_t pages_n;
     MDB_txn *txn;
     if (!join_path(store->folder, "data.mdb", path, err))
         return false;
     int rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn);
     if (rc != 0)
         return store_failed(store, rc, "open", err);
-    bool ok = pages_check(path, mdb_txn_id(txn), &pages_n, err);
+    bool ok = pages_check(path, mdb_txn_id(txn), pages_n_out, err);
     mdb_txn_abort(txn);
     return ok;
 }
@@ -236,8 +240,10 @@ static bool check_size(struct store *store, struct error *err) {
         if (!read_sizes(store, &fd, &found, &expected))
             return error_set_errno(err, "%s/data.mdb", store->folder);
     }
+    /* All that is missing may be free pages: a kill came between a commit and its extend. */
     struct error ignored;
-    if (found >= expected || lacks_free_pages_only(store, &ignored))
+    uint64_t pages_n;
+    if (found >= expected || check_pages(store, &pages_n, &ignored))
         return true; /* the next commit makes the file whole */
     return error_set(err, ERROR_CORRUPT,
                      "%s/data.mdb: %llu bytes, its newest commit has %llu (it was cut short; "
@@ -298,17 +304,23 @@ bool store_is_current(const struct store *store) {
             fstat(store->writer_lock, &held) == 0 && named.st_ino == held.st_ino);
 }
 
-/* One try; *moved_out: the folder was exchanged for another meanwhile (folder.h). */
-static bool try_open(const char *folder, enum store_mode mode, struct store **out, bool *moved_out,
-                     struct error *err) {
+static struct store *store_new(const char *folder) {
     struct store *store = mem_zalloc(1, sizeof *store);
     store->folder = mem_strdup(folder);
     store->sum_of = value_sum_choose();
     store->writer_lock = store->held_folder = -1;
+    pthread_mutex_init(&store->views_lock, NULL);
+    return store;
+}
+
+/* One try; *moved_out: the folder was exchanged for another meanwhile (folder.h). */
+static bool try_open(const char *folder, enum store_mode mode, struct store **out, bool *moved_out,
+                     struct error *err) {
+    struct store *store = store_new(folder);
     bool ok = open_for(store, mode, err) && register_store(store, err);
     bool opened = ok && open_data(store, mode, err);
     *moved_out = ok && !store_is_current(store);
-    if (opened && !*moved_out && open_tables(store, mode, err) && find_map(store, err)) {
+    if (opened && !*moved_out && open_tables(store, mode, moved_out, err) && find_map(store, err)) {
         *out = store;
         return true;
     }
@@ -356,6 +368,8 @@ bool store_copy(struct store *store, const char *path, struct error *err) {
     if (fd < 0)
         return error_set_errno(err, "%s", path);
     int rc = mdb_env_copyfd2(store->env, fd, MDB_CP_COMPACT);
+    if (rc == 0)
+        store_seal_copy(store, path, fd);
     bool ok = rc == 0 ? fsync(fd) == 0 || error_set_errno(err, "%s: fsync", path)
                       : store_failed_copy(store, rc, path, err);
     close(fd);
@@ -363,18 +377,9 @@ bool store_copy(struct store *store, const char *path, struct error *err) {
 }
 
 bool store_check_pages(const char *folder, uint64_t *pages_n_out, struct error *err) {
-    char path[PATH_BYTES_MAX];
-    struct store_txn *txn;
-    struct store *store = mem_zalloc(1, sizeof *store);
-    store->folder = mem_strdup(folder);
-    store->sum_of = value_sum_choose();
-    store->writer_lock = store->held_folder = -1;
-    bool ok = join_path(folder, "data.mdb", path, err) && register_store(store, err) &&
-              open_data(store, STORE_READ, err) && store_begin_read(store, &txn, err);
-    if (ok) { /* no page was read by LMDB so far but the two that open_data looked at */
-        ok = pages_check(path, store_txn_id(txn), pages_n_out, err);
-        store_abort(txn);
-    }
+    struct store *store = store_new(folder);
+    bool ok = register_store(store, err) && open_data(store, STORE_READ, err) &&
+              check_pages(store, pages_n_out, err);
     store_close(store);
     return ok;
 }
@@ -382,6 +387,7 @@ bool store_check_pages(const char *folder, uint64_t *pages_n_out, struct error *
 void store_close(struct store *store) {
     if (!store)
         return;
+    store_forget_views(store);
     if (store->env)
         mdb_env_close(store->env);
     unregister_store(store);
@@ -389,6 +395,7 @@ void store_close(struct store *store) {
         close(store->writer_lock);
     if (store->held_folder >= 0)
         close(store->held_folder);
+    pthread_mutex_destroy(&store->views_lock);
     free(store->folder);
     free(store);
 }

@@ -7,75 +7,9 @@
 
 #include "engine/base/file.h"
 #include "engine/base/mem.h"
-#include "index/store/store.h"
+#include "index/store/view.h"
 
-enum {
-    PAGE_HEADER_BYTES = 16,
-    NODE_HEADER_BYTES = 8,
-    TREE_BYTES = 48,
-    META_BYTES = 136,
-    KEY_BYTES_MAX = 511,
-    DEPTH_MAX = 32, /* of LMDB's cursors */
-    PAGE_BYTES_MIN = 512,
-    PAGE_BYTES_MAX = 65536,
-    PATH_SHOWN = 200,
-    PAGES_MAX = 1 << 28, /* of the map that store.c reserves: 1 TiB in pages of 4 KiB */
-
-    KIND_BRANCH = 1,
-    KIND_LEAF = 2,
-    KIND_OVERFLOW = 4,
-    KIND_META = 8,
-    /* Other bits of a page's kind mark it in a writer's memory and are never written. LMDB believes
-     * them all the same: of a page that it takes for a writer's own it makes no copy, and the
-     * first change to it is a write to the read-only map. So a kind must be as above to the bit. */
-
-    NODE_BIG = 1,
-    NODE_TREE = 2,
-
-    TREE_INTEGER_KEYS = 8,
-};
-static const uint32_t MAGIC = 0xBEEFC0DE;
-static const uint32_t VERSION = 1;
-static const uint64_t NO_PAGE = UINT64_MAX;
-
-struct tree {
-    uint32_t page_bytes; /* in the tree of free pages only */
-    uint16_t flags, depth;
-    uint64_t branches_n, leaves_n, overflows_n, entries_n, root;
-};
-
-struct meta {
-    struct tree free, tables;
-    uint64_t last_page, txn_id;
-};
-
-static struct tree get_tree(const uint8_t *at) {
-    return (struct tree){
-        .page_bytes = get_u32(at),
-        .flags = get_u16(at + 4),
-        .depth = get_u16(at + 6),
-        .branches_n = get_u64(at + 8),
-        .leaves_n = get_u64(at + 16),
-        .overflows_n = get_u64(at + 24),
-        .entries_n = get_u64(at + 32),
-        .root = get_u64(at + 40),
-    };
-}
-
-/* page: at least PAGE_HEADER_BYTES + META_BYTES. */
-static bool get_meta(const uint8_t *page, struct meta *out) {
-    const uint8_t *at = page + PAGE_HEADER_BYTES;
-    if (get_u16(page + 10) != KIND_META || get_u32(at) != MAGIC || get_u32(at + 4) != VERSION)
-        return false;
-    *out = (struct meta){
-        .free = get_tree(at + 24),
-        .tables = get_tree(at + 24 + TREE_BYTES),
-        .last_page = get_u64(at + 24 + 2 * TREE_BYTES),
-        .txn_id = get_u64(at + 32 + 2 * TREE_BYTES),
-    };
-    uint32_t size = out->free.page_bytes;
-    return size >= PAGE_BYTES_MIN && size <= PAGE_BYTES_MAX && (size & (size - 1)) == 0;
-}
+enum { PATH_SHOWN = 200 };
 
 static bool not_lmdb(const char *path, struct error *err) {
     return error_set(err, ERROR_CORRUPT,
@@ -84,8 +18,8 @@ static bool not_lmdb(const char *path, struct error *err) {
                      path);
 }
 
-/* Commits write the two in turns, so their numbers are neighbours, and which is odd is known: the
- * only thing by which a bit that flipped in one can be told. A file just made has two zeros. */
+/* Commits write the two in turns, so their numbers are neighbours, and which is odd is known. A
+ * file just made has two zeros. */
 static bool are_neighbours(uint64_t first, uint64_t second) {
     if (first == 0 && second == 0)
         return true;
@@ -93,14 +27,16 @@ static bool are_neighbours(uint64_t first, uint64_t second) {
 }
 
 static bool metas_fit(int fd) {
-    uint8_t pages[2][PAGE_HEADER_BYTES + META_BYTES];
+    uint8_t pages[2][SEAL_AT + SEAL_BYTES];
     struct meta first, second;
     ssize_t got = pread(fd, pages[0], sizeof pages[0], 0);
     return got == 0 ||
-           (got == sizeof pages[0] && get_meta(pages[0], &first) &&
+           (got == sizeof pages[0] && meta_read(pages[0], &first) &&
             pread(fd, pages[1], sizeof pages[1], first.free.page_bytes) == sizeof pages[1] &&
-            get_meta(pages[1], &second) && second.free.page_bytes == first.free.page_bytes &&
-            are_neighbours(first.txn_id, second.txn_id));
+            meta_read(pages[1], &second) && second.free.page_bytes == first.free.page_bytes &&
+            are_neighbours(first.txn_id, second.txn_id) &&
+            seal_fits_meta(pages[0], first.txn_id >= second.txn_id, value_sum_choose()) &&
+            seal_fits_meta(pages[1], second.txn_id > first.txn_id, value_sum_choose()));
 }
 
 bool pages_check_metas(const char *path, struct error *err) {
@@ -118,21 +54,15 @@ bool pages_check_metas(const char *path, struct error *err) {
 bool pages_hold(const void *map, size_t page_bytes, size_t at, size_t len) {
     size_t within = at % page_bytes, number = at / page_bytes;
     const uint8_t *page = (const uint8_t *)map + number * page_bytes;
-    if (get_u64(page) != number)
+    if (page_number(page) != number)
         return false;
     if (within == PAGE_HEADER_BYTES) /* there are offsets of nodes in a leaf */
-        return get_u16(page + 10) == KIND_OVERFLOW &&
-               get_u32(page + 12) == (PAGE_HEADER_BYTES - 1 + len) / page_bytes + 1;
-    return get_u16(page + 10) == KIND_LEAF && len <= page_bytes - within;
+        return page_kind(page) == KIND_OVERFLOW &&
+               page_overflow_n(page) == overflow_pages(page_bytes, len);
+    return page_kind(page) == KIND_LEAF && len <= page_bytes - within;
 }
 
 /* ---- the walk ---- */
-
-struct bounds { /* what the next key must come behind */
-    const uint8_t *key;
-    size_t len;
-    bool may_equal; /* a branch's key, not a leaf's */
-};
 
 struct walk {
     const char *path;
@@ -144,8 +74,9 @@ struct walk {
     char table[32];
 
     struct tree seen; /* counts, while one tree is walked */
-    bool integer_keys, is_free, is_tables;
-    struct bounds before;
+    bool is_free, is_tables;
+    struct bytes before; /* what the next key must come behind */
+    bool before_may_equal;
     struct error *err;
 };
 
@@ -174,25 +105,15 @@ static bool take(struct walk *walk, uint64_t page, uint64_t n, uint64_t end) {
     return true;
 }
 
-static int compare_keys(const struct walk *walk, const uint8_t *a, size_t a_len, const uint8_t *b,
-                        size_t b_len) {
-    if (walk->integer_keys) {
-        uint64_t x = get_u64(a), y = get_u64(b);
-        return (x > y) - (x < y);
-    }
-    int order = memcmp(a, b, a_len < b_len ? a_len : b_len);
-    return order ? order : (a_len > b_len) - (a_len < b_len);
-}
-
-static bool key_ascends(struct walk *walk, uint64_t page, struct bounds key) {
-    if (walk->integer_keys && key.len != 8)
-        return bad(walk, page, "a key of a wrong length");
-    if (walk->before.key) {
-        int order = compare_keys(walk, walk->before.key, walk->before.len, key.key, key.len);
-        if (order > 0 || (order == 0 && !walk->before.may_equal))
+/* may_equal: a branch's key, which its child may begin with. */
+static bool key_ascends(struct walk *walk, uint64_t page, struct bytes key, bool may_equal) {
+    if (walk->before.data) {
+        int order = keys_compare(walk->is_free, walk->before, key);
+        if (order > 0 || (order == 0 && !walk->before_may_equal))
             return bad(walk, page, "keys do not ascend");
     }
     walk->before = key;
+    walk->before_may_equal = may_equal;
     return true;
 }
 
@@ -208,11 +129,11 @@ static bool take_free_pages(struct walk *walk, uint64_t page, const uint8_t *val
 
 /* The value of a node in overflow pages; NULL when they are no such pages. */
 static const uint8_t *take_overflow(struct walk *walk, uint64_t page, size_t len) {
-    uint64_t n = (PAGE_HEADER_BYTES - 1 + len) / walk->page_bytes + 1;
+    uint64_t n = overflow_pages(walk->page_bytes, len);
     if (!take(walk, page, n, walk->stored_n))
         return NULL;
     const uint8_t *at = page_at(walk, page);
-    if (get_u64(at) != page || get_u16(at + 10) != KIND_OVERFLOW || get_u32(at + 12) != n) {
+    if (page_number(at) != page || page_kind(at) != KIND_OVERFLOW || page_overflow_n(at) != n) {
         bad(walk, page, "not the overflow page it should be");
         return NULL;
     }
@@ -220,7 +141,7 @@ static const uint8_t *take_overflow(struct walk *walk, uint64_t page, size_t len
     return at + PAGE_HEADER_BYTES;
 }
 
-static bool walk_table(struct walk *walk, struct bounds name, const uint8_t *value) {
+static bool walk_table(struct walk *walk, struct bytes name, const uint8_t *value) {
     struct walk inner = {.path = walk->path,
                          .file = walk->file,
                          .page_bytes = walk->page_bytes,
@@ -228,47 +149,34 @@ static bool walk_table(struct walk *walk, struct bounds name, const uint8_t *val
                          .stored_n = walk->stored_n,
                          .used = walk->used,
                          .err = walk->err};
-    struct tree tree = get_tree(value);
+    struct tree tree = tree_read(value);
     size_t len = name.len < sizeof inner.table ? name.len : sizeof inner.table - 1;
-    memcpy(inner.table, name.key, len);
+    memcpy(inner.table, name.data, len);
     return walk_tree(&inner, &tree);
 }
 
-/* node: its header is within the page. room: bytes from it to the page's end. */
-static bool walk_leaf_node(struct walk *walk, uint64_t page, const uint8_t *node, size_t room) {
-    size_t len = get_u16(node) | (size_t)get_u16(node + 2) << 16;
-    uint16_t flags = get_u16(node + 4);
-    size_t key_len = get_u16(node + 6), stored = flags & NODE_BIG ? 8 : len;
-    struct bounds key = {node + NODE_HEADER_BYTES, key_len, false};
-    if (key_len == 0 || key_len > KEY_BYTES_MAX || NODE_HEADER_BYTES + key_len + stored > room)
-        return bad(walk, page, "an entry reaches out of its page");
-    if (!key_ascends(walk, page, key))
+static bool walk_leaf_node(struct walk *walk, uint64_t page, const uint8_t *node) {
+    struct bytes key = node_key(node);
+    const uint8_t *value = node_value(node);
+    size_t len = node_value_len(node);
+    if (!key_ascends(walk, page, key, false))
         return false;
-    const uint8_t *value = key.key + key_len;
     walk->seen.entries_n++;
     if (walk->is_tables)
-        return (flags == NODE_TREE && len == TREE_BYTES)
+        return (get_u16(node + 4) == NODE_TREE && len == TREE_BYTES)
                    ? walk_table(walk, key, value)
                    : bad(walk, page, "an entry that is no table");
-    if (flags & ~NODE_BIG)
-        return bad(walk, page, "an entry of a kind that is never written");
-    if (flags & NODE_BIG && !(value = take_overflow(walk, get_u64(value), len)))
+    if (node_is_big(node) && !(value = take_overflow(walk, get_u64(value), len)))
         return false;
     return !walk->is_free || take_free_pages(walk, page, value, len);
 }
 
 static bool walk_page(struct walk *walk, uint64_t page, unsigned levels);
 
-static bool walk_branch_node(struct walk *walk, uint64_t page, const uint8_t *node, size_t room,
-                             bool first, unsigned levels) {
-    uint64_t child =
-        get_u16(node) | (uint64_t)get_u16(node + 2) << 16 | (uint64_t)get_u16(node + 4) << 32;
-    size_t key_len = get_u16(node + 6);
-    struct bounds key = {node + NODE_HEADER_BYTES, key_len, true};
-    if (key_len > KEY_BYTES_MAX || NODE_HEADER_BYTES + key_len > room ||
-        (!first && key_len == 0)) /* the first key is never looked at */
-        return bad(walk, page, "an entry reaches out of its page");
-    return (first || key_ascends(walk, page, key)) && walk_page(walk, child, levels - 1);
+static bool walk_branch_node(struct walk *walk, uint64_t page, const uint8_t *node, bool first,
+                             unsigned levels) {
+    return (first || key_ascends(walk, page, node_key(node), true)) &&
+           walk_page(walk, node_child(node), levels - 1);
 }
 
 /* levels: of this page and those below it; a leaf has 1. */
@@ -276,31 +184,25 @@ static bool walk_page(struct walk *walk, uint64_t page, unsigned levels) {
     if (!take(walk, page, 1, walk->stored_n))
         return false;
     const uint8_t *at = page_at(walk, page);
-    size_t lower = get_u16(at + 12), upper = get_u16(at + 14);
-    int kind = levels > 1 ? KIND_BRANCH : KIND_LEAF;
-    if (get_u64(at) != page || get_u16(at + 10) != kind)
-        return bad(walk, page, "not the page it should be");
-    if (lower <= PAGE_HEADER_BYTES || lower > upper || upper > walk->page_bytes || lower % 2)
-        return bad(walk, page, "its bounds are damaged");
+    enum page_owner owner = walk->is_free     ? PAGE_OF_FREE
+                            : walk->is_tables ? PAGE_OF_TABLES
+                                              : PAGE_OF_TABLE;
+    const char *wrong =
+        page_wrong(at, page, levels > 1 ? KIND_BRANCH : KIND_LEAF, walk->page_bytes, owner);
+    if (wrong)
+        return bad(walk, page, wrong);
     *(levels > 1 ? &walk->seen.branches_n : &walk->seen.leaves_n) += 1;
-    for (size_t i = PAGE_HEADER_BYTES; i < lower; i += 2) {
-        size_t offset = get_u16(at + i);
-        if (offset < upper || offset % 2 || offset + NODE_HEADER_BYTES > walk->page_bytes)
-            return bad(walk, page, "an entry lies out of its page");
-        size_t room = walk->page_bytes - offset;
-        if (!(levels > 1
-                  ? walk_branch_node(walk, page, at + offset, room, i == PAGE_HEADER_BYTES, levels)
-                  : walk_leaf_node(walk, page, at + offset, room)))
+    for (unsigned i = 0, n = page_nodes_n(at); i < n; i++)
+        if (!(levels > 1 ? walk_branch_node(walk, page, page_node(at, i), i == 0, levels)
+                         : walk_leaf_node(walk, page, page_node(at, i))))
             return false;
-    }
     return true;
 }
 
 static bool walk_tree(struct walk *walk, const struct tree *tree) {
     walk->seen = (struct tree){0};
-    walk->before = (struct bounds){0};
-    walk->integer_keys = walk->is_free;
-    if (tree->flags != (walk->is_free ? TREE_INTEGER_KEYS : 0) || tree->depth > DEPTH_MAX ||
+    walk->before = (struct bytes){0};
+    if (tree->flags != (walk->is_free ? TREE_INTEGER_KEYS : 0) || tree->depth > TREE_DEPTH_MAX ||
         (tree->root == NO_PAGE) != (tree->depth == 0))
         return bad(walk, tree->root, "its root's description is damaged");
     if (tree->root != NO_PAGE && !walk_page(walk, tree->root, tree->depth))
@@ -314,13 +216,13 @@ static bool walk_tree(struct walk *walk, const struct tree *tree) {
 
 static bool find_meta(const struct file_map *map, uint64_t txn_id, struct meta *out) {
     struct meta first, second;
-    if (map->len < PAGE_HEADER_BYTES + META_BYTES || !get_meta(map->data, &first) ||
+    if (map->len < PAGE_HEADER_BYTES + META_BYTES || !meta_read(map->data, &first) ||
         map->len < 2 * (size_t)first.free.page_bytes ||
-        !get_meta(map->data + first.free.page_bytes, &second) ||
+        !meta_read(map->data + first.free.page_bytes, &second) ||
         (first.txn_id != txn_id && second.txn_id != txn_id))
         return false;
     *out = first.txn_id == txn_id ? first : second;
-    return out->last_page < PAGES_MAX;
+    return true;
 }
 
 bool pages_check(const char *path, uint64_t txn_id, uint64_t *pages_n_out, struct error *err) {

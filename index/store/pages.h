@@ -1,16 +1,8 @@
 /* pages.h - is data.mdb a sound file of LMDB's? Read page by page, without LMDB.
  *
- * LMDB trusts its file: a flipped bit in a page's offsets can make it read anywhere in memory. What
- * is checked here it can be given. Values are not looked at; index_check does that.
- * The layout is that of LMDB 0.9 on 64-bit machines (MDB_DATA_VERSION 1), little-endian:
- *
- *   page:   u64 its own number, u16, u16 kind, u16 lower, u16 upper (overflow: u32 pages), then
- *           u16 offsets of nodes up to `lower`; nodes from `upper` to the page's end
- *   node:   u16 lo, u16 hi, u16 flags, u16 k; key [k]; a leaf's value of lo + 65536 hi bytes
- *           (or the u64 number of its overflow pages); a branch's child is lo, hi, flags as one u48
- *   tree:   u32, u16 flags, u16 depth, u64 branch, leaf and overflow pages, u64 entries, u64 root
- *   meta:   page 0 and 1: u32 magic, u32 version, u64, u64 map bytes, tree of free pages (its first
- *           u32 is the page size), tree of the named tables, u64 last page, u64 transaction */
+ * Whatever a commit can reach is walked, once, and counted against what its trees say. Values are
+ * not looked at; index_check does that.
+ * The layout: page.h. */
 #ifndef TERCET_INDEX_STORE_PAGES_H
 #define TERCET_INDEX_STORE_PAGES_H
 

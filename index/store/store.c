@@ -9,7 +9,8 @@
 
 #include "engine/base/mem.h"
 #include "index/store/pages.h"
-#include "index/store/inside.h"
+#include "index/store/tree.h"
+#include "index/store/txn.h"
 
 static const char *const table_names[TABLES_N] = {
     [TABLE_META] = "meta",           [TABLE_KEYS] = "keys",
@@ -21,21 +22,8 @@ static const char *const table_names[TABLES_N] = {
 };
 
 enum {
-    SUM_BYTES = 4,       /* behind every value but postings' */
-    KEY_BYTES_MAX = 511, /* LMDB's */
-    KEY_SHOWN = 40,      /* of one that is no number, in messages */
-};
-
-struct store_txn {
-    struct store *store;
-    MDB_txn *txn;
-    bool writes;
-    struct { /* store_append's room, whose sum is added once it was filled; at NULL: none */
-        enum store_table table;
-        uint8_t *at;
-        size_t len, key_len;
-        uint8_t key[KEY_BYTES_MAX];
-    } unsealed;
+    SUM_BYTES = 4,  /* behind a value; in front of a list of postings */
+    KEY_SHOWN = 40, /* of one that is no number, in messages */
 };
 
 const char *store_table_name(enum store_table table) {
@@ -118,21 +106,37 @@ bool store_corrupt(const struct store_txn *txn, enum store_table table, struct e
 
 /* ---- checksums ---- */
 
-static bool has_sum(enum store_table table, const void *key, size_t key_len) {
+/* A search reads a few blocks of a long list of postings, which has sums of its own: the store's
+ * stands in front and is of its key and length. */
+enum sum_kind { SUM_NONE, SUM_BEHIND, SUM_IN_FRONT };
+
+static enum sum_kind sum_kind(enum store_table table, const void *key, size_t key_len) {
     static const char format[] = "format"; /* a program of any version must be able to read it */
-    return table != TABLE_POSTINGS && !(table == TABLE_META && key_len == sizeof format - 1 &&
-                                        memcmp(key, format, sizeof format - 1) == 0);
+    if (table == TABLE_POSTINGS)
+        return SUM_IN_FRONT;
+    return table == TABLE_META && key_len == sizeof format - 1 &&
+                   memcmp(key, format, sizeof format - 1) == 0
+               ? SUM_NONE
+               : SUM_BEHIND;
+}
+
+/* at: the value without its sum. */
+static uint32_t sum_of(const struct store_txn *txn, enum store_table table, const void *key,
+                       size_t key_len, const void *at, size_t len) {
+    uint64_t length = len;
+    return table == TABLE_POSTINGS ? txn->store->sum_of(table, key, key_len, &length, sizeof length)
+                                   : txn->store->sum_of(table, key, key_len, at, len);
 }
 
 static void put_sum(const struct store_txn *txn, enum store_table table, const void *key,
                     size_t key_len, uint8_t *value, size_t len) {
-    uint32_t sum = txn->store->sum_of(table, key, key_len, value, len);
-    memcpy(value + len, &sum, SUM_BYTES);
+    enum sum_kind kind = sum_kind(table, key, key_len);
+    uint32_t sum = sum_of(txn, table, key, key_len, value, len);
+    if (kind != SUM_NONE)
+        memcpy(kind == SUM_BEHIND ? value + len : value - SUM_BYTES, &sum, SUM_BYTES);
 }
 
-/* Every call that reads or changes something begins with this: after it the room that
- * store_append handed out may be moved. */
-static void settle(struct store_txn *txn) {
+void store_settle(struct store_txn *txn) {
     if (!txn->unsealed.at)
         return;
     put_sum(txn, txn->unsealed.table, txn->unsealed.key, txn->unsealed.key_len, txn->unsealed.at,
@@ -140,13 +144,21 @@ static void settle(struct store_txn *txn) {
     txn->unsealed.at = NULL;
 }
 
+static MDB_val val_of(const void *data, size_t len) {
+    return (MDB_val){.mv_size = len, .mv_data = (void *)(uintptr_t)data};
+}
+
+static struct bytes bytes_of(MDB_val val) {
+    return (struct bytes){.data = val.mv_data, .len = val.mv_size};
+}
+
 /* Numbers as such, names as text; what else there is in hexadecimal. */
-static void print_key(enum store_table table, MDB_val key, char out[2 * KEY_SHOWN + 1]) {
-    const uint8_t *at = key.mv_data;
-    size_t n = key.mv_size < KEY_SHOWN ? key.mv_size : KEY_SHOWN;
+static void print_key(enum store_table table, struct bytes key, char out[2 * KEY_SHOWN + 1]) {
+    const uint8_t *at = key.data;
+    size_t n = key.len < KEY_SHOWN ? key.len : KEY_SHOWN;
     if (table == TABLE_META || table == TABLE_KEYS || table == TABLE_TERMS) {
         snprintf(out, 2 * KEY_SHOWN + 1, "\"%.*s\"", (int)n, (const char *)at);
-    } else if (key.mv_size == 4) {
+    } else if (key.len == 4) {
         snprintf(out, 2 * KEY_SHOWN + 1, "%u", get_be32(at));
     } else {
         out[0] = '\0';
@@ -166,149 +178,158 @@ static bool is_in_page(const struct store_txn *txn, MDB_val what) {
 }
 
 /* Takes the sum off a value that was read. ERROR_CORRUPT when it is another's. */
-static bool check_sum(const struct store_txn *txn, enum store_table table, MDB_val key,
-                      MDB_val value, struct bytes *out, struct error *err) {
-    size_t len = value.mv_size;
-    const uint8_t *at = value.mv_data;
-    if (!is_in_page(txn, value))
-        return store_corrupt(txn, table, err, "a page is damaged");
-    if (has_sum(table, key.mv_data, key.mv_size)) {
-        if (len < SUM_BYTES ||
-            get_u32(at + len - SUM_BYTES) !=
-                txn->store->sum_of(table, key.mv_data, key.mv_size, at, len - SUM_BYTES)) {
+static bool check_sum(const struct store_txn *txn, enum store_table table, struct bytes key,
+                      struct bytes value, struct bytes *out, struct error *err) {
+    enum sum_kind kind = sum_kind(table, key.data, key.len);
+    const uint8_t *at = value.data;
+    size_t len = value.len;
+    if (kind != SUM_NONE) {
+        const uint8_t *bare = at + (kind == SUM_IN_FRONT ? SUM_BYTES : 0);
+        size_t bare_len = len < SUM_BYTES ? 0 : len - SUM_BYTES;
+        if (len < SUM_BYTES || get_u32(kind == SUM_IN_FRONT ? at : at + bare_len) !=
+                                   sum_of(txn, table, key.data, key.len, bare, bare_len)) {
             char shown[2 * KEY_SHOWN + 1];
             print_key(table, key, shown);
             return store_corrupt(txn, table, err, "key %s: %zu bytes with a wrong checksum", shown,
                                  len);
         }
-        len -= SUM_BYTES;
+        at = bare;
+        len = bare_len;
     }
     *out = (struct bytes){.data = at, .len = len};
     return true;
 }
 
-/* ---- transactions ---- */
-
-static struct store_txn *wrap_txn(struct store *store, MDB_txn *inner, bool writes) {
-    struct store_txn *txn = mem_alloc(1, sizeof *txn);
-    *txn = (struct store_txn){.store = store, .txn = inner, .writes = writes};
-    return txn;
+/* The same of what LMDB handed out. */
+static bool take_value(const struct store_txn *txn, enum store_table table, MDB_val key,
+                       MDB_val value, struct bytes *out, struct error *err) {
+    if (!is_in_page(txn, value))
+        return store_corrupt(txn, table, err, "a page is damaged");
+    return check_sum(txn, table, bytes_of(key), bytes_of(value), out, err);
 }
 
-bool store_begin_read(struct store *store, struct store_txn **out, struct error *err) {
-    MDB_txn *inner;
-    int rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &inner);
-    if (rc == MDB_READERS_FULL) { /* perhaps by processes that are dead */
-        mdb_reader_check(store->env, &(int){0});
-        rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &inner);
-    }
-    if (rc != 0)
-        return store_failed(store, rc, "read", err);
-    *out = wrap_txn(store, inner, false);
-    return true;
+/* ---- the commit's own pages ---- */
+
+/* Is the entry there the one it says it is? */
+static bool entry_is_whole(const struct store_txn *txn, enum store_table table,
+                           const struct tree_cursor *at, struct error *err) {
+    struct bytes key, value;
+    return at->ended ||
+           (tree_entry(at, &key, &value, err) && check_sum(txn, table, key, value, &value, err));
 }
 
-bool store_begin_write(struct store *store, struct store_txn **out, struct error *err) {
-    MDB_txn *inner;
-    if (!store_is_writable(store))
-        return error_set(err, ERROR_INVALID,
-                         store->writer_lock < 0 ? "%s: opened for reading only"
-                                                : "%s: the writer's lock was given back",
-                         store->folder);
-    int rc = mdb_txn_begin(store->env, NULL, 0, &inner);
-    if (rc != 0)
-        return store_failed(store, rc, "write", err);
-    *out = wrap_txn(store, inner, true);
-    return true;
+/* There is no entry at the place that tree_find came to: those beside it say so. A bit that flipped
+ * in a key would make one vanish. */
+static bool is_absent(const struct store_txn *txn, enum store_table table,
+                      const struct tree_cursor *at, struct error *err) {
+    struct tree_cursor beside = *at;
+    if (!tree_previous(&beside, err) || !entry_is_whole(txn, table, &beside, err))
+        return false;
+    beside = *at;
+    return tree_settle(&beside, err) && entry_is_whole(txn, table, &beside, err);
 }
 
-bool store_commit(struct store_txn *txn, struct error *err) {
-    settle(txn);
-    int rc = mdb_txn_commit(txn->txn);
-    bool ok = rc == 0 || store_failed(txn->store, rc, "commit", err);
-    if (ok)
-        store_extend(txn->store);
-    free(txn);
-    return ok;
+static void cursor_init(struct tree_cursor *cursor, const struct store_txn *txn,
+                        enum store_table table) {
+    tree_cursor_init(cursor, txn->view, &txn->view->tables[table], table_names[table]);
 }
 
-void store_abort(struct store_txn *txn) {
-    if (!txn)
-        return;
-    mdb_txn_abort(txn->txn);
-    free(txn);
+static bool get_from_view(const struct store_txn *txn, enum store_table table, struct bytes key,
+                          struct bytes *out, struct error *err) {
+    struct tree_cursor at;
+    struct bytes value;
+    bool found;
+    cursor_init(&at, txn, table);
+    if (!tree_find(&at, key, &found, err))
+        return false;
+    if (found)
+        return tree_entry(&at, &key, &value, err) && check_sum(txn, table, key, value, out, err);
+    *out = (struct bytes){0};
+    return is_absent(txn, table, &at, err);
 }
 
-uint64_t store_txn_id(const struct store_txn *txn) {
-    return mdb_txn_id(txn->txn);
+/* Before LMDB goes to a key of a commit that may be damaged: what is there is whole, and what is
+ * not there was not lost. */
+static bool guard(const struct store_txn *txn, enum store_table table, struct bytes key,
+                  struct bytes *until, struct error *err) {
+    struct tree_cursor at;
+    struct bytes value;
+    bool found;
+    cursor_init(&at, txn, table);
+    return tree_find(&at, key, &found, err) &&
+           (found ? tree_entry(&at, &key, &value, err) : is_absent(txn, table, &at, err)) &&
+           tree_guard(&at, until, err);
+}
+
+static bool guard_key(const struct store_txn *txn, enum store_table table, const void *key,
+                      size_t key_len, struct error *err) {
+    struct bytes until;
+    return guard(txn, table, (struct bytes){key, key_len}, &until, err);
 }
 
 /* ---- values ---- */
 
-static MDB_val val_of(const void *data, size_t len) {
-    return (MDB_val){.mv_size = len, .mv_data = (void *)(uintptr_t)data};
-}
-
-static struct bytes bytes_of(MDB_val val) {
-    return (struct bytes){.data = val.mv_data, .len = val.mv_size};
-}
-
 bool store_get(struct store_txn *txn, enum store_table table, const void *key, size_t key_len,
                struct bytes *out, struct error *err) {
     MDB_val k = val_of(key, key_len), v;
-    settle(txn);
+    if (!txn->writes)
+        return get_from_view(txn, table, (struct bytes){key, key_len}, out, err);
+    store_settle(txn);
+    if (!guard_key(txn, table, key, key_len, err))
+        return false;
     int rc = mdb_get(txn->txn, txn->store->tables[table], &k, &v);
     if (rc == 0)
-        return check_sum(txn, table, k, v, out, err);
+        return take_value(txn, table, k, v, out, err);
     if (rc != MDB_NOTFOUND)
         return failed_in(txn, rc, table, "get", err);
     *out = (struct bytes){0};
     return true;
 }
 
-/* Room for a value and its sum. */
+/* Room for a value, and its sum beside it. */
 static int reserve(struct store_txn *txn, enum store_table table, const void *key, size_t key_len,
                    size_t value_len, unsigned flags, uint8_t **out) {
-    bool sum = has_sum(table, key, key_len);
-    MDB_val k = val_of(key, key_len), v = val_of(NULL, value_len + (sum ? SUM_BYTES : 0));
-    settle(txn);
+    enum sum_kind kind = sum_kind(table, key, key_len);
+    MDB_val k = val_of(key, key_len);
+    MDB_val v = val_of(NULL, value_len + (kind == SUM_NONE ? 0 : SUM_BYTES));
     int rc = mdb_put(txn->txn, txn->store->tables[table], &k, &v, MDB_RESERVE | flags);
     if (rc == 0)
-        *out = v.mv_data;
+        *out = (uint8_t *)v.mv_data + (kind == SUM_IN_FRONT ? SUM_BYTES : 0);
     return rc;
 }
 
 bool store_put(struct store_txn *txn, enum store_table table, const void *key, size_t key_len,
                const void *value, size_t value_len, struct error *err) {
     uint8_t *at;
+    store_settle(txn);
+    if (!guard_key(txn, table, key, key_len, err))
+        return false;
     int rc = reserve(txn, table, key, key_len, value_len, 0, &at);
     if (rc != 0)
         return failed_in(txn, rc, table, "put", err);
     if (value_len > 0)
         memcpy(at, value, value_len);
-    if (has_sum(table, key, key_len))
-        put_sum(txn, table, key, key_len, at, value_len);
+    put_sum(txn, table, key, key_len, at, value_len);
     return true;
 }
 
 bool store_append(struct store_txn *txn, enum store_table table, const void *key, size_t key_len,
                   size_t value_len, void **value_out, struct error *err) {
     uint8_t *at;
+    store_settle(txn);
+    if (!txn->end_guarded[table] && !guard_key(txn, table, key, key_len, err))
+        return false;
+    txn->end_guarded[table] = true;
     int rc = reserve(txn, table, key, key_len, value_len, MDB_APPEND, &at);
     if (rc == MDB_KEYEXIST)
-        return error_set(err, ERROR_CORRUPT,
-                         "%s/data.mdb: table %s: a key stands where only "
-                         "smaller ones can be",
-                         txn->store->folder, table_names[table]);
+        return store_corrupt(txn, table, err, "a key stands where only smaller ones can be");
     if (rc != 0)
         return failed_in(txn, rc, table, "put", err);
-    if (has_sum(table, key, key_len)) {
-        txn->unsealed.table = table;
-        txn->unsealed.at = at;
-        txn->unsealed.len = value_len;
-        txn->unsealed.key_len = key_len;
-        memcpy(txn->unsealed.key, key, key_len);
-    }
+    txn->unsealed.table = table;
+    txn->unsealed.at = at;
+    txn->unsealed.len = value_len;
+    txn->unsealed.key_len = key_len;
+    memcpy(txn->unsealed.key, key, key_len);
     *value_out = at;
     return true;
 }
@@ -316,7 +337,9 @@ bool store_append(struct store_txn *txn, enum store_table table, const void *key
 bool store_delete(struct store_txn *txn, enum store_table table, const void *key, size_t key_len,
                   bool *found_out, struct error *err) {
     MDB_val k = val_of(key, key_len);
-    settle(txn);
+    store_settle(txn);
+    if (!guard_key(txn, table, key, key_len, err))
+        return false;
     int rc = mdb_del(txn->txn, txn->store->tables[table], &k, NULL);
     if (rc != 0 && rc != MDB_NOTFOUND)
         return failed_in(txn, rc, table, "delete", err);
@@ -328,6 +351,10 @@ bool store_delete(struct store_txn *txn, enum store_table table, const void *key
 bool store_entries_n(struct store_txn *txn, enum store_table table, uint64_t *out,
                      struct error *err) {
     MDB_stat stat;
+    if (!txn->writes) {
+        *out = txn->view->tables[table].entries_n;
+        return true;
+    }
     int rc = mdb_stat(txn->txn, txn->store->tables[table], &stat);
     if (rc != 0)
         return failed_in(txn, rc, table, "count", err);
@@ -358,54 +385,122 @@ bool store_delete_u32(struct store_txn *txn, enum store_table table, uint32_t ke
 
 /* ---- cursors ---- */
 
-static bool cursor_move(struct store_cursor *cursor, MDB_val key, MDB_cursor_op op,
-                        struct error *err) {
+/* What a cursor has in hand: the one or the other. */
+struct handle {
+    struct tree_cursor tree; /* of a read transaction */
+    MDB_cursor *lmdb;        /* of one that writes */
+    struct bytes guarded;    /* keys below may be left for the next one; lies in the commit */
+    bool all_guarded;
+};
+
+static bool no_entry(struct store_cursor *cursor) {
+    cursor->key = cursor->value = (struct bytes){0};
+    return true;
+}
+
+/* The entry that the tree's cursor stands at. */
+static bool show(struct store_cursor *cursor, bool ok, struct error *err) {
+    const struct handle *handle = cursor->handle;
+    struct bytes key, value;
+    no_entry(cursor);
+    if (!ok || handle->tree.ended)
+        return ok;
+    if (!tree_entry(&handle->tree, &key, &value, err))
+        return false;
+    cursor->key = key;
+    return check_sum(cursor->txn, cursor->table, key, value, &cursor->value, err);
+}
+
+static bool guard_cursor(struct store_cursor *cursor, struct bytes key, struct error *err) {
+    struct handle *handle = cursor->handle;
+    if (handle->all_guarded ||
+        (handle->guarded.data && keys_compare(false, key, handle->guarded) < 0))
+        return true;
+    if (!guard(cursor->txn, cursor->table, key, &handle->guarded, err))
+        return no_entry(cursor) && false;
+    handle->all_guarded = !handle->guarded.data;
+    return true;
+}
+
+static bool move(struct store_cursor *cursor, MDB_val key, MDB_cursor_op op, struct error *err) {
+    const struct handle *handle = cursor->handle;
     MDB_val value = {0};
-    settle(cursor->txn);
-    int rc = mdb_cursor_get(cursor->handle, &key, &value, op);
+    int rc = mdb_cursor_get(handle->lmdb, &key, &value, op);
+    no_entry(cursor);
     if (rc != 0 && rc != MDB_NOTFOUND)
         return failed_in(cursor->txn, rc, cursor->table, "read", err);
-    cursor->key = rc == 0 ? bytes_of(key) : (struct bytes){0};
-    cursor->value = (struct bytes){0};
-    if (rc == 0 && !is_in_page(cursor->txn, key)) {
-        cursor->key = (struct bytes){0};
+    if (rc == MDB_NOTFOUND)
+        return true;
+    if (!is_in_page(cursor->txn, key))
         return store_corrupt(cursor->txn, cursor->table, err, "a page is damaged");
+    cursor->key = bytes_of(key);
+    return take_value(cursor->txn, cursor->table, key, value, &cursor->value, err);
+}
+
+static bool find_in_view(struct store_cursor *cursor, struct bytes key, struct error *err) {
+    struct handle *handle = cursor->handle;
+    bool exact = true;
+    cursor_init(&handle->tree, cursor->txn, cursor->table);
+    bool ok = key.len ? tree_find(&handle->tree, key, &exact, err) : tree_first(&handle->tree, err);
+    if (ok && !exact) { /* the one before is none of those that are asked for */
+        struct tree_cursor before = handle->tree;
+        ok = tree_previous(&before, err) &&
+             entry_is_whole(cursor->txn, cursor->table, &before, err) &&
+             tree_settle(&handle->tree, err);
     }
-    return rc == MDB_NOTFOUND ||
-           check_sum(cursor->txn, cursor->table, key, value, &cursor->value, err);
+    return show(cursor, ok, err);
 }
 
 bool store_cursor_open(struct store_txn *txn, enum store_table table, const void *key,
                        size_t key_len, struct store_cursor *out, struct error *err) {
-    MDB_cursor *handle;
-    *out = (struct store_cursor){.txn = txn, .table = table};
-    int rc = mdb_cursor_open(txn->txn, txn->store->tables[table], &handle);
+    struct handle *handle = mem_alloc(1, sizeof *handle);
+    *out = (struct store_cursor){.handle = handle, .txn = txn, .table = table};
+    handle->lmdb = NULL;
+    handle->guarded = (struct bytes){0};
+    handle->all_guarded = false;
+    if (!txn->writes)
+        return find_in_view(out, (struct bytes){key, key_len}, err);
+    store_settle(txn);
+    int rc = mdb_cursor_open(txn->txn, txn->store->tables[table], &handle->lmdb);
     if (rc != 0)
         return failed_in(txn, rc, table, "open a cursor", err);
-    out->handle = handle;
-    return cursor_move(out, val_of(key, key_len), key_len ? MDB_SET_RANGE : MDB_FIRST, err);
+    return guard_cursor(out, (struct bytes){key_len ? key : "", key_len}, err) &&
+           move(out, val_of(key, key_len), key_len ? MDB_SET_RANGE : MDB_FIRST, err);
 }
 
 bool store_cursor_next(struct store_cursor *cursor, struct error *err) {
-    return cursor_move(cursor, (MDB_val){0}, MDB_NEXT, err);
+    struct handle *handle = cursor->handle;
+    if (!cursor->txn->writes)
+        return show(cursor, tree_next(&handle->tree, err), err);
+    store_settle(cursor->txn);
+    return (!cursor->key.data || guard_cursor(cursor, cursor->key, err)) &&
+           move(cursor, (MDB_val){0}, MDB_NEXT, err);
 }
 
 bool store_cursor_refresh(struct store_cursor *cursor, struct error *err) {
-    return cursor_move(cursor, (MDB_val){0}, MDB_GET_CURRENT, err);
+    if (!cursor->txn->writes)
+        return show(cursor, true, err);
+    store_settle(cursor->txn);
+    return move(cursor, (MDB_val){0}, MDB_GET_CURRENT, err);
 }
 
 bool store_cursor_delete(struct store_cursor *cursor, struct error *err) {
-    settle(cursor->txn);
-    int rc = mdb_cursor_del(cursor->handle, 0);
+    struct handle *handle = cursor->handle;
+    store_settle(cursor->txn);
+    if (!guard(cursor->txn, cursor->table, cursor->key, &handle->guarded, err))
+        return false;
+    int rc = mdb_cursor_del(handle->lmdb, 0);
     if (rc != 0)
         return failed_in(cursor->txn, rc, cursor->table, "delete", err);
     /* After a delete LMDB's cursor stands on the following entry; GET_CURRENT at the end of a page
      * would fail, NEXT knows about the deletion (C_DEL) and does the right thing in both cases. */
-    return cursor_move(cursor, (MDB_val){0}, MDB_NEXT, err);
+    return move(cursor, (MDB_val){0}, MDB_NEXT, err);
 }
 
 void store_cursor_close(struct store_cursor *cursor) {
-    if (cursor->handle)
-        mdb_cursor_close(cursor->handle);
+    struct handle *handle = cursor->handle;
+    if (handle && handle->lmdb)
+        mdb_cursor_close(handle->lmdb);
+    free(handle);
     *cursor = (struct store_cursor){0};
 }

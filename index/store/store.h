@@ -5,9 +5,12 @@
  * once. Both locks vanish with the process that holds them.
  * Durability: a commit is fsynced (no NOSYNC, NOMETASYNC, WRITEMAP), so what store_txn_commit
  * acknowledged survives a power cut, and a commit that failed leaves the file as it was.
- * Checksums: every value but those of `postings` (which bring their own) is written with four bytes
- * of XXH3 over table, key and value behind it, and read only when they are right: ERROR_CORRUPT,
- * with table and key. Callers see neither; what they get is what was put.
+ * Checksums: every value is written with four bytes of XXH3 over table, key and value behind it
+ * (in front of those of `postings`, over key and length: their blocks bring their own), and read
+ * only when they are right: ERROR_CORRUPT, with table and key. Callers see neither; what they get
+ * is what was put. That there is no entry is said only where those beside its place are whole.
+ * Pages: LMDB trusts its file. Reading is done without it (tree.h, view.h), writing after the pages
+ * that it will meet were checked: whatever bits flip, ERROR_CORRUPT with table and page.
  * Keys of ours are big-endian, so that LMDB's byte order is number order; values little-endian.
  * Lifetime: bytes handed out are borrowed from the mapped file. In a read transaction they live to
  *           its end; in a write transaction only to its next change.

@@ -1,0 +1,37 @@
+/* txn.h - inside the store: a transaction, and the views (view.h) that transactions of one commit
+ * share. */
+#ifndef TERCET_INDEX_STORE_TXN_H
+#define TERCET_INDEX_STORE_TXN_H
+
+#include "index/store/inside.h"
+#include "index/store/view.h"
+
+struct store_txn {
+    struct store *store;
+    MDB_txn *txn;
+    struct view *view; /* of the commit that it reads, or changes */
+    bool writes;
+    bool end_guarded[TABLES_N]; /* LMDB may go to the table's end */
+    struct { /* store_append's room, whose sum is added once it was filled; at NULL: none */
+        enum store_table table;
+        uint8_t *at;
+        size_t len, key_len;
+        uint8_t key[KEY_BYTES_MAX];
+    } unsealed;
+};
+
+/* Every call that reads or changes something begins with this: after it the room that store_append
+ * handed out may be moved. */
+void store_settle(struct store_txn *txn);
+
+/* The tables' records and the free pages of the commit that LMDB's transaction reads (or changes),
+ * before LMDB looks at them: it is only opening, and the map is not known yet. */
+bool store_check_lists(const struct store *store, MDB_txn *txn, bool writes, bool *moved_out,
+                       struct error *err);
+
+/* The seal of a copy that LMDB made. */
+void store_seal_copy(const struct store *store, const char *path, int fd);
+
+void store_forget_views(struct store *store); /* at close */
+
+#endif
