@@ -5,9 +5,9 @@
 #include <string.h>
 
 enum {
-    /* Work, in nanoseconds as measured, but only compared: for a term in a window that is read, for
-     * each of its postings, for a term in a group. */
-    WINDOW_TERM_WORK = 60,
+    /* Work, in nanoseconds as measured, but only compared: for a term in windows that are read, for
+     * each of its postings there, for a term in a group. */
+    BEGIN_TERM_WORK = 100,
     POSTING_WORK = 2,
     GROUP_TERM_WORK = 25,
 };
@@ -69,21 +69,22 @@ static void read_docids(const struct posting_block *block, uint32_t begin, uint3
             docids[i - begin] = posting_block_docid(block, i) - less;
 }
 
+/* sums: [docs_n] of the docids from `begin` on. */
 static bool add_term(const struct sparse_part *part, struct sparse_term *term, uint32_t begin,
-                     float *sums, struct error *err) {
+                     uint32_t docs_n, float *sums, struct error *err) {
     uint32_t docids[POSTINGS_BLOCK_N];
     float shares[POSTINGS_BLOCK_N];
     for (uint32_t b = posting_list_find(&term->list, begin); b < term->list.blocks_n; b++) {
         if (!open_block(part, term, b, err))
             return false;
         const struct posting_block *block = &term->open;
-        bool is_last = posting_list_last(&term->list, b) - begin >= SPARSE_WINDOW_DOCS;
+        bool is_last = posting_list_last(&term->list, b) - begin >= docs_n;
         uint32_t i = block->docid_first < begin ? posting_block_find(block, begin) : 0;
-        uint32_t end = is_last ? posting_block_find(block, begin + SPARSE_WINDOW_DOCS) : block->n;
+        uint32_t end = is_last ? posting_block_find(block, begin + docs_n) : block->n;
         read_docids(block, i, end, begin, docids);
         read_shares(part->plan, block, term->weight, i, end, shares);
         for (uint32_t j = 0; j < end - i; j++) {
-            if (docids[j] >= SPARSE_WINDOW_DOCS)
+            if (docids[j] >= docs_n)
                 return damaged(part, term, err);
             sums[docids[j]] += shares[j];
         }
@@ -93,12 +94,13 @@ static bool add_term(const struct sparse_part *part, struct sparse_term *term, u
     return true;
 }
 
-bool sparse_part_add_window(const struct sparse_part *part, size_t window, float *sums,
-                            struct error *err) {
+bool sparse_part_add_windows(const struct sparse_part *part, size_t window, size_t windows_n,
+                             float *sums, struct error *err) {
     uint32_t begin =
         (part->group_begin + (uint32_t)(window * SPARSE_WINDOW_GROUPS)) * POSTINGS_GROUP_N;
+    uint32_t docs_n = (uint32_t)windows_n * SPARSE_WINDOW_DOCS;
     for (size_t t = 0; t < part->tables_n + part->lists_n; t++)
-        if (!add_term(part, part->terms[t], begin, sums, err))
+        if (!add_term(part, part->terms[t], begin, docs_n, sums, err))
             return false;
     return true;
 }
@@ -199,14 +201,15 @@ static void add_table(struct sparse_part *part, const struct sparse_term *term) 
                                         posting_code_base(list->table_scale), term->scale);
 }
 
-/* From how many groups on a window is read as a whole: that costs a search for the place in each
- * list and a little for each posting, a group only the first, but for itself. */
-static size_t whole_from(const struct sparse_part *part) {
+/* Reading windows whole costs a search for the place in each list and a little for each posting; a
+ * group costs only the first, but for itself. */
+static void measure_work(struct sparse_part *part) {
     size_t terms_n = part->tables_n + part->lists_n, postings_n = 0;
     for (size_t t = 0; t < terms_n; t++)
         postings_n += part->terms[t]->list.n;
-    size_t whole = terms_n * WINDOW_TERM_WORK + postings_n * POSTING_WORK / (part->windows_n + 1);
-    return whole / (terms_n * GROUP_TERM_WORK) + 1;
+    size_t group_work = terms_n * GROUP_TERM_WORK;
+    part->window_work = postings_n * POSTING_WORK * 100 / part->windows_n / group_work;
+    part->begin_work = terms_n * BEGIN_TERM_WORK * 100 / group_work;
 }
 
 static void drop_forbidden(struct sparse_part *part, const struct docid_set *allowed) {
@@ -238,7 +241,7 @@ bool sparse_part_open(const struct sparse_plan *plan, const struct segment *segm
     if (part.tables_n + part.lists_n == 0)
         part.windows_n = 0;
     else
-        part.whole_from = whole_from(&part);
+        measure_work(&part);
     size_t groups_n = part.windows_n * SPARSE_WINDOW_GROUPS;
     part.bounds = ARENA_ZERO(arena, float, groups_n);
     part.masks = ARENA_ZERO(arena, uint32_t, groups_n);

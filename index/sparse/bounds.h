@@ -10,9 +10,15 @@
 #include "index/sparse/kinds.h"
 #include "index/sparse/plan.h"
 
+_Static_assert((int)SPARSE_GROUP_DOCS == (int)POSTINGS_GROUP_N, "the same groups");
+
 enum {
     SPARSE_MASK_TERMS = 32, /* bits of a mask */
     SPARSE_WINDOW_DOCS = SPARSE_WINDOW_GROUPS * POSTINGS_GROUP_N,
+    /* Neighbouring windows whose postings are read together: most blocks then lie within, and the
+     * sums, 64 KiB, in the second cache. */
+    SPARSE_SPAN_WINDOWS = 8,
+    SPARSE_SPAN_DOCS = SPARSE_SPAN_WINDOWS * SPARSE_WINDOW_DOCS,
 };
 
 struct sparse_term {
@@ -41,8 +47,8 @@ struct sparse_part {
     float *window_max; /* [windows_n] the largest bound */
     float floor_sum;   /* what weights too small for their lists' codes add at most */
     bool rounded;      /* some sums of shares are bounds only */
-    /* In a window with so many groups worth a look, to read all of it is less work. */
-    size_t whole_from;
+    /* Work, in hundredths of a group's: of all postings of a window, of beginning to read some. */
+    size_t window_work, begin_work;
 };
 
 /* allowed: NULL: all; else groups without an allowed docid get the bound 0. ERROR_CORRUPT when a
@@ -55,10 +61,15 @@ bool sparse_part_open(const struct sparse_plan *plan, const struct segment *segm
 bool sparse_part_add(const struct sparse_part *part, struct sparse_term *term, size_t group,
                      float *sums, struct error *err);
 
-/* Adds the shares of all terms in the window to sums [SPARSE_WINDOW_DOCS], for each document in the
- * query's order. */
-bool sparse_part_add_window(const struct sparse_part *part, size_t window, float *sums,
-                            struct error *err);
+/* From how many groups on it is less work to read so many windows than each group for itself. */
+static inline size_t sparse_part_whole_from(const struct sparse_part *part, size_t windows_n) {
+    return (part->begin_work + windows_n * part->window_work) / 100 + 1;
+}
+
+/* Adds the shares of all terms in the windows (SPARSE_SPAN_WINDOWS at most) to sums [windows_n *
+ * SPARSE_WINDOW_DOCS], for each document in the query's order. */
+bool sparse_part_add_windows(const struct sparse_part *part, size_t window, size_t windows_n,
+                             float *sums, struct error *err);
 
 /* What the term adds to a document of the group at most; of part->tables only. */
 static inline float sparse_part_table_bound(const struct sparse_part *part,

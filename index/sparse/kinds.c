@@ -15,20 +15,28 @@ INLINE void add_codes(float *restrict sums, const uint8_t *restrict codes, size_
     }
 }
 
-INLINE void window_max(const float *restrict values, size_t windows_n, float *restrict max_out) {
-    enum { LANES = 16 };
-    for (size_t w = 0; w < windows_n; w++) {
-        const float *window = values + w * SPARSE_WINDOW_GROUPS;
-        float lanes[LANES];
-        memcpy(lanes, window, sizeof lanes);
-        for (size_t i = LANES; i < SPARSE_WINDOW_GROUPS; i += LANES)
-            for (size_t l = 0; l < LANES; l++)
-                lanes[l] = window[i + l] > lanes[l] ? window[i + l] : lanes[l];
-        float max = 0;
-        for (size_t l = 0; l < LANES; l++)
-            max = lanes[l] > max ? lanes[l] : max;
-        max_out[w] = max;
+/* Of numbers that are not below 0 the bits are in the same order, and of whole numbers compilers
+ * know how to find the largest. n: a constant. */
+INLINE float largest(const float *values, size_t n) {
+    int32_t most = 0;
+    float max;
+    for (size_t i = 0; i < n; i++) {
+        int32_t bits;
+        memcpy(&bits, values + i, sizeof bits);
+        most = bits > most ? bits : most;
     }
+    memcpy(&max, &most, sizeof max);
+    return max;
+}
+
+INLINE void window_max(const float *restrict values, size_t windows_n, float *restrict max_out) {
+    for (size_t w = 0; w < windows_n; w++)
+        max_out[w] = largest(values + w * SPARSE_WINDOW_GROUPS, SPARSE_WINDOW_GROUPS);
+}
+
+INLINE void group_max(const float *restrict values, size_t groups_n, float *restrict max_out) {
+    for (size_t g = 0; g < groups_n; g++)
+        max_out[g] = largest(values + g * SPARSE_GROUP_DOCS, SPARSE_GROUP_DOCS);
 }
 
 INLINE float value_of(uint32_t code_base, uint8_t code) {
@@ -97,6 +105,10 @@ INLINE uint32_t find_id(const uint8_t *ids, size_t n, uint32_t id) {
                                              float *max_out) {                                     \
         window_max(values, windows_n, max_out);                                                    \
     }                                                                                              \
+    attributes static void group_max_##name(const float *values, size_t groups_n,                  \
+                                            float *max_out) {                                      \
+        group_max(values, groups_n, max_out);                                                      \
+    }                                                                                              \
     attributes static void shares_##name(const struct sparse_share *share, const uint8_t *codes,   \
                                          const uint8_t *lengths, size_t length_bytes, size_t n,    \
                                          float *shares_out) {                                      \
@@ -113,9 +125,10 @@ KIND(avx512, __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl"))))
 #endif
 
 const struct sparse_kind sparse_kinds[] = {
-    [CPU_PLAIN] = {add_codes_plain, window_max_plain, shares_plain, find_id_plain},
+    [CPU_PLAIN] = {add_codes_plain, window_max_plain, group_max_plain, shares_plain, find_id_plain},
 #if defined(__x86_64__)
-    [CPU_AVX2] = {add_codes_avx2, window_max_avx2, shares_avx2, find_id_avx2},
-    [CPU_AVX512] = {add_codes_avx512, window_max_avx512, shares_avx512, find_id_avx512},
+    [CPU_AVX2] = {add_codes_avx2, window_max_avx2, group_max_avx2, shares_avx2, find_id_avx2},
+    [CPU_AVX512] = {add_codes_avx512, window_max_avx512, group_max_avx512, shares_avx512,
+                    find_id_avx512},
 #endif
 };

@@ -11,7 +11,7 @@
 
 #include "engine/base/cpu.h"
 
-enum { SPARSE_WINDOW_GROUPS = 64 };
+enum { SPARSE_WINDOW_GROUPS = 64, SPARSE_GROUP_DOCS = 32 };
 
 /* What makes shares of a score out of postings (plan.h). */
 struct sparse_share {
@@ -27,6 +27,8 @@ struct sparse_kind {
                       float weight);
     /* max_out[w]: of values [windows_n * SPARSE_WINDOW_GROUPS]; no value is below 0 or NaN. */
     void (*window_max)(const float *values, size_t windows_n, float *max_out);
+    /* The same for values [groups_n * SPARSE_GROUP_DOCS]. */
+    void (*group_max)(const float *values, size_t groups_n, float *max_out);
     /* shares_out[i]: what sparse_plan_share says, to the bit, of codes[i] and a document's length.
      * lengths: [n] of length_bytes (0, 2 or 4; postings.h), perhaps unaligned. */
     void (*shares)(const struct sparse_share *share, const uint8_t *codes, const uint8_t *lengths,

@@ -14,14 +14,16 @@
 #include "index/sparse/bounds.h"
 
 enum {
-    BUCKETS_N = 256,       /* of bounds, for ordering */
-    FIRST_GROUPS = 8,      /* looked at before all others, beyond k */
+    BUCKETS_N = 256,  /* of bounds, for ordering */
+    FIRST_GROUPS = 8, /* looked at before all others, beyond k */
+    FIRST_K = 64,
+    FIRST_K_PART = 8,
     SORTED_TERMS_MAX = 64, /* more in a group are taken as they come: sorting is quadratic */
     CANDIDATES_MIN = 4096,
     SPARE_PART = 2, /* when not exact: half as many as asked for are scored besides */
 };
 
-/* Of a number in a list of groups: it stands for its window. Groups are fewer than 2^28. */
+/* Of a number in a list of groups (fewer than 2^28): it stands for its span from there on. */
 static const uint32_t WHOLE = UINT32_C(1) << 31;
 
 /* A weight rounded up to 5 bits behind the leading one is at most this much of itself too large. */
@@ -39,12 +41,14 @@ struct search {
     const struct docid_set *allowed; /* NULL: all */
     struct arena *arena;
     struct topk certain;       /* the k best of what documents score at least */
+    float threshold;           /* the last of them, or -infinity */
     struct scored *candidates; /* [candidates_n] what they score at most */
     size_t candidates_n, candidates_cap;
     struct table_bound *ranked; /* [plan->n] */
     float *rest;                /* [plan->n + 1] sums of ranked bounds from here to the end */
     float *shares;              /* [plan->n, POSTINGS_GROUP_N] of a group, by term */
     bool *present;              /* [plan->n] rows of shares that are there */
+    float *sums, *best;         /* [SPARSE_SPAN_DOCS] and, of groups of them, the best */
     struct sparse_part *parts;  /* [parts_n] of the segments */
     size_t parts_n, groups_n;   /* of all of them together */
 };
@@ -63,7 +67,7 @@ static struct sparse_part *part_of(const struct search *search, size_t group) {
 }
 
 static bool is_lost(const struct search *search, float bound) {
-    return bound * search->plan->slack < topk_threshold(&search->certain);
+    return bound * search->plan->slack < search->threshold;
 }
 
 /* ---- candidates ---- */
@@ -111,12 +115,13 @@ static void add_candidate(struct search *search, const struct sparse_part *part,
                           float bound) {
     if (bound <= 0 || is_lost(search, bound) || !is_wanted(search, part->segment, docid))
         return;
-    if (is_exact(search, part) && bound > smallest_certain && bound <= FLT_MAX) {
-        topk_push(&search->certain, bound, docid);
+    bool is_score = is_exact(search, part) && bound > smallest_certain && bound <= FLT_MAX;
+    float certain =
+        is_score || !search->plan->exact ? bound : certain_of(search->plan, part, bound);
+    topk_push(&search->certain, certain, docid);
+    search->threshold = topk_threshold(&search->certain);
+    if (is_score)
         return;
-    }
-    topk_push(&search->certain, search->plan->exact ? certain_of(search->plan, part, bound) : bound,
-              docid);
     if (search->candidates_n == search->candidates_cap)
         make_room(search);
     search->candidates[search->candidates_n++] = (struct scored){bound, docid};
@@ -181,14 +186,8 @@ static bool add_lists(struct search *search, const struct sparse_part *part, siz
 }
 
 static float largest(const float *sums) {
-    enum { LANES = 8 };
-    float lanes[LANES], max = 0;
-    memcpy(lanes, sums, sizeof lanes);
-    for (size_t i = LANES; i < POSTINGS_GROUP_N; i += LANES)
-        for (size_t l = 0; l < LANES; l++)
-            lanes[l] = sums[i + l] > lanes[l] ? sums[i + l] : lanes[l];
-    for (size_t l = 0; l < LANES; l++)
-        max = lanes[l] > max ? lanes[l] : max;
+    float max;
+    sparse_kinds[cpu_level()].group_max(sums, 1, &max);
     return max;
 }
 
@@ -222,36 +221,47 @@ static bool search_group(struct search *search, struct sparse_part *part, size_t
     return true;
 }
 
-/* ---- one window ---- */
+/* ---- some windows ---- */
 
 static bool is_left(const struct search *search, const struct sparse_part *part, size_t group) {
     return part->bounds[group] > 0 && !is_lost(search, part->bounds[group]);
 }
 
-/* All terms at once. */
-static bool read_window(struct search *search, struct sparse_part *part, size_t window,
-                        struct error *err) {
-    float sums[SPARSE_WINDOW_DOCS] = {0};
-    size_t begin = window * SPARSE_WINDOW_GROUPS;
-    if (!sparse_part_add_window(part, window, sums, err))
+/* All terms of the windows at once. */
+static bool read_windows(struct search *search, struct sparse_part *part, size_t window,
+                         size_t windows_n, struct error *err) {
+    float *sums = search->sums;
+    memset(sums, 0, windows_n * SPARSE_WINDOW_DOCS * sizeof *sums);
+    if (!sparse_part_add_windows(part, window, windows_n, sums, err))
         return false;
-    for (size_t g = 0; g < SPARSE_WINDOW_GROUPS; g++) {
-        const float *of_group = sums + g * POSTINGS_GROUP_N;
-        if (part->bounds[begin + g] > 0 && !is_lost(search, largest(of_group)))
-            add_candidates(search, part, begin + g, of_group);
-        part->bounds[begin + g] = 0;
+    sparse_kinds[cpu_level()].group_max(sums, windows_n * SPARSE_WINDOW_GROUPS, search->best);
+    for (size_t g = 0; g < windows_n * SPARSE_WINDOW_GROUPS; g++) {
+        size_t group = window * SPARSE_WINDOW_GROUPS + g;
+        if (part->bounds[group] > 0 && !is_lost(search, search->best[g]))
+            add_candidates(search, part, group, sums + g * POSTINGS_GROUP_N);
+        part->bounds[group] = 0;
     }
     return true;
 }
 
-/* What is left of the window. */
-static bool search_window(struct search *search, struct sparse_part *part, size_t window,
-                          struct error *err) {
-    size_t begin = window * SPARSE_WINDOW_GROUPS, end = begin + SPARSE_WINDOW_GROUPS, left_n = 0;
-    for (size_t g = begin; g < end; g++)
-        left_n += is_left(search, part, g);
-    if (left_n >= part->whole_from)
-        return read_window(search, part, window, err);
+/* One past the last window of the span that the window is in. */
+static size_t span_end(const struct sparse_part *part, size_t window) {
+    size_t end = (window / SPARSE_SPAN_WINDOWS + 1) * SPARSE_SPAN_WINDOWS;
+    return end < part->windows_n ? end : part->windows_n;
+}
+
+/* What is left from the window to the end of its span. */
+static bool search_span(struct search *search, struct sparse_part *part, size_t window,
+                        struct error *err) {
+    size_t begin = window * SPARSE_WINDOW_GROUPS, left_n = 0, last = window;
+    size_t end = span_end(part, window) * SPARSE_WINDOW_GROUPS;
+    for (size_t g = begin; g < end; g++) {
+        bool left = is_left(search, part, g);
+        left_n += left;
+        last = left ? g / SPARSE_WINDOW_GROUPS : last;
+    }
+    if (left_n >= sparse_part_whole_from(part, last + 1 - window))
+        return read_windows(search, part, window, last + 1 - window, err);
     for (size_t g = begin; g < end; g++)
         if (is_left(search, part, g) && !search_group(search, part, g, err))
             return false;
@@ -292,24 +302,38 @@ static size_t list_best(const struct search *search, struct scored *out) {
     return n;
 }
 
-/* All groups that can matter still; of a window with many of them, one for all: WHOLE. */
+/* The window's groups that can matter still. */
+static size_t list_window(const struct search *search, const struct sparse_part *part,
+                          size_t window, struct scored *out) {
+    size_t n = 0, group = window * SPARSE_WINDOW_GROUPS;
+    if (!(part->window_max[window] > 0) || is_lost(search, part->window_max[window]))
+        return 0;
+    for (size_t g = group; g < group + SPARSE_WINDOW_GROUPS; g++) {
+        out[n] = (struct scored){part->bounds[g], (uint32_t)(part->first_group + g)};
+        n += is_left(search, part, g);
+    }
+    return n;
+}
+
+/* All groups that can matter still; of a span with many of them, one for all: WHOLE. */
 static size_t list_groups(const struct search *search, struct scored *out) {
     size_t n = 0;
     for (size_t p = 0; p < search->parts_n; p++) {
         const struct sparse_part *part = &search->parts[p];
-        for (size_t w = 0; w < part->windows_n; w++) {
-            size_t first = n, group = w * SPARSE_WINDOW_GROUPS;
-            uint32_t number = (uint32_t)(part->first_group + group);
-            if (!(part->window_max[w] > 0) || is_lost(search, part->window_max[w]))
-                continue;
-            for (size_t g = 0; g < SPARSE_WINDOW_GROUPS; g++) {
-                float bound = part->bounds[group + g];
-                out[n] = (struct scored){bound, number + (uint32_t)g};
-                n += bound > 0 && !is_lost(search, bound);
+        for (size_t w = 0; w < part->windows_n;) {
+            size_t before_n = n, first = part->windows_n, last = 0;
+            float max = 0;
+            for (size_t end = span_end(part, w); w < end; w++) {
+                size_t more_n = list_window(search, part, w, out + n);
+                first = more_n > 0 && first > w ? w : first;
+                last = more_n > 0 ? w : last;
+                max = more_n > 0 && part->window_max[w] > max ? part->window_max[w] : max;
+                n += more_n;
             }
-            if (n - first >= part->whole_from) {
-                out[first] = (struct scored){part->window_max[w], number | WHOLE};
-                n = first + 1;
+            if (n > before_n && n - before_n >= sparse_part_whole_from(part, last + 1 - first)) {
+                size_t number = part->first_group + first * SPARSE_WINDOW_GROUPS;
+                out[before_n] = (struct scored){max, (uint32_t)number | WHOLE};
+                n = before_n + 1;
             }
         }
     }
@@ -326,11 +350,16 @@ static bool search_listed(struct search *search, const struct scored *listed, si
         if (is_lost(search, ordered[i].score))
             continue;
         if (!(ordered[i].docid & WHOLE
-                  ? search_window(search, part, group / SPARSE_WINDOW_GROUPS, err)
+                  ? search_span(search, part, group / SPARSE_WINDOW_GROUPS, err)
                   : search_group(search, part, group, err)))
             return false;
     }
     return true;
+}
+
+/* Some more than there are results to find; of many results a part, since whole spans come next. */
+static size_t first_groups(size_t k) {
+    return FIRST_GROUPS + (k < FIRST_K ? k : FIRST_K + (k - FIRST_K) / FIRST_K_PART);
 }
 
 /* First the best groups of the best windows, one each: they raise the threshold, and most others
@@ -339,7 +368,7 @@ static bool search_groups(struct search *search, struct error *err) {
     struct scored *listed = ARENA_NEW(search->arena, struct scored, search->groups_n + 1);
     struct scored *ordered = ARENA_NEW(search->arena, struct scored, search->groups_n);
     return search_listed(search, listed, list_best(search, listed), ordered,
-                         search->certain.k + FIRST_GROUPS, err) &&
+                         first_groups(search->certain.k), err) &&
            search_listed(search, listed, list_groups(search, listed), ordered, search->groups_n,
                          err);
 }
@@ -425,8 +454,11 @@ static bool search_plan(const struct sparse_plan *plan, size_t k, const struct d
         .rest = ARENA_NEW(arena, float, plan->n + 1),
         .shares = ARENA_NEW(arena, float, plan->n *POSTINGS_GROUP_N),
         .present = ARENA_NEW(arena, bool, plan->n),
+        .sums = ARENA_NEW(arena, float, SPARSE_SPAN_DOCS),
+        .best = ARENA_NEW(arena, float, SPARSE_SPAN_WINDOWS *SPARSE_WINDOW_GROUPS),
     };
     topk_init(&search.certain, found_n < live_n ? found_n : live_n, arena);
+    search.threshold = topk_threshold(&search.certain);
     bool searchable = plan->snapshot->index->settings.lexical != INDEX_LEXICAL_NONE && topk.k > 0;
     if (searchable && (!open_parts(&search, &published->segments, err) ||
                        !search_groups(&search, err) || !score_candidates(&search, &topk, err)))

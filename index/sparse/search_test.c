@@ -26,6 +26,18 @@ static void ids_are_found(const struct sparse_kind *kind, unsigned long long *se
     }
 }
 
+/* values: [SPARSE_WINDOW_GROUPS] at least, above 0. */
+static void maxima_are_largest(const struct sparse_kind *kind, const float *values) {
+    float window, groups[2], first = 0, second = 0;
+    for (size_t i = 0; i < SPARSE_GROUP_DOCS; i++) {
+        first = fmaxf(first, values[i]);
+        second = fmaxf(second, values[SPARSE_GROUP_DOCS + i]);
+    }
+    kind->window_max(values, 1, &window);
+    kind->group_max(values, 2, groups);
+    CHECK(window == fmaxf(first, second) && groups[0] == first && groups[1] == second);
+}
+
 /* To the bit with what scores a row, whatever the lengths' bytes. */
 static void shares_agree(const struct sparse_kind *kind, unsigned long long *seed) {
     enum { N = POSTINGS_BLOCK_N };
@@ -86,6 +98,7 @@ static void kinds_agree(unsigned long long *seed) {
             oracle->window_max(plain, windows_n, plain_max);
             kind->window_max(plain, windows_n, simd_max);
             CHECK(memcmp(plain_max, simd_max, windows_n * sizeof *plain_max) == 0);
+            maxima_are_largest(kind, plain);
             ids_are_found(kind, seed);
             shares_agree(kind, seed);
         }

@@ -82,7 +82,7 @@ def ask_tercet(arguments, folder, place):
     """{"top10": (p50, p99, processor's mean), "top1000": ...} of one pass."""
     out = subprocess.run(
         [arguments.tercet, "bench", "sparse", "--bm25", "--inputs", str(folder), "--index",
-         str(place), "--rounds", "1"], check=True, capture_output=True, text=True).stdout
+         str(place), "--rounds", "1", "--exact"], check=True, capture_output=True, text=True).stdout
     values = {}
     for row in map(json.loads, out.splitlines()):
         for k in ("top10", "top1000"):

@@ -29,7 +29,7 @@ struct sparse_bench {
     const char *inputs, *kept; /* folders, or NULL */
     uint32_t documents_n, batch_n, rounds_n;
     double mass; /* of the search under way; 1: exact */
-    bool bm25, quick, json;
+    bool bm25, exact_only, quick, json;
     char name[128]; /* of the set */
     struct sparse_set set;
     struct index *index;
@@ -233,8 +233,9 @@ static bool search(struct sparse_bench *bench, struct error *err) {
     for (size_t which = 0; ok && which < KS_N; which++) {
         bench->exact[which] = mem_alloc(bench->set.queries_n * ks[which], sizeof(uint32_t));
         ok = measure(bench, which, "", bench->exact[which], &recall, err) &&
-             measure_approximate(bench, which, "-recall95", 0.95, err) &&
-             measure_approximate(bench, which, "-recall99", 0.99, err);
+             (bench->exact_only ||
+              (measure_approximate(bench, which, "-recall95", 0.95, err) &&
+               measure_approximate(bench, which, "-recall99", 0.99, err)));
     }
     for (size_t which = 0; which < KS_N; which++)
         free(bench->exact[which]);
@@ -312,6 +313,7 @@ static int run(int argc, char **argv) {
          1000000, 0},
         {"rounds", OPTION_NUMBER, &bench.rounds_n, "N",
          "passes over the queries, the best counts (default 3)", 1, 1000, 0},
+        {"exact", OPTION_FLAG, &bench.exact_only, NULL, "no approximate searches", 0, 0, 0},
         {"quick", OPTION_FLAG, &bench.quick, NULL, "20,000 documents, one pass", 0, 0, 0},
         {"json", OPTION_FLAG, &bench.json, NULL, "JSON lines (always so)", 0, 0, 0},
         {0},
