@@ -41,6 +41,8 @@ static void print_settings(const struct index_settings *settings, struct buf *ou
     json_add_number(json, "length_max", settings->length_max);
     json_add_number(json, "dense_dim", settings->dense_dim);
     json_add_number(json, "multi_dim", settings->multi_dim);
+    if (settings->pool_tokens > 1)
+        json_add_number(json, "pool_tokens", settings->pool_tokens);
     json_add_string(json, "lexical", lexical_names[settings->lexical]);
     json_add_number(json, "bm25_k1", (double)settings->bm25_k1);
     json_add_number(json, "bm25_b", (double)settings->bm25_b);
@@ -91,6 +93,7 @@ static bool parse_settings(const char *text, size_t len, struct index_settings *
         json_read_u32(json, "length_max", 0, UINT32_MAX, &settings.length_max, err) &&
         json_read_u32(json, "dense_dim", 0, DIM_MAX, &settings.dense_dim, err) &&
         json_read_u32(json, "multi_dim", 0, MULTI_DIM_MAX, &settings.multi_dim, err) &&
+        json_read_u32(json, "pool_tokens", 0, INDEX_POOL_TOKENS_MAX, &settings.pool_tokens, err) &&
         read_lexical(json, &settings.lexical, err) &&
         json_read_double(json, "bm25_k1", 0, 1000, &k1, err) &&
         json_read_double(json, "bm25_b", 0, 1, &b, err) &&
@@ -111,6 +114,9 @@ static bool settings_valid(const struct index_settings *settings, struct error *
         return error_set(err, ERROR_LIMIT,
                          "dense vectors of %u dimensions (at most %d), token vectors of %u (%d)",
                          settings->dense_dim, DIM_MAX, settings->multi_dim, MULTI_DIM_MAX);
+    if (settings->pool_tokens > INDEX_POOL_TOKENS_MAX)
+        return error_set(err, ERROR_LIMIT, "%u token vectors as one; at most %d",
+                         settings->pool_tokens, INDEX_POOL_TOKENS_MAX);
     if ((unsigned)settings->lexical >= LEXICAL_N)
         return error_set(err, ERROR_INVALID, "unknown lexical kind %d", (int)settings->lexical);
     if (settings->lexical == INDEX_LEXICAL_BM25 &&

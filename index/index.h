@@ -27,6 +27,9 @@ enum index_lexical {
     INDEX_LEXICAL_BM25,    /* Robertson; idf and saturation as Lucene has them; k1, b below */
 };
 
+/* More neighbouring tokens than this have little in common. */
+enum { INDEX_POOL_TOKENS_MAX = 8 };
+
 /* Fixed when the index is made. Strings are the caller's words, stored and given back. */
 struct index_settings {
     char model[256];      /* name or folder of the encoder; "" when vectors come ready-made */
@@ -38,6 +41,7 @@ struct index_settings {
     uint32_t length_max;           /* the token limit that documents were encoded with */
     uint32_t dense_dim;            /* 0: no dense vectors */
     uint32_t multi_dim;            /* 0: no multi-vectors */
+    uint32_t pool_tokens;          /* token vectors kept as one; 0 and 1: each by itself */
     enum index_lexical lexical;
     float bm25_k1, bm25_b; /* 1.2 and 0.75 */
     /* Texts longer than so many tokens are passages of at most that, each of which may share so

@@ -4,6 +4,7 @@
 
 #include "engine/base/clock.h"
 #include "ingest/stages.h"
+#include "ingest/token_pool.h"
 
 enum {
     /* One call of the encoder: enough runs for every core. */
@@ -99,6 +100,20 @@ static bool encode(struct ingest *ingest, struct window *window, const struct en
                                 encodings, err);
 }
 
+/* As the index keeps them: those of so many neighbouring tokens as one. */
+static void pool_tokens(struct ingest *ingest, struct window *window, struct encoding *encoding) {
+    const struct index_settings *settings = &ingest->settings;
+    if (settings->pool_tokens <= 1 || encoding->multi_n == 0)
+        return;
+    size_t pooled_n = encoding->multi_n / settings->pool_tokens + 1;
+    float *pooled = ARENA_NEW(is_chunked(ingest) ? &ingest->batch : &window->vectors, float,
+                              pooled_n * settings->multi_dim);
+    encoding->multi_n = token_pool(encoding->multi, encoding->multi_n, settings->multi_dim,
+                                   settings->pool_tokens, pooled);
+    encoding->multi = pooled;
+    encoding->multi_ranges = NULL; /* they were each token's */
+}
+
 /* Its row is done when no other piece of it is left. */
 static void finish(struct ingest *ingest, struct window *window, size_t row,
                    struct progress *progress) {
@@ -123,6 +138,7 @@ static bool encode_texts(struct ingest *ingest, struct window *window,
         return false;
     for (size_t i = 0; i < n; i++) {
         struct piece *piece = &window->pieces[batch[i].i];
+        pool_tokens(ingest, window, &encodings[i]);
         if (!is_chunked(ingest))
             window->encodings[piece->row] = encodings[i];
         else if (!keep(ingest, window, piece, &encodings[i], err))

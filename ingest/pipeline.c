@@ -59,7 +59,8 @@ bool ingest_suits(const struct ingest *ingest, const struct index *index) {
     return strcmp(a->fingerprint, b->fingerprint) == 0 && strcmp(a->analyzer, b->analyzer) == 0 &&
            strcmp(a->passage_instruction, b->passage_instruction) == 0 &&
            a->length_max == b->length_max && a->dense_dim == b->dense_dim &&
-           a->multi_dim == b->multi_dim && a->lexical == b->lexical;
+           a->multi_dim == b->multi_dim && a->pool_tokens == b->pool_tokens &&
+           a->lexical == b->lexical;
 }
 
 void ingest_turn(struct ingest *ingest, struct index *index) {

@@ -9,6 +9,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/model.h"
+#include "index/representation.h"
 #include "index/writer.h"
 #include "tests/check.h"
 
@@ -282,6 +283,7 @@ static void other_settings_are_refused(void) {
     const struct ingest_choices analyzer = {.analyzer = "model"}, length = {.length_max = 100};
     const struct ingest_choices query = {.query_instruction = "find: "};
     const struct ingest_choices passage = {.passage_instruction = "found: "};
+    const struct ingest_choices pooled = {.pool_tokens = 2}, each = {.pool_tokens = 1};
     other.fingerprint = "0123456789abcdef";
     other.name = "another";
     CHECK(!ingest_open_index(folder, &other, &any, &index, &err));
@@ -291,6 +293,10 @@ static void other_settings_are_refused(void) {
     CHECK(!ingest_open_index(folder, info, &query, &index, &err));
     CHECK(strstr(err.message, "find: "));
     CHECK(!ingest_open_index(folder, info, &passage, &index, &err));
+    CHECK(!ingest_open_index(folder, info, &pooled, &index, &err));
+    CHECK(strstr(err.message, "of 1 tokens as one, not of 2"));
+    CHECK_OK(ingest_open_index(folder, info, &each, &index, &err), err);
+    index_close(index);
     CHECK_OK(ingest_open_index(folder, info, &any, &index, &err), err);
     index_close(index);
 }
@@ -319,6 +325,37 @@ static void impossible_settings_make_no_index(void) {
     CHECK_TEXT(settings.passage_instruction, "");
 }
 
+/* Token vectors of one document in an index of its own, which remembers how many share one. */
+static uint32_t token_vectors_of(uint32_t pool_tokens, struct arena *arena) {
+    const struct ingest_choices choices = {.pool_tokens = pool_tokens};
+    struct index *index;
+    struct snapshot *snapshot;
+    struct representation own = {0};
+    struct ingest_stats stats;
+    struct error err;
+    char apart[96];
+    int bad;
+    snprintf(apart, sizeof apart, "%s/pool-%u", folder, pool_tokens);
+    write_input("{\"id\":\"a\",\"text\":\"one of two clowns juggled three heavy iron balls\"}\n");
+    CHECK_OK(ingest_open_index(apart, model_info(model), &choices, &index, &err), err);
+    CHECK_OK(run(index, NULL, &stats, &bad, &err), err);
+    index_close(index);
+    CHECK_OK(index_open(apart, INDEX_READ, &index, &err), err);
+    CHECK_EQUAL(index_settings_of(index)->pool_tokens, pool_tokens > 1 ? pool_tokens : 0);
+    CHECK_OK(snapshot_open(index, &snapshot, &err), err);
+    CHECK_OK(representation_of(snapshot, 0, UINT32_MAX, arena, &own, &err), err);
+    snapshot_close(snapshot);
+    index_close(index);
+    return own.multi_n;
+}
+
+static void neighbours_share_a_vector(struct arena *arena) {
+    uint32_t each_n = token_vectors_of(1, arena);
+    CHECK(each_n > 8);
+    for (uint32_t pool = 2; pool <= 3; pool++)
+        CHECK_EQUAL(token_vectors_of(pool, arena), (each_n + pool - 1) / pool);
+}
+
 int main(void) {
     struct model_options options = {0};
     struct arena arena = {0};
@@ -339,6 +376,7 @@ int main(void) {
     index_close(index);
     other_settings_are_refused();
     impossible_settings_make_no_index();
+    neighbours_share_a_vector(&arena);
     model_close(model);
     arena_done(&arena);
     char command[128];

@@ -80,6 +80,7 @@ bool ingest_settings(const struct model_info *info, const struct ingest_choices 
         .length_max = choices->length_max ? choices->length_max : info->length_max,
         .dense_dim = info->dense_dim,
         .multi_dim = info->multi_dim,
+        .pool_tokens = choices->pool_tokens > 1 ? choices->pool_tokens : 0,
         .bm25_k1 = 1.2f, /* Lucene's, and those of the measured references */
         .bm25_b = .75f,
         .chunk_tokens = choices->chunk_tokens,
@@ -149,6 +150,12 @@ bool ingest_settings_agree(const char *folder, const struct index_settings *ther
                          folder, there->length_max, choices->length_max);
     if (!chunks_agree(folder, there, choices, err))
         return false;
+    uint32_t pooled = there->pool_tokens > 1 ? there->pool_tokens : 1;
+    if (choices->pool_tokens && choices->pool_tokens != pooled)
+        return error_set(err, ERROR_INVALID,
+                         "%s keeps the vectors of %u tokens as one, not of %u: leave it out, or "
+                         "ingest into a new index",
+                         folder, pooled, choices->pool_tokens);
     return text_agrees(folder, "analyzer", there->analyzer, choices->analyzer, err) &&
            text_agrees(folder, "the query instruction", there->instruction,
                        choices->query_instruction, err) &&

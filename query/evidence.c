@@ -20,6 +20,8 @@ static bool find_tokens(struct search_run *run, const struct search_hit *hit, st
     if (!multi_explain(run->snapshot, run->query.multi, n, hit->scores.docid, hit->passage.index,
                        run->arena, best, products, err))
         return false;
+    for (size_t i = 0; i < n; i++)
+        best[i] *= run->query.passage_pool_tokens;
     if (!run->searcher->model)
         return true;
     const struct document_passage *part = hit->has_passage ? &hit->passage : NULL;

@@ -9,8 +9,9 @@
 
 struct evidence {
     const float *shares; /* [query.sparse.n] of the hit's lexical score; NULL: not looked for */
-    /* [query.multi_n] the hit's best token vector for each of the query's, and their product. NULL:
-     * not looked for. */
+    /* [query.multi_n] the token whose vector is the hit's best for each of the query's, counted
+     * from `first` (of tokens that share a vector, the first), and their product. NULL: not looked
+     * for. */
     const uint32_t *best;
     const float *products;
     /* The hit, or its passage, as the model read it. tokens.n 0: the model is not here. */
@@ -26,8 +27,9 @@ struct evidence {
 bool evidence_find(struct search_run *run, const struct search_hit *hit, struct evidence *out,
                    struct error *err);
 
-/* Where the hit's token vector i stands. False: nowhere (a special token, or nobody knows). A token
- * over the border of title and text is put where most of it is; blanks around it are left out. */
+/* Where the hit's token `first` + i stands. False: nowhere (a special token, or nobody knows). A
+ * token over the border of title and text is put where most of it is; blanks around it are left
+ * out. */
 bool evidence_place(const struct evidence *evidence, uint32_t i, struct search_place *out);
 
 #endif

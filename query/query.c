@@ -59,6 +59,7 @@ static struct query empty_query(const struct index_settings *settings) {
         .terms_are_words = vectors_terms_are_words(settings),
         .passage_instruction = settings->passage_instruction,
         .passage_length_max = settings->length_max,
+        .passage_pool_tokens = settings->pool_tokens > 1 ? settings->pool_tokens : 1,
     };
 }
 
@@ -197,7 +198,7 @@ static bool name_tokens(const struct model *model, const struct representation *
                       &tokens, &first, err))
         return false;
     for (uint32_t i = 0; i < query->multi_n; i++) {
-        size_t at = first + (size_t)i * document->multi_step;
+        size_t at = first + (size_t)i * document->multi_step * query->passage_pool_tokens;
         if (at < tokens.n)
             ranges[i] = tokens.ranges[at];
     }

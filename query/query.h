@@ -29,7 +29,8 @@ struct query {
     uint32_t multi_n;
     const struct token_range *multi_ranges; /* [multi_n], bytes of text; NULL: nobody knows */
     const char *passage_instruction;        /* what stood in front of passages; "" for nothing */
-    uint32_t passage_length_max; /* tokens that passages were cut to; 0: the model's limit */
+    uint32_t passage_length_max;  /* tokens that passages were cut to; 0: the model's limit */
+    uint32_t passage_pool_tokens; /* tokens that share a vector of a passage, >= 1 */
 };
 
 /* ready: NULL, or what the encoder made of this text before; it is borrowed then.

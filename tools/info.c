@@ -25,6 +25,7 @@ static void print_json(const char *folder, const struct index_settings *settings
     json_add_string(json, "lexical", lexical_name(settings->lexical));
     json_add_number(json, "dense_dim", settings->dense_dim);
     json_add_number(json, "multi_dim", settings->multi_dim);
+    json_add_number(json, "pool_tokens", settings->pool_tokens > 1 ? settings->pool_tokens : 1);
     json_add_number(json, "max_length", settings->length_max);
     json_add_number(json, "chunk_tokens", settings->chunk_tokens);
     json_add_number(json, "chunk_overlap", settings->chunk_overlap);
@@ -69,7 +70,10 @@ static void print_text(const char *folder, const struct index_settings *settings
         printf(", searched exactly");
     printf("\nsparse       %s over %s, %" PRIu64 " terms\n", lexical_name(settings->lexical),
            settings->analyzer, counts->terms_n);
-    printf("multi        %u dimensions\n", settings->multi_dim);
+    printf("multi        %u dimensions", settings->multi_dim);
+    if (settings->pool_tokens > 1)
+        printf(", a vector for %u tokens", settings->pool_tokens);
+    printf("\n");
 }
 
 static int run(int argc, char **argv) {

@@ -20,7 +20,7 @@ struct eval_settings {
     const char *run_file, *values_file, *measures;
     struct model_options model;
     struct search_request request;
-    uint32_t threads, length_max, chunk_tokens, chunk_overlap;
+    uint32_t threads, length_max, chunk_tokens, chunk_overlap, pool_tokens;
     const char *analyzer;
     bool json, table;
 };
@@ -184,7 +184,8 @@ static bool eval_in(struct evaluation *e, const char *folder, struct error *err)
                     .length_max = settings->length_max,
                     .chunk_given = settings->chunk_tokens > 0,
                     .chunk_tokens = settings->chunk_tokens,
-                    .chunk_overlap = settings->chunk_overlap},
+                    .chunk_overlap = settings->chunk_overlap,
+                    .pool_tokens = settings->pool_tokens},
         .threads = settings->threads,
     };
     bool ok = model_open(&settings->model, &model, err) &&
@@ -258,6 +259,8 @@ static int run_benchmark(int argc, char **argv) {
         {"chunk-overlap", OPTION_NUMBER, &settings.chunk_overlap, "N",
          "tokens that a passage may share with the one before (default: an eighth)", 0, 1u << 19,
          0},
+        {"pool-tokens", OPTION_NUMBER, &settings.pool_tokens, "N",
+         "keep the token vectors of N neighbours as one (default: 1)", 1, INDEX_POOL_TOKENS_MAX, 0},
         {"threads", OPTION_NUMBER, &settings.threads, "N", "cores to use (default: all)", 1, 1024,
          0},
         {"run", OPTION_TEXT, &settings.run_file, "FILE", "write the ranking as a TREC run", 0, 0,
