@@ -1,10 +1,9 @@
 /* Bits that flip in what LMDB trusts: whatever is read or written afterwards is right or refused.
- *
  * Two tables of some depth with a history, one with numbers for keys and one with names, some
- * values in overflow pages. A bit flips anywhere in the file, or in a page's head, offsets, sizes and
- * keys. Then entries are asked for that are there and that are not, ranges are walked, and entries
- * are put and deleted, all beside a plain array. It runs in one process: a crash is a failure that
- * sanitizers explain. TERCET_FLIPS=n; TERCET_SEED=n. */
+ * values in overflow pages. A bit flips anywhere in the file, or in a page's head, offsets, sizes
+ * and keys. Then entries are asked for that are there and that are not, ranges are walked, and
+ * entries are put and deleted, all beside a plain array. It runs in one process: a crash is a
+ * failure that sanitizers explain. TERCET_FLIPS=n; TERCET_SEED=n. */
 #include "index/store/tree.h"
 
 #include <fcntl.h>
