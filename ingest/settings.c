@@ -5,6 +5,7 @@
 
 #include "engine/lexical.h"
 #include "engine/model.h"
+#include "index/writer.h"
 
 static bool copy_name(char *out, size_t out_size, const char *name, const char *what,
                       struct error *err) {
@@ -177,4 +178,14 @@ bool ingest_open_index(const char *folder, const struct model_info *info,
     }
     *out = index;
     return true;
+}
+
+bool ingest_note(struct index *index, const char *name, const char *text, size_t len,
+                 struct error *err) {
+    struct writer *writer;
+    if (!writer_open(index, &writer, err))
+        return false;
+    bool ok = writer_note(writer, name, text, len, err) && writer_commit(writer, err);
+    writer_close(writer);
+    return ok;
 }

@@ -40,4 +40,8 @@ bool ingest_settings_agree(const char *folder, const struct index_settings *ther
 bool ingest_open_index(const char *folder, const struct model_info *info,
                        const struct ingest_choices *choices, struct index **out, struct error *err);
 
+/* Writes a note (writer.h) into an index open for writing, and commits it. No text: removes it. */
+bool ingest_note(struct index *index, const char *name, const char *text, size_t len,
+                 struct error *err);
+
 #endif

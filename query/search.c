@@ -8,6 +8,7 @@
 #include "query/explain.h"
 #include "query/highlight.h"
 #include "query/run.h"
+#include "query/tuned.h"
 
 /* ---- the query ---- */
 
@@ -68,7 +69,8 @@ static bool fetch(struct search_run *run, struct error *err) {
     const struct search_request *request = run->request;
     struct search_result *result = run->result;
     size_t offset = request->offset < run->n ? request->offset : run->n;
-    size_t k = plan_page_size(request), left = run->n - offset, n = left < k ? left : k;
+    size_t k = request->all_hits ? SIZE_MAX : plan_page_size(request);
+    size_t left = run->n - offset, n = left < k ? left : k;
     struct search_hit *hits = ARENA_ZERO(run->arena, struct search_hit, n);
     struct highlighter highlighter;
     if (request->highlight.wanted && !highlighter_init(run, &highlighter, err))
@@ -193,9 +195,10 @@ bool search_run(struct searcher *searcher, const struct search_request *request,
         (request->filter && !filter_parse(request->filter, arena, &filter, err)) ||
         !snapshot_open(searcher->index, &run.snapshot, err))
         return false;
+    bool ok = tuned_apply(request, run.snapshot, &run.plan.fuse, err);
     result.plan = run.plan.fuse;
     result.retrieval = run.plan.retrieval;
-    bool ok = run_in_snapshot(&run, filter, err);
+    ok = ok && run_in_snapshot(&run, filter, err);
     snapshot_close(run.snapshot);
     if (ok)
         *out = result;

@@ -62,8 +62,9 @@ struct search_request {
     size_t like_len;
     uint32_t k, candidates; /* 0: the default */
     uint32_t offset;        /* hits passed over; offset + k <= SEARCH_K_MAX */
-    bool no_text;           /* hits come without their text */
-    unsigned modes;         /* 0: all that the collection offers */
+    bool all_hits;  /* every candidate is a hit, whatever k says: for tools that weigh them */
+    bool no_text;   /* hits come without their text */
+    unsigned modes; /* 0: all that the collection offers */
     bool fusion_given, weights_given;
     enum fuse_method fusion;
     float weights[FUSE_MODES_N];

@@ -6,10 +6,10 @@
 #include "tools/commands.h"
 
 static const struct command *const commands[] = {
-    &command_ingest,   &command_mine,   &command_search,  &command_serve,    &command_info,
-    &command_delete,   &command_check,  &command_compact, &command_snapshot, &command_restore,
-    &command_export,   &command_encode, &command_score,   &command_rerank,   &command_eval,
-    &command_tokenize, &command_model,  &command_demo,    &command_bench,
+    &command_ingest,  &command_mine,     &command_tune,   &command_search,  &command_serve,
+    &command_info,    &command_delete,   &command_check,  &command_compact, &command_snapshot,
+    &command_restore, &command_export,   &command_encode, &command_score,   &command_rerank,
+    &command_eval,    &command_tokenize, &command_model,  &command_demo,    &command_bench,
 };
 
 enum { COMMANDS_N = sizeof commands / sizeof *commands };
