@@ -2,7 +2,7 @@
  *
  * On Linux a thread has a nice value of its own. Threads that compute what nobody waits for (the
  * encoding of documents) lower theirs, so that a query that comes meanwhile runs at once and as if
- * alone; when none comes, nothing is slower. docs/performance.md has the times. */
+ * alone; when none comes, nothing is slower. docs/http-api.md has the times. */
 #ifndef TERCET_BASE_PRIORITY_H
 #define TERCET_BASE_PRIORITY_H
 
