@@ -97,6 +97,7 @@ async function lookAtServer() {
   try {
     const described = await (await send("/openapi.json")).json();
     const knows = described.components.schemas.SearchRequest.properties;
+    state.offers.passages = Boolean(described.paths["/v1/collections/{c}"].put.requestBody);
     for (const name of ["highlight", "offset", "rerank", "like", "text"])
       state.offers[name] = name in knows;
   } catch {

@@ -54,6 +54,8 @@ function aboutShow() {
   const rows = [
     ["Documents", info.documents != null && count(info.documents)],
     ["Segments", info.segments != null && count(info.segments)],
+    ["Passages", info.chunk_tokens ? count(info.passages) : null],
+    ["Cut at", info.chunk_tokens ? count(info.chunk_tokens) + " tokens" : null],
     ["On disk", info.bytes != null && bytes(info.bytes)],
     ["Model", info.model],
     ["Words", info.analyzer],
@@ -106,6 +108,7 @@ function collectionsShow() {
             { class: "num" },
             plural(info.documents, "document") +
               " · " +
+              (info.chunk_tokens ? plural(info.passages, "passage") + " · " : "") +
               plural(info.segments ?? 0, "segment") +
               " · " +
               bytes(info.bytes || 0),
@@ -126,6 +129,7 @@ async function collectionsOpen() {
   if ($("sheet").open) $("sheet").close();
   collectionsShow();
   $("create-error").hidden = true;
+  $("create-passages").hidden = !state.offers.passages;
   openDialog($("collections-dialog"));
   try {
     await collectionsLoad();
@@ -143,7 +147,10 @@ async function collectionCreate(event) {
   try {
     if (collections.list.some((one) => one.name === name))
       throw new ServerError("“" + name + "” is there already.");
-    await call(collectionPath(name), { method: "PUT" });
+    const chunk_tokens = Number($("create-chunks").value);
+    const body = chunk_tokens ? JSON.stringify({ chunk_tokens }) : undefined;
+    const headers = { "Content-Type": "application/json" };
+    await call(collectionPath(name), { method: "PUT", headers, body });
     await collectionsLoad();
     $("create-name").value = "";
     $("collections-dialog").close();

@@ -12,16 +12,13 @@ const FUSIONS = {
 const RRF_K = 60,
   DBSF_REACH = 3;
 
-/* fuse_default_weights */
-function defaultWeights(method, modes) {
-  const chosen =
-    method === "weighted"
-      ? [1, 0.3, 1]
-      : method === "rrf"
-        ? [1, 1, 1]
-        : modes.includes("multi")
-          ? [0.3, 0.3, 0.4]
-          : [0.6, 0.4, 0];
+/* fuse_default_weights; passages: the collection's texts are cut into them. */
+function defaultWeights(method, modes, passages) {
+  const three = [0.3, 0.3, 0.4],
+    two = [0.6, 0.4, 0],
+    parts = [0.15, 0.65, 0.2];
+  const spread = passages ? parts : modes.includes("multi") ? three : two;
+  const chosen = method === "weighted" ? [1, 0.3, 1] : method === "rrf" ? [1, 1, 1] : spread;
   const used = MODES.map((mode, i) => (modes.includes(mode) ? chosen[i] : 0));
   const sum = used.reduce((a, b) => a + b, 0);
   const scale = method === "weighted" || method === "rrf" || sum === 0 ? 1 : sum;

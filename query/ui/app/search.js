@@ -152,7 +152,7 @@ function showAnswer() {
   const plan = {
     modes: answer.modes,
     method: answer.fusion,
-    weights: answer.weights || defaultWeights(answer.fusion, answer.modes),
+    weights: answer.weights || defaultWeights(answer.fusion, answer.modes, hasPassages()),
   };
   showRows(
     hits.map((hit) => ({ hit, scores: hit.scores || {}, score: hit.score })),

@@ -33,13 +33,15 @@ function marksOf(hit, field, text) {
 }
 
 /* Where a snippet of the text begins and ends: where most is marked, else in the passage that was
- * found, else at the beginning; at word ends. */
+ * found, else at the beginning; at word ends. Of a long text only the passage counts. */
 function snippetOf(text, marks, passage) {
   if (text.length <= SNIPPET_CHARS + 40) return { begin: 0, end: text.length };
   let begin = passage ? passage.begin : 0,
     best = 0;
-  for (const first of marks) {
-    const weight = marks
+  const inside = (mark) => !passage || (mark.begin >= passage.begin && mark.end <= passage.end);
+  const counted = marks.filter(inside);
+  for (const first of counted) {
+    const weight = counted
       .filter((mark) => mark.begin >= first.begin && mark.end <= first.begin + SNIPPET_CHARS - 40)
       .reduce((sum, mark) => sum + (mark.score || 0.5), 0);
     if (weight > best) {

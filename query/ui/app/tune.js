@@ -9,6 +9,8 @@ const FUSION_NAMES = {
   dbsf: "DBSF",
 };
 
+const hasPassages = () => Boolean(state.info && state.info.chunk_tokens);
+
 /* What the knobs stand for now. What was left to the server is what it last chose. */
 function currentPlan() {
   const modes = stateModes(),
@@ -23,7 +25,8 @@ function currentPlan() {
   return {
     modes,
     method,
-    weights: state.weights || (same ? answer.weights : defaultWeights(method, modes)),
+    weights:
+      state.weights || (same ? answer.weights : defaultWeights(method, modes, hasPassages())),
   };
 }
 
