@@ -1,5 +1,6 @@
 #include "query/chat_prompt.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,14 +31,47 @@ static const char *text_of(const struct json *hit, const char *key, size_t *len_
     return json_kind_of(value) == JSON_KIND_STRING ? json_string_of(value, len_out) : "";
 }
 
+static bool is_of_text(const struct json *highlight) {
+    size_t len;
+    return strcmp(text_of(highlight, "field", &len), "text") == 0;
+}
+
 static size_t offset_of(const struct json *passage, const char *key, size_t otherwise) {
     const struct json *value = json_get(passage, key);
     bool ok = json_kind_of(value) == JSON_KIND_NUMBER && json_number_of(value) >= 0;
     return ok ? (size_t)json_number_of(value) : otherwise;
 }
 
+/* Where to begin to read a text that is longer than what is read of it: a little before the
+ * highlighted words that are worth most together; at its beginning where there are none. */
+static size_t begin_of(const struct json *highlights, const char *text, size_t text_len,
+                       size_t max) {
+    double best = 0;
+    size_t begin = 0, n = json_count(highlights);
+    for (size_t i = 0; i < n; i++) {
+        const struct json *first = json_at(highlights, i);
+        size_t from = offset_of(first, "begin", 0);
+        double worth = 0;
+        from = from > CHAT_SOURCE_BYTES_MIN ? from - CHAT_SOURCE_BYTES_MIN : 0;
+        for (size_t j = i; j < n; j++) {
+            const struct json *each = json_at(highlights, j), *score = json_get(each, "score");
+            if (offset_of(each, "end", SIZE_MAX) <= from + max &&
+                json_kind_of(score) == JSON_KIND_NUMBER && is_of_text(each))
+                worth += json_number_of(score);
+        }
+        if (worth > best && from < text_len && is_of_text(first)) {
+            best = worth;
+            begin = from;
+        }
+    }
+    for (size_t at = begin; begin > 0 && at < begin + CHAT_SOURCE_BYTES_MIN / 2; at++)
+        if (text[at] == ' ' || text[at] == '\n')
+            return at + 1;
+    return chat_cut(text, text_len, begin);
+}
+
 /* False when the hit has no text, or not the range that it names. */
-static bool read_source(const struct json *hit, struct chat_source *out) {
+static bool read_source(const struct json *hit, size_t max, struct chat_source *out) {
     size_t text_len;
     const char *text = text_of(hit, "text", &text_len);
     const struct json *passage = json_get(hit, "passage");
@@ -45,6 +79,8 @@ static bool read_source(const struct json *hit, struct chat_source *out) {
     out->title = text_of(hit, "title", &out->title_len);
     out->begin = offset_of(passage, "begin", 0);
     out->end = offset_of(passage, "end", text_len);
+    if (!passage && text_len > max)
+        out->begin = begin_of(json_get(hit, "highlights"), text, text_len, max);
     if (out->begin >= out->end || out->end > text_len)
         return false;
     out->text = text + out->begin;
@@ -58,9 +94,9 @@ size_t chat_sources(const struct json *hits, struct chat_source *sources_out) {
         struct chat_source source;
         if (room < CHAT_SOURCE_BYTES_MIN)
             break;
-        if (!read_source(json_at(hits, i), &source))
-            continue;
         size_t max = room < CHAT_SOURCE_BYTES_MAX ? room : CHAT_SOURCE_BYTES_MAX;
+        if (!read_source(json_at(hits, i), max, &source))
+            continue;
         source.title_len = chat_cut(source.title, source.title_len, CHAT_SOURCE_BYTES_MIN);
         source.text_len = chat_cut(source.text, source.text_len, max);
         source.end = source.begin + source.text_len;

@@ -29,7 +29,8 @@ struct chat_source {
     size_t begin, end; /* bytes of the document's text */
 };
 
-/* The sources among a search's hits, best first: each hit's passage, or the beginning of its text.
+/* The sources among a search's hits, best first: each hit's passage, or its text; of a text that is
+ * too long the part around its highlights, or its beginning.
  * sources_out: [CHAT_SOURCES_MAX]. Returns how many. */
 size_t chat_sources(const struct json *hits, struct chat_source *sources_out);
 

@@ -67,6 +67,8 @@ static bool read_body(const struct json *body, struct talk *talk, struct json *s
         has_query |= json_get(search_out, queries[i]) != NULL;
     if (!has_query)
         json_add(search_out, "query", json_copy_of(question));
+    if (!json_get(search_out, "highlight")) /* which part of a long text matters */
+        json_add_bool(search_out, "highlight", true);
     if (json_kind_of(k) == JSON_KIND_NULL)
         json_add_number(search_out, "k", SOURCES_DEFAULT);
     return true;

@@ -289,6 +289,20 @@ def check_good_answers(server):
           answer["finish"] == "no_sources" and len(Model.asked) == before, "nothing found: nobody is asked")
 
 
+def check_long_texts(server):
+    """The passage that answers, or the part of a whole text around the words that do."""
+    filler = "Número disto é só uma frase longa. " * 400
+    text = f"{filler}\n\nThe yeast makes the dough rise.\n\n{filler}"
+    for name, options in (("cut", {"chunk_tokens": 60}), ("whole", {})):
+        server.ask("PUT", f"/v1/collections/{name}", options or None)
+        server.post(f"/v1/collections/{name}/documents", [{"id": "a", "text": text}])
+        source, = server.post(f"/v1/collections/{name}/answer", {
+            "question": "yeast and dough at-once", "stream": False})["sources"]
+        check("The yeast makes the dough rise." in source["text"] and source["begin"] > 10000 and
+              text.encode()[source["begin"]:source["end"]] == source["text"].encode() and
+              len(source["text"].encode()) <= 6000, f"{name}: the part that answers")
+
+
 def check_what_is_asked(server):
     Model.asked.clear()
     ask(server, "What moves the sea, well")
@@ -500,6 +514,7 @@ def main():
                     "--log", "text") as server:
             check_good_answers(server)
             check_what_is_asked(server)
+            check_long_texts(server)
             check_refusals(server)
             check_failures(server)
             check_stop(server)

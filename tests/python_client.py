@@ -207,6 +207,41 @@ def check_search(client):
           reranked.hits[0].scores["rerank"].contribution is None, "reranked")
 
 
+def check_passages(client):
+    """And highlights: ranges in bytes, of texts with characters of several."""
+    made = client.create_collection("long", chunk_tokens=40, chunk_overlap=0)
+    check((made.chunk_tokens, made.chunk_overlap, made.passages) == (40, 0, 0), "with passages")
+    fails(tercet.TercetError, lambda: client.create_collection("long", chunk_tokens=50),
+          "to cut it otherwise", status=409)
+    filler = " ".join(f"Número {i} é só uma frase." for i in range(40))
+    client.add("long", [{"id": "a", "text": f"{filler}\n\nYeast makes dough rise.\n\n{filler}"}])
+    hit = client.search("long", "yeast and dough", k=1, highlight={"fields": ["text"]}).hits[0]
+    check(client.collection("long").passages == hit.passage.of > 5 and
+          "Yeast makes dough rise." in hit.passage_text and len(hit.passage_text) < 300 and
+          hit.passage_text in hit.text, "the passage that answers")
+    words = {tercet.results.slice_bytes(hit.text, one.begin, one.end) for one in hit.highlights}
+    check({"Yeast", "dough"} <= words and all(one.field == "text" for one in hit.highlights),
+          "the words that answer")
+    for name, module in FRAMEWORKS.items():
+        if has(module):
+            found = globals()["passages_of_" + name](client)
+            check(found == (hit.passage_text, (hit.passage.begin, hit.passage.end)),
+                  f"{name}: the passage")
+    client.delete_collection("long")
+
+
+def passages_of_langchain(client):
+    from tercet.langchain import TercetRetriever
+    document = TercetRetriever(client=client, collection="long").invoke("yeast and dough")[0]
+    return document.page_content, document.metadata["passage"]
+
+
+def passages_of_llama_index(client):
+    from tercet.llama_index import TercetRetriever
+    node = TercetRetriever(client, "long").retrieve("yeast and dough")[0]
+    return node.text, node.metadata["passage"]
+
+
 def check_search_batch(client):
     searches = [{"query": "yeast", "k": 1 + i % 3} for i in range(70)]
     searches[65] = {"query": "yeast", "k": 0}
@@ -370,6 +405,7 @@ def main():
                 tercet.Client(server.url) as client:
             check_documents(client)
             check_search(client)
+            check_passages(client)
             check_search_batch(client)
             check_search_errors(client)
             check_models(client)

@@ -81,7 +81,8 @@ class Client:
 
     def create_collection(self, name: str, *, chunk_tokens: Optional[int] = None,
                           chunk_overlap: Optional[int] = None) -> Collection:
-        """Makes it; one that is there stays as it is. add() makes one by itself, without chunks."""
+        """Makes it; one that is there stays as it is. chunk_tokens: texts of more tokens are cut into
+        passages (docs/passages.md). add() makes a collection by itself, without."""
         body = given(chunk_tokens=chunk_tokens, chunk_overlap=chunk_overlap)
         return Collection.of(self._transport.ask("PUT", path(name), body or None))
 

@@ -11,6 +11,9 @@ Json = Mapping[str, Any]
 class Collection:
     name: str
     documents: int
+    passages: int
+    chunk_tokens: int  # longer texts are cut into passages of so many; 0: they are not
+    chunk_overlap: int
     bytes: int
     segments: int
     model: str
@@ -20,8 +23,11 @@ class Collection:
 
     @staticmethod
     def of(raw: Json) -> "Collection":
-        return Collection(raw["name"], int(raw["documents"]), int(raw["bytes"]),
-                          int(raw["segments"]), raw["model"], raw["analyzer"], raw["modes"], raw)
+        documents = int(raw["documents"])
+        return Collection(raw["name"], documents, int(raw.get("passages", documents)),
+                          int(raw.get("chunk_tokens", 0)), int(raw.get("chunk_overlap", 0)),
+                          int(raw["bytes"]), int(raw["segments"]), raw["model"], raw["analyzer"],
+                          raw["modes"], raw)
 
 
 @dataclass(frozen=True)
