@@ -76,6 +76,8 @@ def check_command_line(folder):
               abs(answer["weights"]["sparse"] - .65) < 1e-6, "weights for passages")
         short = [hit for hit in answer["hits"] if hit["id"] == "short"][0]
         check(part(short) == short["text"] and short["passage"]["of"] == 1, "one passage is the text")
+    shown = run(TERCET, "search", index, QUERIES["english"], "-k", "1")
+    check("lighthouse" in shown, "that part is shown")
     sparse = json.loads(run(TERCET, "search", index, "lighthouse", "--modes", "sparse", "--json"))
     check("passage" not in sparse["hits"][0], "terms alone know of no passage")
     explained = json.loads(run(TERCET, "search", index, QUERIES["english"], "--explain", "--json"))

@@ -35,19 +35,23 @@ static size_t cut_before(const char *text, size_t len, size_t at) {
     return at < len ? at : len;
 }
 
-/* Where the part of the text begins that is shown: near the best word, if there is one. */
+/* Where the part of the text begins that is shown: near the best word of the text, or of the passage
+ * that answers, if there is one. */
 static size_t snippet_begin(const struct search_hit *hit) {
     const struct search_highlight *best = NULL;
     const struct document *document = &hit->document;
+    size_t begin = hit->has_passage ? hit->passage.begin : 0;
+    size_t end = hit->has_passage ? hit->passage.end : document->text_len;
     for (size_t i = 0; i < hit->highlights_n; i++) {
         const struct search_highlight *one = &hit->highlights[i];
-        if (one->place.field == SEARCH_TEXT && (!best || one->score > best->score))
+        if (one->place.field == SEARCH_TEXT && one->place.begin >= begin && one->place.end <= end &&
+            (!best || one->score > best->score))
             best = one;
     }
-    return best && best->place.begin > SNIPPET_BYTES / 2
+    return best && best->place.begin > begin + SNIPPET_BYTES / 2
                ? cut_before(document->text, document->text_len,
                             best->place.begin - SNIPPET_BYTES / 4)
-               : 0;
+               : begin;
 }
 
 /* A part of the text on one line, cut at characters' ends, words that answer **marked**. */
