@@ -35,8 +35,8 @@ static size_t cut_before(const char *text, size_t len, size_t at) {
     return at < len ? at : len;
 }
 
-/* Where the part of the text begins that is shown: near the best word of the text, or of the passage
- * that answers, if there is one. */
+/* Where the part of the text begins that is shown: near the best word of the text, or of the
+ * passage that answers, if there is one. */
 static size_t snippet_begin(const struct search_hit *hit) {
     const struct search_highlight *best = NULL;
     const struct document *document = &hit->document;
