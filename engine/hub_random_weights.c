@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "engine/base/mem.h"
+#include "engine/base/random.h"
 #include "engine/hub_random_parts.h"
 #include "engine/weights/write.h"
 
@@ -75,19 +76,11 @@ void random_tensors_of_heads(const struct random_shape *shape, struct arena *are
 
 /* ---- numbers ---- */
 
-/* SplitMix64 (Steele, Lea, Flood 2014). */
-static uint64_t next_bits(uint64_t *state) {
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
 /* The sum of four uniform numbers of 16 bits: near to normal (kurtosis 2.7 for 3), never beyond
  * 3.5 deviations, and made of one draw. Mean 0, deviation 1. */
 static float next_normal(uint64_t *state) {
     const float mean = 2 * 65535.0f, deviation = 65536 / 1.7320508f; /* 4 * 65536^2 / 12 = var */
-    uint64_t bits = next_bits(state);
+    uint64_t bits = random_u64(state);
     uint32_t sum = (uint32_t)(bits & 0xffff) + (uint32_t)(bits >> 16 & 0xffff) +
                    (uint32_t)(bits >> 32 & 0xffff) + (uint32_t)(bits >> 48);
     return ((float)sum - mean) / deviation;
@@ -99,7 +92,7 @@ static uint64_t stream_of(const char *name, uint64_t seed) {
     for (; *name; name++)
         hash = (hash ^ (uint8_t)*name) * 0x100000001b3u;
     uint64_t state = hash ^ seed * 0x9e3779b97f4a7c15u;
-    return next_bits(&state);
+    return random_u64(&state);
 }
 
 /* ---- the file ---- */

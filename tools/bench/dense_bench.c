@@ -13,7 +13,7 @@
 #include "tools/bench/benches.h"
 #include "tools/bench/dense_set.h"
 #include "tools/bench/latency.h"
-#include "tools/bench/random.h"
+#include "engine/base/random.h"
 
 enum {
     ROWS_DEFAULT = 100000,

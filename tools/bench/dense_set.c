@@ -8,7 +8,7 @@
 #include "engine/base/pool.h"
 #include "engine/base/topk.h"
 #include "engine/base/vec.h"
-#include "tools/bench/random.h"
+#include "engine/base/random.h"
 
 enum { LATENT_MAX = 128, CLUSTERS_MIN = 8 };
 

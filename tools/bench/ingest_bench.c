@@ -20,7 +20,7 @@
 #include "index/writer.h"
 #include "tools/bench/benches.h"
 #include "tools/bench/latency.h"
-#include "tools/bench/random.h"
+#include "engine/base/random.h"
 
 enum {
     BATCH = 1000,

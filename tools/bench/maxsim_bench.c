@@ -12,7 +12,7 @@
 #include "tools/bench/benches.h"
 #include "tools/bench/latency.h"
 #include "tools/bench/npy.h"
-#include "tools/bench/random.h"
+#include "engine/base/random.h"
 
 enum {
     QUERY_VECTORS = 32,

@@ -18,7 +18,7 @@
 #include "query/search.h"
 #include "tools/bench/benches.h"
 #include "tools/bench/latency.h"
-#include "tools/bench/random.h"
+#include "engine/base/random.h"
 #include "tools/scratch.h"
 
 enum {

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "engine/base/mem.h"
-#include "tools/bench/random.h"
+#include "engine/base/random.h"
 
 /* ---- made up ---- */
 

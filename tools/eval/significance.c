@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "engine/base/mem.h"
+#include "engine/base/random.h"
 
 /* The continued fraction of the incomplete beta function (Abramowitz & Stegun 26.5.8), by Lentz's
  * method; it settles within some dozen steps for x < (a + 1) / (a + b + 2). */
@@ -42,14 +43,6 @@ double student_p(double t, double degrees) {
     return beta_part(degrees / (degrees + t * t), degrees / 2, .5);
 }
 
-/* Steele, Lea & Flood's splitmix64. */
-static uint64_t next_random(uint64_t *state) {
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
 static int compare_doubles(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
@@ -59,11 +52,10 @@ static void bootstrap(const double *differences, size_t n, uint64_t seed,
                       struct significance *out) {
     double *means = mem_alloc(BOOTSTRAP_DRAWS, sizeof *means);
     size_t as_far = 0;
-    /* n is far below 2^32: the top half of a draw is enough. */
     for (size_t draw = 0; draw < BOOTSTRAP_DRAWS; draw++) {
         double sum = 0;
         for (size_t i = 0; i < n; i++)
-            sum += differences[(size_t)((next_random(&seed) >> 32) * n >> 32)];
+            sum += differences[random_below(&seed, (uint32_t)n)];
         means[draw] = sum / (double)n;
         /* Shifted to a mean of 0, which is what the hypothesis says. */
         as_far += fabs(means[draw] - out->difference) >= fabs(out->difference) - 1e-15;

@@ -5,19 +5,7 @@
 #include <string.h>
 
 #include "engine/base/mem.h"
-
-/* Steele, Lea & Flood's splitmix64. */
-static uint64_t next_random(uint64_t *state) {
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
-/* Below n, which is below 2^32. */
-static size_t draw(uint64_t *state, size_t n) {
-    return (size_t)((next_random(state) >> 32) * n >> 32);
-}
+#include "engine/base/random.h"
 
 static bool is_positive(const struct mine_row *row, uint32_t text) {
     for (size_t i = 0; i < row->positives_n; i++)
@@ -53,7 +41,7 @@ static size_t fill(const struct mine_choice *choice, const struct mine_row *row,
                    const struct mine_pool *pool, uint64_t *state, uint32_t *out, size_t n) {
     size_t tries = 100 * choice->negatives_n;
     while (n < choice->negatives_n && tries-- > 0) {
-        uint32_t text = (uint32_t)draw(state, pool->n);
+        uint32_t text = random_below(state, (uint32_t)pool->n);
         if (!is_positive(row, text) && !is_query(row, &pool->texts[text]) && !holds(out, n, text))
             out[n++] = text;
     }
@@ -73,7 +61,7 @@ size_t mine_choose(const struct mine_choice *choice, const struct mine_row *row,
             fit[fit_n++] = candidates[i].text;
     if (fit_n > wanted) { /* Fisher & Yates, as far as it is needed */
         for (size_t i = 0; i < wanted; i++) {
-            size_t j = i + draw(&state, fit_n - i);
+            size_t j = i + random_below(&state, (uint32_t)(fit_n - i));
             uint32_t swap = fit[i];
             fit[i] = fit[j];
             fit[j] = swap;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/base/mem.h"
+#include "engine/base/random.h"
 
 enum { DEPTH = 10 }; /* of the measure: nDCG@10 */
 
@@ -154,14 +155,6 @@ void sweep_values(const struct sweep *sweep, const struct fuse_plan *plan, doubl
     arena_done(&arena);
 }
 
-/* Steele, Lea & Flood's splitmix64. */
-static uint64_t next_random(uint64_t *state) {
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
 void sweep_cross_validate(const struct sweep *sweep, const struct fuse_plan *start, size_t folds_n,
                           uint64_t seed, double *out) {
     bool *take = mem_alloc(sweep->n, sizeof *take);
@@ -170,7 +163,7 @@ void sweep_cross_validate(const struct sweep *sweep, const struct fuse_plan *sta
     for (size_t i = 0; i < sweep->n; i++)
         order[i] = i;
     for (size_t i = sweep->n; i > 1; i--) {
-        size_t j = (size_t)((next_random(&seed) >> 32) * i >> 32), swap = order[i - 1];
+        size_t j = random_below(&seed, (uint32_t)i), swap = order[i - 1];
         order[i - 1] = order[j];
         order[j] = swap;
     }

@@ -1,6 +1,6 @@
-/* random.h - numbers for made-up inputs: the same in every run and on every machine. */
-#ifndef TERCET_BENCH_RANDOM_H
-#define TERCET_BENCH_RANDOM_H
+/* random.h - chance that is the same in every run and on every machine: made-up inputs, samples. */
+#ifndef TERCET_BASE_RANDOM_H
+#define TERCET_BASE_RANDOM_H
 
 #include <math.h>
 #include <stdint.h>
