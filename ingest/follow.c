@@ -115,7 +115,8 @@ static bool find_missing(struct search *search, struct index *index, struct erro
 
 static bool may_delete(const struct search *search, bool force, struct error *err) {
     uint64_t all = search->missing_n + search->kept_n;
-    if (force || search->missing_n <= FOLLOW_FEW || search->missing_n <= all / 2)
+    bool few = search->missing_n <= FOLLOW_FEW && search->kept_n > 0;
+    if (force || few || search->missing_n <= all / 2)
         return true;
     return error_set(err, ERROR_INVALID,
                      "%zu of %" PRIu64 " documents that came from there are not there any more: is "

@@ -12,7 +12,7 @@
 #include "ingest/origins.h"
 #include "ingest/pipeline.h"
 
-/* So few may go in any case; beyond that not more than half of a path's documents. */
+/* So few may go as long as any stays; more only up to half of a path's documents. */
 enum { FOLLOW_FEW = 20 };
 
 struct follow {

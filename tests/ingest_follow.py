@@ -155,6 +155,21 @@ with tempfile.TemporaryDirectory(prefix="tercet-follow-") as name:
     assert follow()["gone"] == []
     assert "same.txt" in keys()
 
+    # All of a few are no few.
+    few = work / "few"
+    few.mkdir()
+    for i in range(3):
+        (few / f"f{i}.txt").write_text(f"few {i}")
+    ingest(few, index="small")
+    (few / "f1.txt").unlink()
+    (few / "f2.txt").unlink()
+    assert ingest(few, "--delete-missing", index="small")["gone"] == ["f1.txt", "f2.txt"]
+    (few / "f0.txt").rename(few / "f0.png")
+    assert "no file to read" in ingest(few, "--delete-missing", index="small", code=1)["said"]
+    (few / "rows.jsonl").write_text("broken\n")
+    refused = ingest(few, "--delete-missing", index="small", code=1)
+    assert "--force" in refused["said"] and keys("small") == ["f0.txt"], refused
+
     # Origins outlive compaction and a snapshot's return.
     subprocess.run([tercet, "compact", str(work / "index")], check=True, capture_output=True)
     subprocess.run([tercet, "snapshot", str(work / "index"), str(work / "copy")], check=True, capture_output=True)

@@ -1,12 +1,12 @@
 """An ingest that is killed and resumed, again and again, ends in the index of one that never was.
 
-    ingest_kill.py TERCET [KILLS [SOURCE [REACH]]]
+    ingest_kill.py TERCET [KILLS [SOURCE [REACH [OPTION...]]]]
 
 KILLS (12) times: kill -9 at a random moment of an ingest, then --resume; when one comes to its end,
 its export is compared with that of an undisturbed run, byte by byte, and another index is begun.
 Nothing is read twice that a commit holds. SOURCE: a file or folder to be ingested with the embedded
 model; without one, made-up documents of several formats with a made-up model. REACH (1): the latest
-moment, as a part of what an undisturbed run takes.
+moment, as a part of what an undisturbed run takes. OPTION: of tercet ingest.
 """
 
 import gzip
@@ -54,7 +54,7 @@ def make_documents(folder):
 
 
 def command(index, *more):
-    model = [] if source else ["--model", str(work / "model")]
+    model = sys.argv[5:] if source else ["--model", str(work / "model")]
     return [tercet, "ingest", str(index), source or str(work / "documents"), *model, "--json", *more]
 
 
