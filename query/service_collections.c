@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "query/search.h"
+#include "query/chat_model.h"
 #include "query/service_inside.h"
 
 void service_refuse_collection(const char *name, struct server_response *response) {
@@ -93,7 +94,10 @@ void service_list(void *context, size_t worker, const struct server_request *req
     (void)worker;
     (void)request;
     struct json *answer = json_new_object(), *list = json_new_array();
+    const struct chat_model *chat = service->options.chat;
     json_add(answer, "collections", list);
+    json_add(answer, "answer_model",
+             chat ? json_new_string(chat->name, strlen(chat->name)) : json_new_null());
     collections_look(service->collections);
     for (size_t i = 0, n = collections_n(service->collections); i < n; i++) {
         struct json *one = json_new_object();

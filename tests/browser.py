@@ -347,10 +347,12 @@ def check_all(browser, folder):
         check_markup(browser, server)
     check_reranker_and_likeness(browser, TERCET, folder)
     check_key(browser, TERCET, folder)
+    check_answers(browser, TERCET, folder)
     with Server(TERCET, folder + "/nothing") as server:
         tab = Tab(browser, server.url)
         tab.page.wait_for_selector("#message h2:has-text('Nothing to search yet')")
         check(not tab.page.is_visible("#rerank"), "no reranker, no switch")
+        check(not tab.page.is_visible("#answer"), "no chat model, no answers")
         tab.is_accessible("no collection")
         tab.is_clean()
 
@@ -383,6 +385,7 @@ if os.path.realpath(sys.prefix) != os.path.realpath(BROWSER):
     os.execv(PYTHON, [PYTHON, *sys.argv])
 from playwright.sync_api import Error as PlaywrightError, sync_playwright  # noqa: E402
 
+from browser_answers import check_answers  # noqa: E402
 from browser_states import (check_address, check_highlights, check_key,  # noqa: E402
                             check_markup, check_phone, check_reranker_and_likeness, check_trouble)
 from browser_tab import Tab, notes  # noqa: E402

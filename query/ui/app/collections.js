@@ -3,7 +3,9 @@
 const collections = { list: [] };
 
 async function collectionsLoad() {
-  collections.list = (await call("/v1/collections")).collections || [];
+  const listed = await call("/v1/collections");
+  collections.list = listed.collections || [];
+  state.offers.answers = Boolean(listed.answer_model);
   $("known-collections").replaceChildren(
     ...collections.list.map(({ name }) => make("option", { value: name })),
   );

@@ -93,12 +93,14 @@ async function searchNow() {
   if (!state.query && !state.like) {
     setBusy(false);
     Object.assign(search, { answer: null, hits: [], asked: "" });
+    answersForget();
     showWelcome();
     return;
   }
   const running = (search.controller = new AbortController()),
     body = requestBody();
   search.asked = JSON.stringify([state.collection, body]);
+  answersForget();
   setBusy(true);
   try {
     const answer = await post(collectionPath() + "/search", body, running.signal);
@@ -109,6 +111,7 @@ async function searchNow() {
       answerWeights: Boolean(state.weights),
     });
     showAnswer();
+    if (search.hits.length) answersOffer();
   } catch (cause) {
     if (cause.name === "AbortError" || search.controller !== running) return;
     search.asked = "";
