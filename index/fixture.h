@@ -249,7 +249,9 @@ static inline void fixture_lived(char folder[64], enum index_lexical lexical) {
     struct error err;
     struct index_settings settings = fixture_full_settings(lexical);
     settings.chunk_tokens = 100;
-    struct index *index = fixture_new(folder, &settings);
+    struct index *index = NULL;
+    fixture_memory_folder(folder);
+    CHECK_OK(index_create(folder, &settings, &index, &err), err);
     struct writer *writer = fixture_writer(index);
     unsigned long long seed = 5;
     for (uint32_t i = 0; i < FIXTURE_LIVED_PUTS; i++) {

@@ -309,31 +309,64 @@ static bool make_new(struct repair *repair, const char *making, struct error *er
     return ok;
 }
 
+/* With LMDB's pages damaged, too: what is whole in them. */
+static bool open_old(struct repair *repair, const char *folder, struct store **out,
+                     struct error *err) {
+    struct error ignored;
+    uint64_t pages_n;
+    bool with_old;
+    if (store_check_pages(folder, &pages_n, &ignored) &&
+        store_open(folder, STORE_READ, out, &ignored)) {
+        if (store_begin_read(*out, &repair->old.txn, err)) {
+            store_be_lenient(repair->old.txn);
+            return true;
+        }
+        store_close(*out);
+        return false;
+    }
+    if (ignored.code == ERROR_BUSY ||
+        !store_open_salvage(folder, out, &repair->old.txn, &with_old, err)) {
+        *err = ignored.code == ERROR_BUSY ? ignored : *err;
+        return false;
+    }
+    if (with_old && repair->listener->lost)
+        repair->listener->lost(repair->listener->context,
+                               "which pages are free cannot be read: documents that were deleted "
+                               "lately may be back");
+    return true;
+}
+
 static bool read_old(struct repair *repair, const char *folder, const char *making,
                      struct error *err) {
     struct store *store;
-    uint64_t pages_n;
-    if (!store_check_pages(folder, &pages_n, err))
-        return error_wrap(err, "cannot be repaired: ");
-    if (!store_open(folder, STORE_READ, &store, err))
+    if (!open_old(repair, folder, &store, err))
         return false;
-    bool ok = store_begin_read(store, &repair->old.txn, err);
-    if (ok) {
-        repair->old.index = &repair->old_index;
-        ok = index_settings_read(repair->old.txn, &repair->old_index.settings, err)
-                 ? make_new(repair, making, err)
-                 : error_wrap(err, "cannot be repaired without its settings: ");
-        store_abort(repair->old.txn);
-    }
+    repair->old.index = &repair->old_index;
+    bool ok = index_settings_read(repair->old.txn, &repair->old_index.settings, err)
+                  ? make_new(repair, making, err)
+                  : error_wrap(err, "cannot be repaired without its settings: ");
+    store_abort(repair->old.txn);
     store_close(store);
     return ok;
+}
+
+/* Where anything was lost, the old file stays beside the new one. */
+static bool keep_damaged(const struct repair *repair, const struct folder *folder,
+                         struct error *err) {
+    char from[PATH_MAX + 32], to[PATH_MAX + 32];
+    if (repair->totals.lost_n + repair->totals.words_lost_n == 0)
+        return true;
+    snprintf(from, sizeof from, "%s/data.mdb", folder->target);
+    snprintf(to, sizeof to, "%s/" FOLDER_DAMAGED, folder->making);
+    return link(from, to) == 0 || error_set_errno(err, "%.200s", to);
 }
 
 static bool repair_into(struct repair *repair, struct folder *folder, struct error *err) {
     struct backup_totals totals;
     folder_release(folder);
     if (!read_old(repair, folder->target, folder->making, err) || !folder_retake(folder, err) ||
-        !backup_verify(folder->making, folder->making, &totals, err) || !folder_place(folder, err))
+        !backup_verify(folder->making, folder->making, &totals, err) ||
+        !keep_damaged(repair, folder, err) || !folder_place(folder, err))
         return false;
     repair->totals.documents_n = totals.documents_n;
     repair->totals.bytes = totals.bytes;

@@ -8,9 +8,11 @@
  * (folder.h), so a kill leaves either. Room for a second copy is needed meanwhile. docids begin
  * anew; the order of documents stays, and with it every answer of those that are left.
  *
- * What it cannot do: pages of data.mdb that LMDB must not be given (store_check_pages), or settings
- * that are gone: ERROR_CORRUPT, and a snapshot is the way. What it cannot know: that a document had
- * token vectors whose row is gone without a trace. */
+ * Where pages of data.mdb are damaged, entries are found by their checksums (salvage.h): only those
+ * are lost whose own bytes are. If anything is lost, the old file stays as data.mdb.damaged.
+ * What it cannot do: settings that are gone: ERROR_CORRUPT, and a snapshot is the way. What it
+ * cannot know: that a document had token vectors whose row is gone without a trace; and, where the
+ * lists of free pages are damaged, that a document was deleted: it may be back; that is told. */
 #ifndef TERCET_INDEX_CARE_REPAIR_H
 #define TERCET_INDEX_CARE_REPAIR_H
 

@@ -30,8 +30,9 @@ static bool is_generation(const char *name) {
 
 static bool is_ours(const char *name, bool in_dense) {
     return in_dense ? is_generation(name)
-                    : strcmp(name, "data.mdb") == 0 || strcmp(name, "lock.mdb") == 0 ||
-                          strcmp(name, "writer.lock") == 0 || strcmp(name, "dense") == 0;
+                    : strcmp(name, "data.mdb") == 0 || strcmp(name, FOLDER_DAMAGED) == 0 ||
+                          strcmp(name, "lock.mdb") == 0 || strcmp(name, "writer.lock") == 0 ||
+                          strcmp(name, "dense") == 0;
 }
 
 static bool join(char out[PATH_MAX], const char *folder, const char *name, struct error *err) {

@@ -14,6 +14,9 @@
 
 #include "engine/base/error.h"
 
+/* What a repair keeps of the file that it could not carry over whole. Nobody reads it. */
+#define FOLDER_DAMAGED "data.mdb.damaged"
+
 struct folder {
     char parent[PATH_MAX], target[PATH_MAX], making[PATH_MAX]; /* no symlinks in them */
     int lock; /* the making's writer.lock, held; nobody writes before the caller is done */

@@ -384,6 +384,17 @@ bool store_check_pages(const char *folder, uint64_t *pages_n_out, struct error *
     return ok;
 }
 
+bool store_open_salvage(const char *folder, struct store **store_out, struct store_txn **txn_out,
+                        bool *with_old_out, struct error *err) {
+    struct store *store = store_new(folder);
+    if (register_store(store, err) && store_begin_salvage(store, txn_out, with_old_out, err)) {
+        *store_out = store;
+        return true;
+    }
+    store_close(store);
+    return false;
+}
+
 void store_close(struct store *store) {
     if (!store)
         return;

@@ -9,6 +9,7 @@
 
 #include "engine/base/mem.h"
 #include "index/store/pages.h"
+#include "index/store/sum.h"
 #include "index/store/tree.h"
 #include "index/store/txn.h"
 
@@ -22,7 +23,6 @@ static const char *const table_names[TABLES_N] = {
 };
 
 enum {
-    SUM_BYTES = 4,  /* behind a value; in front of a list of postings */
     KEY_SHOWN = 40, /* of one that is no number, in messages */
 };
 
@@ -106,32 +106,10 @@ bool store_corrupt(const struct store_txn *txn, enum store_table table, struct e
 
 /* ---- checksums ---- */
 
-/* A search reads a few blocks of a long list of postings, which has sums of its own: the store's
- * stands in front and is of its key and length. */
-enum sum_kind { SUM_NONE, SUM_BEHIND, SUM_IN_FRONT };
-
-static enum sum_kind sum_kind(enum store_table table, const void *key, size_t key_len) {
-    static const char format[] = "format"; /* a program of any version must be able to read it */
-    if (table == TABLE_POSTINGS)
-        return SUM_IN_FRONT;
-    return table == TABLE_META && key_len == sizeof format - 1 &&
-                   memcmp(key, format, sizeof format - 1) == 0
-               ? SUM_NONE
-               : SUM_BEHIND;
-}
-
-/* at: the value without its sum. */
-static uint32_t sum_of(const struct store_txn *txn, enum store_table table, const void *key,
-                       size_t key_len, const void *at, size_t len) {
-    uint64_t length = len;
-    return table == TABLE_POSTINGS ? txn->store->sum_of(table, key, key_len, &length, sizeof length)
-                                   : txn->store->sum_of(table, key, key_len, at, len);
-}
-
 static void put_sum(const struct store_txn *txn, enum store_table table, const void *key,
                     size_t key_len, uint8_t *value, size_t len) {
-    enum sum_kind kind = sum_kind(table, key, key_len);
-    uint32_t sum = sum_of(txn, table, key, key_len, value, len);
+    enum sum_kind kind = sum_kind_of(table, (struct bytes){key, key_len});
+    uint32_t sum = sum_make(txn->store->sum_of, table, (struct bytes){key, key_len}, value, len);
     if (kind != SUM_NONE)
         memcpy(kind == SUM_BEHIND ? value + len : value - SUM_BYTES, &sum, SUM_BYTES);
 }
@@ -180,24 +158,12 @@ static bool is_in_page(const struct store_txn *txn, MDB_val what) {
 /* Takes the sum off a value that was read. ERROR_CORRUPT when it is another's. */
 static bool check_sum(const struct store_txn *txn, enum store_table table, struct bytes key,
                       struct bytes value, struct bytes *out, struct error *err) {
-    enum sum_kind kind = sum_kind(table, key.data, key.len);
-    const uint8_t *at = value.data;
-    size_t len = value.len;
-    if (kind != SUM_NONE) {
-        const uint8_t *bare = at + (kind == SUM_IN_FRONT ? SUM_BYTES : 0);
-        size_t bare_len = len < SUM_BYTES ? 0 : len - SUM_BYTES;
-        if (len < SUM_BYTES || get_u32(kind == SUM_IN_FRONT ? at : at + bare_len) !=
-                                   sum_of(txn, table, key.data, key.len, bare, bare_len)) {
-            char shown[2 * KEY_SHOWN + 1];
-            print_key(table, key, shown);
-            return store_corrupt(txn, table, err, "key %s: %zu bytes with a wrong checksum", shown,
-                                 len);
-        }
-        at = bare;
-        len = bare_len;
-    }
-    *out = (struct bytes){.data = at, .len = len};
-    return true;
+    if (sum_fits(txn->store->sum_of, table, key, value, out))
+        return true;
+    char shown[2 * KEY_SHOWN + 1];
+    print_key(table, key, shown);
+    return store_corrupt(txn, table, err, "key %s: %zu bytes with a wrong checksum", shown,
+                         value.len);
 }
 
 /* The same of what LMDB handed out. */
@@ -245,7 +211,18 @@ static bool get_from_view(const struct store_txn *txn, enum store_table table, s
     if (found)
         return tree_entry(&at, &key, &value, err) && check_sum(txn, table, key, value, out, err);
     *out = (struct bytes){0};
-    return is_absent(txn, table, &at, err);
+    return txn->lenient || is_absent(txn, table, &at, err);
+}
+
+static bool get_salvaged(const struct store_txn *txn, enum store_table table, struct bytes key,
+                         struct bytes *out) {
+    size_t at = salvage_find(txn->salvage, table, key);
+    struct bytes found, value;
+    *out = (struct bytes){0};
+    if (salvage_entry(txn->salvage, table, at, &found, &value) &&
+        keys_compare(false, found, key) == 0)
+        (void)sum_fits(txn->store->sum_of, table, found, value, out); /* it did */
+    return true;
 }
 
 /* Before LMDB goes to a key of a commit that may be damaged: what is there is whole, and what is
@@ -272,6 +249,8 @@ static bool guard_key(const struct store_txn *txn, enum store_table table, const
 bool store_get(struct store_txn *txn, enum store_table table, const void *key, size_t key_len,
                struct bytes *out, struct error *err) {
     MDB_val k = val_of(key, key_len), v;
+    if (txn->salvage)
+        return get_salvaged(txn, table, (struct bytes){key, key_len}, out);
     if (!txn->writes)
         return get_from_view(txn, table, (struct bytes){key, key_len}, out, err);
     store_settle(txn);
@@ -289,7 +268,7 @@ bool store_get(struct store_txn *txn, enum store_table table, const void *key, s
 /* Room for a value, and its sum beside it. */
 static int reserve(struct store_txn *txn, enum store_table table, const void *key, size_t key_len,
                    size_t value_len, unsigned flags, uint8_t **out) {
-    enum sum_kind kind = sum_kind(table, key, key_len);
+    enum sum_kind kind = sum_kind_of(table, (struct bytes){key, key_len});
     MDB_val k = val_of(key, key_len);
     MDB_val v = val_of(NULL, value_len + (kind == SUM_NONE ? 0 : SUM_BYTES));
     int rc = mdb_put(txn->txn, txn->store->tables[table], &k, &v, MDB_RESERVE | flags);
@@ -351,6 +330,10 @@ bool store_delete(struct store_txn *txn, enum store_table table, const void *key
 bool store_entries_n(struct store_txn *txn, enum store_table table, uint64_t *out,
                      struct error *err) {
     MDB_stat stat;
+    if (txn->salvage) {
+        *out = txn->salvage->ends[table] - (table > 0 ? txn->salvage->ends[table - 1] : 0);
+        return true;
+    }
     if (!txn->writes) {
         *out = txn->view->tables[table].entries_n;
         return true;
@@ -389,6 +372,7 @@ bool store_delete_u32(struct store_txn *txn, enum store_table table, uint32_t ke
 struct handle {
     struct tree_cursor tree; /* of a read transaction */
     MDB_cursor *lmdb;        /* of one that writes */
+    size_t salvaged;         /* of what was salvaged */
     struct bytes guarded;    /* keys below may be left for the next one; lies in the commit */
     bool all_guarded;
 };
@@ -409,6 +393,17 @@ static bool show(struct store_cursor *cursor, bool ok, struct error *err) {
         return false;
     cursor->key = key;
     return check_sum(cursor->txn, cursor->table, key, value, &cursor->value, err);
+}
+
+static bool show_salvaged(struct store_cursor *cursor) {
+    const struct handle *handle = cursor->handle;
+    struct bytes key, value;
+    no_entry(cursor);
+    if (salvage_entry(cursor->txn->salvage, cursor->table, handle->salvaged, &key, &value)) {
+        cursor->key = key;
+        (void)sum_fits(cursor->txn->store->sum_of, cursor->table, key, value, &cursor->value);
+    }
+    return true;
 }
 
 static bool guard_cursor(struct store_cursor *cursor, struct bytes key, struct error *err) {
@@ -442,7 +437,9 @@ static bool find_in_view(struct store_cursor *cursor, struct bytes key, struct e
     bool exact = true;
     cursor_init(&handle->tree, cursor->txn, cursor->table);
     bool ok = key.len ? tree_find(&handle->tree, key, &exact, err) : tree_first(&handle->tree, err);
-    if (ok && !exact) { /* the one before is none of those that are asked for */
+    if (ok && !exact && cursor->txn->lenient) {
+        ok = tree_settle(&handle->tree, err);
+    } else if (ok && !exact) { /* the one before is none of those that are asked for */
         struct tree_cursor before = handle->tree;
         ok = tree_previous(&before, err) &&
              entry_is_whole(cursor->txn, cursor->table, &before, err) &&
@@ -458,6 +455,11 @@ bool store_cursor_open(struct store_txn *txn, enum store_table table, const void
     handle->lmdb = NULL;
     handle->guarded = (struct bytes){0};
     handle->all_guarded = false;
+    if (txn->salvage) {
+        handle->salvaged =
+            salvage_find(txn->salvage, table, (struct bytes){key_len ? key : "", key_len});
+        return show_salvaged(out);
+    }
     if (!txn->writes)
         return find_in_view(out, (struct bytes){key, key_len}, err);
     store_settle(txn);
@@ -470,6 +472,10 @@ bool store_cursor_open(struct store_txn *txn, enum store_table table, const void
 
 bool store_cursor_next(struct store_cursor *cursor, struct error *err) {
     struct handle *handle = cursor->handle;
+    if (cursor->txn->salvage) {
+        handle->salvaged += cursor->key.data != NULL;
+        return show_salvaged(cursor);
+    }
     if (!cursor->txn->writes)
         return show(cursor, tree_next(&handle->tree, err), err);
     store_settle(cursor->txn);

@@ -49,6 +49,7 @@ struct bytes {
 };
 
 struct store;
+struct store_txn;
 
 enum store_mode { STORE_CREATE, STORE_WRITE, STORE_SHARED, STORE_READ };
 
@@ -63,6 +64,13 @@ const char *store_folder(const struct store *store);
 /* Reads every page of the newest commit without trusting any (pages.h). ERROR_CORRUPT: names the
  * table and the page. While others read and write; the folder must not be open in this process. */
 bool store_check_pages(const char *folder, uint64_t *pages_n_out, struct error *err);
+
+/* For a folder too damaged to be opened: a transaction that reads every entry that is whole, found
+ * by its checksum wherever it lies (salvage.h), and none that is not. Reads the whole file; nobody
+ * may write meanwhile. Closed by store_abort, then store_close. *with_old_out: entries that were
+ * deleted or replaced may be among them. */
+bool store_open_salvage(const char *folder, struct store **store_out, struct store_txn **txn_out,
+                        bool *with_old_out, struct error *err);
 
 /* The newest commit as a new file at path, without free pages, fsynced; while others write, too.
  * Trap: LMDB trusts the pages it copies; store_check_pages first. */
@@ -95,6 +103,8 @@ bool store_corrupt(const struct store_txn *txn, enum store_table table, struct e
 
 /* A read transaction sees the newest commit, always. ERROR_BUSY when every reader slot is used. */
 bool store_begin_read(struct store *store, struct store_txn **out, struct error *err);
+/* For who saves what is left: that there is no entry is believed, whatever stands beside it. */
+void store_be_lenient(struct store_txn *txn);
 /* ERROR_INVALID when the store was opened with STORE_READ. */
 bool store_begin_write(struct store *store, struct store_txn **out, struct error *err);
 /* Durable when true. The transaction is gone either way. */

@@ -189,11 +189,28 @@ bool store_commit(struct store_txn *txn, struct error *err) {
 void store_abort(struct store_txn *txn) {
     if (!txn)
         return;
-    mdb_txn_abort(txn->txn);
+    if (txn->txn)
+        mdb_txn_abort(txn->txn);
+    salvage_close(txn->salvage);
     release(txn->store, txn->view);
     free(txn);
 }
 
 uint64_t store_txn_id(const struct store_txn *txn) {
     return mdb_txn_id(txn->txn);
+}
+
+bool store_begin_salvage(struct store *store, struct store_txn **out, bool *with_old_out,
+                         struct error *err) {
+    struct salvage *salvage;
+    if (!salvage_open(store->folder, store->sum_of, &salvage, err))
+        return false;
+    *with_old_out = salvage->with_old;
+    *out = wrap_txn(store, NULL, NULL, false);
+    (*out)->salvage = salvage;
+    return true;
+}
+
+void store_be_lenient(struct store_txn *txn) {
+    txn->lenient = true;
 }

@@ -4,13 +4,16 @@
 #define TERCET_INDEX_STORE_TXN_H
 
 #include "index/store/inside.h"
+#include "index/store/salvage.h"
 #include "index/store/view.h"
 
 struct store_txn {
     struct store *store;
     MDB_txn *txn;
-    struct view *view; /* of the commit that it reads, or changes */
+    struct view *view;       /* of the commit that it reads, or changes */
+    struct salvage *salvage; /* instead of both */
     bool writes;
+    bool lenient;               /* an entry that is not found need not be vouched for */
     bool end_guarded[TABLES_N]; /* LMDB may go to the table's end */
     struct { /* store_append's room, whose sum is added once it was filled; at NULL: none */
         enum store_table table;
@@ -31,6 +34,9 @@ bool store_check_lists(const struct store *store, MDB_txn *txn, bool writes, boo
 
 /* The seal of a copy that LMDB made. */
 void store_seal_copy(const struct store *store, const char *path, int fd);
+
+bool store_begin_salvage(struct store *store, struct store_txn **out, bool *with_old_out,
+                         struct error *err);
 
 void store_forget_views(struct store *store); /* at close */
 
