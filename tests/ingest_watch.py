@@ -79,7 +79,7 @@ with tempfile.TemporaryDirectory(prefix="tercet-watch-") as name:
     assert has(a__txt="first", old_0_b__txt="below")
     own = os.getpriority(os.PRIO_PROCESS, 0)
     given = os.getpriority(os.PRIO_PROCESS, watching.process.pid)
-    assert given == min(19, own + 10), "it gives way to others"
+    assert own < given <= min(19, own + 10), (given, own)
 
     (folder / "c.txt").write_text("new")
     until(lambda: has(c__txt="new"), "a new file")

@@ -108,7 +108,7 @@ static int run(int argc, char **argv) {
          "put TEXT in front of documents, for a new index (default: the model's)", 0, 0, 0},
         {"threads", OPTION_NUMBER, &job.threads, "N", "cores to use (default: all)", 1, 1024, 0},
         {"nice", OPTION_NUMBER, &nice_by, "N",
-         "give way to whatever else runs (default: 10; 0: to nobody)", 0, 19, 0},
+         "give way to whatever else runs (default: 5; 0: to nobody)", 0, 19, 0},
         {"resume", OPTION_FLAG, &job.run.resume, NULL,
          "go on where a run over the same paths was broken off, without reading what it stored", 0,
          0, 0},
