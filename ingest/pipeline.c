@@ -134,7 +134,7 @@ bool ingest_run(struct ingest *ingest, struct reader *reader, const struct inges
                          &stats->resumed, err) ||
         !run_and_delete(ingest, reader, options, &progress, err))
         return false;
-    for (bool more = true; more && !stop_asked(&progress);)
+    for (bool more = true; more && !stop_asked(&progress); index_let_go(ingest->index))
         if (!writer_merge(ingest->writer, &more, err))
             return false;
     if (!writer_build_dense(ingest->writer, 0, err))
