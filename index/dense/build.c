@@ -13,6 +13,7 @@
 #include "index/dense/rotate.h"
 #include "index/dense/train.h"
 #include "index/index.h"
+#include "index/inside.h"
 
 enum {
     BATCH_ROWS =
@@ -65,7 +66,19 @@ struct builder {
     struct dense_guess *guesses; /* [rows_n] by place */
     struct dense_bytes *scales;  /* [rows_n] */
     double square_sum;           /* of the lengths of newly written rows; under lock */
+    size_t read_bytes;           /* of the map since it was let go */
 };
+
+/* A passing look at the table costs a process that is alone no more than this. */
+enum { LET_GO_BYTES = 32 << 20, ROW_OVERHEAD_BYTES = 32 };
+
+static void was_read(struct builder *builder, size_t rows_n) {
+    builder->read_bytes += rows_n * builder->dim * sizeof *builder->batch + ROW_OVERHEAD_BYTES;
+    if (!builder->how->alone || builder->read_bytes < LET_GO_BYTES)
+        return;
+    index_let_go(builder->snapshot->index);
+    builder->read_bytes = 0;
+}
 
 static bool stopped(const struct builder *builder) {
     return atomic_load(builder->how->stop);
@@ -116,6 +129,7 @@ static bool take_row(struct builder *builder, uint32_t number, const uint16_t *r
 
 static bool take_rows(void *context, uint32_t docid, const void *rows, size_t rows_n) {
     struct builder *builder = context;
+    was_read(builder, rows_n);
     for (size_t i = 0; i < rows_n; i++)
         if (!take_row(builder, builder->firsts[docid] + (uint32_t)i,
                       (const uint16_t *)rows + i * builder->dim))
@@ -141,6 +155,7 @@ static bool each_row(struct builder *builder, uint32_t begin,
 static bool count_rows(void *context, uint32_t docid, const void *rows, size_t rows_n) {
     struct builder *builder = context;
     (void)rows;
+    was_read(builder, rows_n);
     builder->firsts[docid + 1] = (uint32_t)rows_n;
     return true;
 }
@@ -196,6 +211,7 @@ static bool keep_sample(struct builder *builder, struct build_worker *worker, ui
  * it is assigned. */
 static bool take_sample(void *context, uint32_t docid, const void *rows, size_t rows_n) {
     struct builder *builder = context;
+    was_read(builder, rows_n);
     for (size_t i = 0; i < rows_n; i++) {
         uint32_t number = builder->firsts[docid] + (uint32_t)i;
         uint64_t before = (uint64_t)number * builder->sample_n / builder->rows_n;

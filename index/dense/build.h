@@ -21,6 +21,9 @@ struct dense_build {
     uint32_t lists_rows_min;
     size_t threads_n; /* 0: all cores */
     const atomic_bool *stop;
+    /* Nobody searches here meanwhile: pages that were read leave this process' memory as it goes,
+     * which would else grow by the table. */
+    bool alone;
 };
 
 /* Reads the snapshot; the file is whole and fsynced, or not there. ERROR_STOPPED when *stop was

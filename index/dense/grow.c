@@ -44,7 +44,7 @@ struct making {
 };
 
 /* Under dense_making. Where something was wanted, the whole file lies at half_made. */
-static bool make(struct making *making, size_t threads_n, const atomic_bool *stop,
+static bool make(struct making *making, size_t threads_n, const atomic_bool *stop, bool alone,
                  struct error *err) {
     struct index *index = making->index;
     struct dense_index *dense = index_dense(index);
@@ -64,6 +64,7 @@ static bool make(struct making *making, size_t threads_n, const atomic_bool *sto
         .lists_rows_min = dense_index_limits(dense).lists_rows_min,
         .threads_n = threads_n,
         .stop = stop,
+        .alone = alone,
     };
     bool ok = !making->wanted || (file_make_folder(dense_folder(dense), err) &&
                                   dense_build(&build, snapshot, &making->made, err));
@@ -93,7 +94,7 @@ bool writer_build_dense(struct writer *writer, size_t threads_n, struct error *e
     if (!writer_rest(writer, err))
         return error_wrap(err, "dense generation: ");
     pthread_mutex_lock(dense_making(dense));
-    bool ok = make(&making, threads_n, &never, err) &&
+    bool ok = make(&making, threads_n, &never, true, err) &&
               (!making.wanted ||
                (place(&making, err) && writer_name_generation(writer, making.made, err)));
     if (ok && making.wanted)
@@ -151,7 +152,7 @@ static void tend_once(struct dense_tender *tender) {
     struct error ignored;
     pthread_mutex_lock(dense_making(dense));
     if (may_write(tender->index, &ignored) &&
-        make(&making, TENDER_THREADS, &tender->stop, &ignored) && making.wanted &&
+        make(&making, TENDER_THREADS, &tender->stop, false, &ignored) && making.wanted &&
         index_claim_to_tend(tender->index, &ignored)) {
         if (name(&making, &ignored))
             dense_remove_others(dense, making.made.number);
