@@ -27,6 +27,13 @@ static const char *const lexical_names[] = {
     [INDEX_LEXICAL_LEARNED] = "learned",
     [INDEX_LEXICAL_BM25] = "bm25",
 };
+static const char *const dense_names[] = {
+    [INDEX_DENSE_AUTO] = "auto",
+    [INDEX_DENSE_FLAT] = "flat",
+    [INDEX_DENSE_LISTS] = "lists",
+};
+enum { DENSE_N = sizeof dense_names / sizeof *dense_names };
+
 enum { LEXICAL_N = sizeof lexical_names / sizeof *lexical_names };
 
 /* ---- settings as JSON ---- */
@@ -43,6 +50,8 @@ static void print_settings(const struct index_settings *settings, struct buf *ou
     json_add_number(json, "multi_dim", settings->multi_dim);
     if (settings->pool_tokens > 1)
         json_add_number(json, "pool_tokens", settings->pool_tokens);
+    if (settings->dense_kind != INDEX_DENSE_AUTO)
+        json_add_string(json, "dense_kind", index_dense_name(settings->dense_kind));
     json_add_string(json, "lexical", lexical_names[settings->lexical]);
     json_add_number(json, "bm25_k1", (double)settings->bm25_k1);
     json_add_number(json, "bm25_b", (double)settings->bm25_b);
@@ -76,6 +85,26 @@ static bool read_lexical(const struct json *json, enum index_lexical *out, struc
     return error_set(err, ERROR_UNSUPPORTED, "lexical kind \"%s\" is unknown here", name);
 }
 
+const char *index_dense_name(enum index_dense_kind kind) {
+    return dense_names[kind];
+}
+
+bool index_dense_parse(const char *name, enum index_dense_kind *out, struct error *err) {
+    for (int i = 0; i < DENSE_N; i++)
+        if (strcmp(name, dense_names[i]) == 0) {
+            *out = (enum index_dense_kind)i;
+            return true;
+        }
+    return error_set(err, ERROR_INVALID, "dense index \"%.32s\": must be auto, flat or lists",
+                     name);
+}
+
+static bool read_dense_kind(const struct json *json, enum index_dense_kind *out,
+                            struct error *err) {
+    const char *name = dense_names[INDEX_DENSE_AUTO];
+    return json_read_string(json, "dense_kind", &name, err) && index_dense_parse(name, out, err);
+}
+
 static bool parse_settings(const char *text, size_t len, struct index_settings *out,
                            struct error *err) {
     struct index_settings settings = {0};
@@ -94,6 +123,7 @@ static bool parse_settings(const char *text, size_t len, struct index_settings *
         json_read_u32(json, "dense_dim", 0, DIM_MAX, &settings.dense_dim, err) &&
         json_read_u32(json, "multi_dim", 0, MULTI_DIM_MAX, &settings.multi_dim, err) &&
         json_read_u32(json, "pool_tokens", 0, INDEX_POOL_TOKENS_MAX, &settings.pool_tokens, err) &&
+        read_dense_kind(json, &settings.dense_kind, err) &&
         read_lexical(json, &settings.lexical, err) &&
         json_read_double(json, "bm25_k1", 0, 1000, &k1, err) &&
         json_read_double(json, "bm25_b", 0, 1, &b, err) &&
@@ -228,7 +258,7 @@ static struct index *index_new(const char *folder, struct store *store,
     index->store = store;
     index->settings = *settings;
     if (settings->dense_dim > 0) {
-        index->dense = dense_index_new(folder, settings->dense_dim);
+        index->dense = dense_index_new(folder, settings->dense_dim, settings->dense_kind);
         index->tender = dense_tender_new(index);
     }
     pthread_mutex_init(&index->published_lock, NULL);

@@ -30,6 +30,12 @@ enum index_lexical {
 /* More neighbouring tokens than this have little in common. */
 enum { INDEX_POOL_TOKENS_MAX = 8 };
 
+/* How the dense index is searched. AUTO: flat to 10,000 rows, lists beyond. FLAT looks at every row
+ * as bytes, so its candidates are never missed, in time that grows with the rows. */
+enum index_dense_kind { INDEX_DENSE_AUTO, INDEX_DENSE_FLAT, INDEX_DENSE_LISTS };
+const char *index_dense_name(enum index_dense_kind kind); /* "auto", "flat", "lists" */
+bool index_dense_parse(const char *name, enum index_dense_kind *out, struct error *err);
+
 /* Fixed when the index is made. Strings are the caller's words, stored and given back. */
 struct index_settings {
     char model[256];      /* name or folder of the encoder; "" when vectors come ready-made */
@@ -42,6 +48,7 @@ struct index_settings {
     uint32_t dense_dim;            /* 0: no dense vectors */
     uint32_t multi_dim;            /* 0: no multi-vectors */
     uint32_t pool_tokens;          /* token vectors kept as one; 0 and 1: each by itself */
+    enum index_dense_kind dense_kind;
     enum index_lexical lexical;
     float bm25_k1, bm25_b; /* 1.2 and 0.75 */
     /* Texts longer than so many tokens are passages of at most that, each of which may share so

@@ -90,7 +90,9 @@ bool ingest_settings(const struct model_info *info, const struct ingest_choices 
     const char *analyzer = chosen(choices->analyzer, info->analyzer);
     const char *query = chosen(choices->query_instruction, info->query_instruction);
     const char *passage = chosen(choices->passage_instruction, info->passage_instruction);
-    if (!check_chunks(info, choices, err) ||
+    if ((choices->dense_kind &&
+         !index_dense_parse(choices->dense_kind, &settings.dense_kind, err)) ||
+        !check_chunks(info, choices, err) ||
         !check_choices(info, analyzer, choices->length_max, err))
         return false;
     settings.lexical = strcmp(analyzer, "head") == 0 ? INDEX_LEXICAL_LEARNED : INDEX_LEXICAL_BM25;
@@ -157,7 +159,9 @@ bool ingest_settings_agree(const char *folder, const struct index_settings *ther
                          "%s keeps the vectors of %u tokens as one, not of %u: leave it out, or "
                          "ingest into a new index",
                          folder, pooled, choices->pool_tokens);
-    return text_agrees(folder, "analyzer", there->analyzer, choices->analyzer, err) &&
+    return text_agrees(folder, "the dense index", index_dense_name(there->dense_kind),
+                       choices->dense_kind, err) &&
+           text_agrees(folder, "analyzer", there->analyzer, choices->analyzer, err) &&
            text_agrees(folder, "the query instruction", there->instruction,
                        choices->query_instruction, err) &&
            text_agrees(folder, "the passage instruction", there->passage_instruction,

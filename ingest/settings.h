@@ -18,7 +18,8 @@ struct ingest_choices {
     /* Passages of long texts (index.h), where they are given; tokens 0: texts are not cut. */
     bool chunk_given;
     uint32_t chunk_tokens, chunk_overlap;
-    uint32_t pool_tokens; /* token_pool.h; 1: each token's vector is kept */
+    uint32_t pool_tokens;   /* token_pool.h; 1: each token's vector is kept */
+    const char *dense_kind; /* "auto", "flat", "lists" */
 };
 
 /* For chunk_overlap: an eighth of a new index's chunk_tokens (50 of the 400 that were measured,

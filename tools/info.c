@@ -24,6 +24,7 @@ static void print_json(const char *folder, const struct index_settings *settings
     json_add_string(json, "passage_instruction", settings->passage_instruction);
     json_add_string(json, "lexical", lexical_name(settings->lexical));
     json_add_number(json, "dense_dim", settings->dense_dim);
+    json_add_string(json, "dense_index", index_dense_name(settings->dense_kind));
     json_add_number(json, "multi_dim", settings->multi_dim);
     json_add_number(json, "pool_tokens", settings->pool_tokens > 1 ? settings->pool_tokens : 1);
     json_add_number(json, "max_length", settings->length_max);
@@ -62,7 +63,8 @@ static void print_text(const char *folder, const struct index_settings *settings
         printf("query        \"%s...\" is put in front\n", settings->instruction);
     if (settings->passage_instruction[0])
         printf("documents    \"%s...\" is put in front\n", settings->passage_instruction);
-    printf("dense        %u dimensions", settings->dense_dim);
+    printf("dense        %u dimensions, %s", settings->dense_dim,
+           index_dense_name(settings->dense_kind));
     if (counts->dense_generation)
         printf(", generation %" PRIu64 " covers documents below %" PRIu64, counts->dense_generation,
                counts->dense_covered_n);

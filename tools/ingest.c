@@ -97,6 +97,8 @@ static int run(int argc, char **argv) {
         {"chunk-overlap", OPTION_NUMBER, &job.choices.chunk_overlap, "N",
          "tokens that a passage may share with the one before (default: an eighth)", 0, 1u << 19,
          0},
+        {"dense", OPTION_TEXT, &job.choices.dense_kind, "K",
+         "auto, flat (every row is looked at) or lists, for a new index (default: auto)", 0, 0, 0},
         {"pool-tokens", OPTION_NUMBER, &job.choices.pool_tokens, "N",
          "keep the token vectors of N neighbours as one, for a new index (default: 1)", 1,
          INDEX_POOL_TOKENS_MAX, 0},

@@ -43,13 +43,23 @@ struct dense_index {
     uint64_t newest; /* the largest number any search has asked for */
 };
 
-struct dense_index *dense_index_new(const char *folder, uint32_t dim) {
+/* Lists of fewer rows than a generation has would be no lists. */
+static struct dense_limits limits_of(enum index_dense_kind kind) {
+    struct dense_limits limits = LIMITS;
+    if (kind == INDEX_DENSE_FLAT)
+        limits.lists_rows_min = UINT32_MAX;
+    else if (kind == INDEX_DENSE_LISTS)
+        limits.lists_rows_min = limits.generation_rows_min;
+    return limits;
+}
+
+struct dense_index *dense_index_new(const char *folder, uint32_t dim, enum index_dense_kind kind) {
     struct dense_index *dense = mem_zalloc(1, sizeof *dense);
     struct buf path = {0};
     buf_format(&path, "%s/dense", folder);
     dense->folder = path.data;
     dense->dim = dim;
-    dense->limits = LIMITS;
+    dense->limits = limits_of(kind);
     pthread_mutex_init(&dense->making, NULL);
     pthread_mutex_init(&dense->lock, NULL);
     return dense;

@@ -24,12 +24,13 @@
 #include <stdint.h>
 
 #include "engine/base/buf.h"
+#include "index/index.h"
 #include "index/rows.h"
 
 struct dense_file;
 
 /* folder: the index's. Reads nothing yet; never fails. */
-struct dense_index *dense_index_new(const char *folder, uint32_t dim);
+struct dense_index *dense_index_new(const char *folder, uint32_t dim, enum index_dense_kind kind);
 
 /* No search may be running. NULL is fine. */
 void dense_index_free(struct dense_index *dense);

@@ -465,7 +465,40 @@ static void lists_are_extended(void) {
     fix_close(&fix);
 }
 
+/* What the settings ask for is kept, and decides when there are lists. */
+static void a_collection_chooses(void) {
+    struct dense_limits usual = {0};
+    for (int kind = INDEX_DENSE_AUTO; kind <= INDEX_DENSE_LISTS; kind++) {
+        struct index_settings settings = {.dense_dim = DIM,
+                                          .dense_kind = (enum index_dense_kind)kind};
+        char folder[64];
+        struct index *index;
+        struct error err;
+        enum index_dense_kind parsed;
+        fixture_folder(folder);
+        CHECK_OK(index_create(folder, &settings, &index, &err), err);
+        index_close(index);
+        CHECK_OK(index_open(folder, INDEX_READ, &index, &err), err);
+        CHECK(index_settings_of(index)->dense_kind == settings.dense_kind);
+        struct dense_limits limits = dense_index_limits(index_dense(index));
+        if (kind == INDEX_DENSE_AUTO)
+            usual = limits;
+        CHECK(limits.generation_rows_min == usual.generation_rows_min);
+        CHECK(kind == INDEX_DENSE_AUTO   ? limits.lists_rows_min > usual.generation_rows_min
+              : kind == INDEX_DENSE_FLAT ? limits.lists_rows_min == UINT32_MAX
+                                         : limits.lists_rows_min == usual.generation_rows_min);
+        CHECK(index_dense_parse(index_dense_name(settings.dense_kind), &parsed, &err));
+        CHECK(parsed == settings.dense_kind);
+        index_close(index);
+        fixture_remove(folder);
+    }
+    enum index_dense_kind none;
+    struct error err;
+    CHECK(!index_dense_parse("hnsw", &none, &err) && err.code == ERROR_INVALID);
+}
+
 int main(void) {
+    a_collection_chooses();
     few_rows_need_no_generation();
     one_list_covers_newer_and_dead();
     lists_find_nearly_all();
