@@ -9,6 +9,7 @@
 #include "engine/hub_merge.h"
 #include "engine/hub_random.h"
 #include "engine/model.h"
+#include "engine/weights/write.h"
 #include "tests/check.h"
 
 static char root[] = "/tmp/tercet-merge-XXXXXX";
@@ -156,8 +157,34 @@ static void heads_are_merged(void) {
     model_close(model);
 }
 
+static bool counted(void *context, size_t tensor, uint64_t at, size_t n, float *out,
+                    struct error *err) {
+    (void)context, (void)tensor, (void)err;
+    for (size_t i = 0; i < n; i++)
+        out[i] = (float)(at + i);
+    return true;
+}
+
+/* Names come out of somebody's file. */
+static void odd_names_come_back(void) {
+    const char *odd = "a \"quoted\\name\", and more";
+    const struct weights_made made[] = {{odd, WEIGHTS_F32, 2, {2, 3}},
+                                        {"none", WEIGHTS_F16, 2, {4, 0}}};
+    struct error err = {0};
+    struct opened file;
+    float values[6];
+    CHECK_OK(file_make_folder(in_root("odd"), &err) &&
+                 weights_write(in_root("odd/w"), made, 2, NULL, counted, NULL, NULL, &err),
+             err);
+    file = open_weights("odd", "w");
+    CHECK_OK(weights_read_f32(file.weights, odd, 2, 3, values, &err), err);
+    CHECK(values[0] == 0 && values[5] == 5);
+    close_weights(&file);
+}
+
 int main(void) {
     CHECK(mkdtemp(root) != NULL);
+    odd_names_come_back();
     make("a", "small", HUB_RANDOM_F16, 2, 1);
     make("b", "small", HUB_RANDOM_F32, 2, 2);
     make("deeper", "small", HUB_RANDOM_F16, 3, 1);

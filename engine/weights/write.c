@@ -41,8 +41,12 @@ static void header_text(const struct weights_made *tensors, size_t n, const char
     json_release(metadata);
     for (size_t i = 0; i < n; i++) {
         uint64_t end = at + weights_values_n(&tensors[i]) * dtype_bytes(tensors[i].dtype);
-        buf_format(out, ",\"%s\":{\"dtype\":\"%s\",\"shape\":[", tensors[i].name,
-                   dtype_name(tensors[i].dtype));
+        /* Names may come from somebody's file: quotes and all. */
+        struct json *name = json_new_string(tensors[i].name, strlen(tensors[i].name));
+        buf_text(out, ",");
+        json_print(name, out);
+        json_release(name);
+        buf_format(out, ":{\"dtype\":\"%s\",\"shape\":[", dtype_name(tensors[i].dtype));
         for (size_t d = 0; d < tensors[i].rank; d++)
             buf_format(out, "%s%zu", d ? "," : "", tensors[i].shape[d]);
         buf_format(out, "],\"data_offsets\":[%" PRIu64 ",%" PRIu64 "]}", at, end);

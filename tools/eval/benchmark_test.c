@@ -55,6 +55,8 @@ static void beir(struct arena *arena) {
     CHECK(read_kind("beir", "beir", "train", NULL, arena, &b));
     put(arena, "beir/qrels/train.tsv", "q1\td1\tyes\n");
     CHECK(!read_kind("beir", "beir", "train", NULL, arena, &b));
+    put(arena, "beir/qrels/train.tsv", "q1\td1\t99999999999999999999\n");
+    CHECK(!read_kind("beir", "beir", "train", NULL, arena, &b));
     put(arena, "beir/queries.jsonl",
         "{\"_id\":\"q1\",\"text\":\"a\"}\n{\"_id\":\"q1\",\"text\":\"b\"}\n");
     CHECK(!read_kind("beir", "beir", "dev", NULL, arena, &b)); /* an id twice */
@@ -169,6 +171,7 @@ static void runs(struct arena *arena) {
     CHECK(again.n == 2 && again.queries[0].hits[1].score == 1.5f);
     CHECK(!run_read(put(arena, "bad.trec", "1 Q0 d1 1 high x\n"), arena, &run, &err));
     CHECK(strstr(err.message, "bad.trec:1") != NULL);
+    CHECK(!run_read(put(arena, "far.trec", "1 Q0 d1 1 inf x\n"), arena, &run, &err));
     CHECK(!run_read(put(arena, "short.trec", "1 Q0 d1\n"), arena, &run, &err));
     CHECK(!run_read(put(arena, "empty.trec", ""), arena, &run, &err));
 }

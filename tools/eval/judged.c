@@ -62,6 +62,8 @@ bool judged_lines(const char *path, judged_take *take, void *context, struct err
     return state == SOURCE_END;
 }
 
+enum { RELEVANCE_MAX = 1000 }; /* TREC's grades end at 4 */
+
 struct qrels {
     struct judged_builder *builder;
     bool all;
@@ -92,6 +94,9 @@ static bool take_qrel(void *context, char *line, size_t len, struct error *err) 
     long relevance = strtol(score, &end, 10);
     if (end == score || (*end != '\0' && strcmp(end, ".0") != 0))
         return error_set(err, ERROR_INVALID, "the score \"%.32s\" is no whole number", score);
+    if (relevance < -RELEVANCE_MAX || relevance > RELEVANCE_MAX)
+        return error_set(err, ERROR_INVALID, "the score \"%.32s\" is beyond %d", score,
+                         RELEVANCE_MAX);
     if (qrels->all && !map_find(&qrels->builder->by_id, columns[0], strlen(columns[0])) &&
         !judged_query_add(qrels->builder, columns[0], "", err))
         return false;

@@ -41,7 +41,7 @@ static bool take_hit(void *context, char *line, size_t len, struct error *err) {
         return error_set(err, ERROR_INVALID,
                          "\"query Q0 document rank score tag\" is needed, found %zu columns", n);
     float score = strtof(columns[4], &end);
-    if (end == columns[4] || *end != '\0' || isnan(score))
+    if (end == columns[4] || *end != '\0' || !isfinite(score))
         return error_set(err, ERROR_INVALID, "the score \"%.32s\" is no number", columns[4]);
     hit_add(builder, query_of(builder, columns[0]), columns[2], score);
     return true;
