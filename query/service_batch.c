@@ -20,7 +20,7 @@ static const struct json *read_searches(const struct json *body, const char **fi
         }
     *field_out = "searches";
     if (json_kind_of(searches) != JSON_KIND_ARRAY || json_count(searches) == 0) {
-        error_set(err, ERROR_INVALID, "\"searches\" must be a list of search requests");
+        error_set(err, ERROR_INVALID, "\"searches\" must be a list of one or more search requests");
         return NULL;
     }
     if (json_count(searches) > BATCH_SEARCHES_MAX) {

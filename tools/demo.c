@@ -19,6 +19,26 @@ static const char *const manual_examples[] = {"show how much space is left on th
                                               "compare two files line by line",
                                               "change who may read a file", NULL};
 
+/* An index that an older program made stands in the way of the first look: it is put aside, not
+ * deleted, as somebody may have added to it. */
+static bool put_aside_if_old(const char *folder, struct error *err) {
+    char aside[1200];
+    struct index *index = NULL;
+    struct error why;
+    if (index_open(folder, INDEX_READ, &index, &why)) {
+        index_close(index);
+        return true;
+    }
+    if (why.code != ERROR_UNSUPPORTED)
+        return true; /* there is none yet; or the ingest says what is wrong with it */
+    snprintf(aside, sizeof aside, "%s.old", folder);
+    if (rename(folder, aside) != 0)
+        return error_set_errno(err, "%s is of another version of Tercet and can't be moved to %s",
+                               folder, aside);
+    printf("%s was made by another version of Tercet: it is %s now\n", folder, aside);
+    return true;
+}
+
 static bool demo_ingest(const char *data, const struct model *model, const char *const **examples,
                         struct error *err) {
     char documents[1100], folder[1100];
@@ -29,7 +49,8 @@ static bool demo_ingest(const char *data, const struct model *model, const char 
     size_t n;
     snprintf(documents, sizeof documents, "%s/demo.jsonl", data);
     snprintf(folder, sizeof folder, "%s/demo", data);
-    if (!file_make_folder(data, err) || !demo_documents_write(documents, &source, &n, err))
+    if (!file_make_folder(data, err) || !put_aside_if_old(folder, err) ||
+        !demo_documents_write(documents, &source, &n, err))
         return false;
     *examples = source == DEMO_PACKAGES ? package_examples : manual_examples;
     printf("indexing %zu %s of this machine into %s\n", n,
