@@ -17,6 +17,8 @@ struct fresh_posting {
 struct fresh {
     struct fresh_posting *items; /* [n] by term, then docid (fresh_sort) */
     size_t n, cap;
+    struct fresh_posting *spare; /* [spare_cap] fresh_sort's other half */
+    size_t spare_cap;
     roaring_bitmap_t *dead; /* docids put and replaced before they were written */
     uint32_t dead_n;
 };

@@ -111,6 +111,7 @@ void writer_close(struct writer *writer) {
     documents_writer_free(writer->documents);
     roaring_bitmap_free(writer->fresh.dead);
     free(writer->fresh.items);
+    free(writer->fresh.spare);
     free(writer->lost);
     fields_done(&writer->fields);
     buf_done(&writer->buried_fields);

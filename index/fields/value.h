@@ -30,7 +30,7 @@ enum {
     FIELD_DATE_TEXT_MAX = 64,
 };
 
-/* A value as it stands in a key. */
+/* A value as it stands in a key: numbers and dates are 8 bytes, big-endian. */
 struct field_value {
     enum field_kind kind;
     size_t len;
@@ -43,15 +43,5 @@ bool field_value_of(const struct json *json, struct field_value *out);
 /* The value as JSON that reads as the same value again, a date as UTC. NULL: no value has such
  * bytes, or it is FIELD_LONG, whose string is not kept here. */
 struct json *field_value_json(enum field_kind kind, const uint8_t *bytes, size_t len);
-
-/* Numbers and dates are 8 such bytes. */
-static inline void put_be64(uint8_t *at, uint64_t value) {
-    put_be32(at, (uint32_t)(value >> 32));
-    put_be32(at + 4, (uint32_t)value);
-}
-
-static inline uint64_t get_be64(const uint8_t *at) {
-    return (uint64_t)get_be32(at) << 32 | get_be32(at + 4);
-}
 
 #endif

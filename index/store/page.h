@@ -114,8 +114,12 @@ static inline int keys_compare(bool integers, struct bytes a, struct bytes b) {
         uint64_t x = get_u64(a.data), y = get_u64(b.data);
         return (x > y) - (x < y);
     }
-    if (a.len == 4 && b.len == 4) {
+    if (a.len == 4 && b.len == 4) { /* a docid, a term */
         uint32_t x = get_be32(a.data), y = get_be32(b.data);
+        return (x > y) - (x < y);
+    }
+    if (a.len == 8 && b.len == 8) { /* a segment's list */
+        uint64_t x = get_be64(a.data), y = get_be64(b.data);
         return (x > y) - (x < y);
     }
     int order = memcmp(a.data, b.data, a.len < b.len ? a.len : b.len);

@@ -155,10 +155,33 @@ static bool is_in_page(const struct store_txn *txn, MDB_val what) {
     return pages_hold((const void *)store->map, store->page_bytes, at, what.mv_size);
 }
 
+/* Whose a value on overflow pages is, in short: of its key and length. */
+static uint32_t owner_of(const struct store_txn *txn, enum store_table table, struct bytes key,
+                         struct bytes value) {
+    uint64_t len = value.len;
+    return txn->store->sum_of(table, key.data, key.len, &len, sizeof len) | 1;
+}
+
+/* sum_fits, of a value on overflow pages once in a commit. */
+static bool fits_once(const struct store_txn *txn, enum store_table table, struct bytes key,
+                      struct bytes value, struct bytes *out) {
+    _Atomic uint32_t *known = txn->writes ? NULL : view_owner(txn->view, value.data);
+    const uint8_t *sum;
+    if (!known)
+        return sum_fits(txn->store->sum_of, table, key, value, out);
+    uint32_t owner = owner_of(txn, table, key, value);
+    if (atomic_load_explicit(known, memory_order_relaxed) == owner)
+        return sum_strip(table, key, value, out, &sum);
+    if (!sum_fits(txn->store->sum_of, table, key, value, out))
+        return false;
+    atomic_store_explicit(known, owner, memory_order_relaxed);
+    return true;
+}
+
 /* Takes the sum off a value that was read. ERROR_CORRUPT when it is another's. */
 static bool check_sum(const struct store_txn *txn, enum store_table table, struct bytes key,
                       struct bytes value, struct bytes *out, struct error *err) {
-    if (sum_fits(txn->store->sum_of, table, key, value, out))
+    if (fits_once(txn, table, key, value, out))
         return true;
     char shown[2 * KEY_SHOWN + 1];
     print_key(table, key, shown);
@@ -226,22 +249,36 @@ static bool get_salvaged(const struct store_txn *txn, enum store_table table, st
 }
 
 /* Before LMDB goes to a key of a commit that may be damaged: what is there is whole, and what is
- * not there was not lost. */
+ * not there was not lost. A batch's keys lie near each other: what the one before has had checked
+ * is not checked again. */
 static bool guard(const struct store_txn *txn, enum store_table table, struct bytes key,
-                  struct bytes *until, struct error *err) {
-    struct tree_cursor at;
-    struct bytes value;
-    bool found;
-    cursor_init(&at, txn, table);
-    return tree_find(&at, key, &found, err) &&
-           (found ? tree_entry(&at, &key, &value, err) : is_absent(txn, table, &at, err)) &&
-           tree_guard(&at, until, err);
+                  struct guarded *near, struct error *err) {
+    struct tree_cursor *at = &near->at;
+    bool found, stayed = false, known = near->known;
+    near->known = false; /* unless all goes well */
+    if (!known)
+        cursor_init(at, txn, table);
+    if (!(known ? tree_find_near(at, key, &found, &stayed, err) : tree_find(at, key, &found, err)))
+        return false;
+    if (!stayed) {
+        near->gap = NO_GAP;
+        if (!tree_guard(at, &near->until, err))
+            return false;
+    }
+    if (found) {
+        struct bytes value;
+        near->known = tree_entry(at, &key, &value, err);
+        return near->known;
+    }
+    int gap = at->ended ? NO_GAP : at->path[at->tree->depth - 1].at;
+    near->known = (gap != NO_GAP && gap == near->gap) || is_absent(txn, table, at, err);
+    near->gap = gap;
+    return near->known;
 }
 
 static bool guard_key(const struct store_txn *txn, enum store_table table, const void *key,
                       size_t key_len, struct error *err) {
-    struct bytes until;
-    return guard(txn, table, (struct bytes){key, key_len}, &until, err);
+    return guard(txn, table, (struct bytes){key, key_len}, &txn->guarded[table], err);
 }
 
 /* ---- values ---- */
@@ -372,9 +409,8 @@ bool store_delete_u32(struct store_txn *txn, enum store_table table, uint32_t ke
 struct handle {
     struct tree_cursor tree; /* of a read transaction */
     MDB_cursor *lmdb;        /* of one that writes */
+    struct guarded near;     /* the same */
     size_t salvaged;         /* of what was salvaged */
-    struct bytes guarded;    /* keys below may be left for the next one; lies in the commit */
-    bool all_guarded;
 };
 
 static bool no_entry(struct store_cursor *cursor) {
@@ -406,15 +442,12 @@ static bool show_salvaged(struct store_cursor *cursor) {
     return true;
 }
 
+/* Before LMDB's cursor leaves the key for the next one. */
 static bool guard_cursor(struct store_cursor *cursor, struct bytes key, struct error *err) {
-    struct handle *handle = cursor->handle;
-    if (handle->all_guarded ||
-        (handle->guarded.data && keys_compare(false, key, handle->guarded) < 0))
+    struct guarded *near = &((struct handle *)cursor->handle)->near;
+    if (near->known && (!near->until.data || keys_compare(false, key, near->until) < 0))
         return true;
-    if (!guard(cursor->txn, cursor->table, key, &handle->guarded, err))
-        return no_entry(cursor) && false;
-    handle->all_guarded = !handle->guarded.data;
-    return true;
+    return guard(cursor->txn, cursor->table, key, near, err) || (no_entry(cursor) && false);
 }
 
 static bool move(struct store_cursor *cursor, MDB_val key, MDB_cursor_op op, struct error *err) {
@@ -453,8 +486,7 @@ bool store_cursor_open(struct store_txn *txn, enum store_table table, const void
     struct handle *handle = mem_alloc(1, sizeof *handle);
     *out = (struct store_cursor){.handle = handle, .txn = txn, .table = table};
     handle->lmdb = NULL;
-    handle->guarded = (struct bytes){0};
-    handle->all_guarded = false;
+    handle->near.known = false;
     if (txn->salvage) {
         handle->salvaged =
             salvage_find(txn->salvage, table, (struct bytes){key_len ? key : "", key_len});
@@ -493,7 +525,7 @@ bool store_cursor_refresh(struct store_cursor *cursor, struct error *err) {
 bool store_cursor_delete(struct store_cursor *cursor, struct error *err) {
     struct handle *handle = cursor->handle;
     store_settle(cursor->txn);
-    if (!guard(cursor->txn, cursor->table, cursor->key, &handle->guarded, err))
+    if (!guard(cursor->txn, cursor->table, cursor->key, &handle->near, err))
         return false;
     int rc = mdb_cursor_del(handle->lmdb, 0);
     if (rc != 0)

@@ -169,9 +169,19 @@ static inline void put_be32(uint8_t *at, uint32_t value) {
     at[3] = (uint8_t)value;
 }
 
+static inline void put_be64(uint8_t *at, uint64_t value) {
+    put_be32(at, (uint32_t)(value >> 32));
+    put_be32(at + 4, (uint32_t)value);
+}
+
 static inline uint32_t get_be32(const void *from) {
     const uint8_t *at = from;
     return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+static inline uint64_t get_be64(const void *from) {
+    const uint8_t *at = from;
+    return (uint64_t)get_be32(at) << 32 | get_be32(at + 4);
 }
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,

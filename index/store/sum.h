@@ -30,23 +30,30 @@ static inline uint32_t sum_make(value_sum_kind *sum_of, enum store_table table, 
                                    : sum_of(table, key.data, key.len, at, len);
 }
 
-/* Takes the sum off a stored value; false: it is another's. */
-static inline bool sum_fits(value_sum_kind *sum_of, enum store_table table, struct bytes key,
-                            struct bytes stored, struct bytes *out) {
+/* Takes the sum off a stored value, unread. False: it has no room for one. */
+static inline bool sum_strip(enum store_table table, struct bytes key, struct bytes stored,
+                             struct bytes *out, const uint8_t **sum_out) {
     enum sum_kind kind = sum_kind_of(table, key);
     const uint8_t *at = stored.data;
     size_t len = stored.len;
+    *sum_out = NULL;
     if (kind != SUM_NONE) {
         if (len < SUM_BYTES)
             return false;
         len -= SUM_BYTES;
-        const uint8_t *sum = kind == SUM_IN_FRONT ? at : at + len;
+        *sum_out = kind == SUM_IN_FRONT ? at : at + len;
         at += kind == SUM_IN_FRONT ? SUM_BYTES : 0;
-        if (get_u32(sum) != sum_make(sum_of, table, key, at, len))
-            return false;
     }
     *out = (struct bytes){.data = at, .len = len};
     return true;
+}
+
+/* Takes it off and compares; false: it is another's. */
+static inline bool sum_fits(value_sum_kind *sum_of, enum store_table table, struct bytes key,
+                            struct bytes stored, struct bytes *out) {
+    const uint8_t *sum;
+    return sum_strip(table, key, stored, out, &sum) &&
+           (!sum || get_u32(sum) == sum_make(sum_of, table, key, out->data, out->len));
 }
 
 #endif

@@ -141,6 +141,17 @@ bool tree_find(struct tree_cursor *cursor, struct bytes key, bool *exact_out, st
     }
 }
 
+bool tree_find_near(struct tree_cursor *cursor, struct bytes key, bool *exact_out, bool *stayed_out,
+                    struct error *err) {
+    unsigned leaf = last_of(cursor);
+    *stayed_out = !cursor->ended && compare(cursor, key_at(cursor, leaf, 0), key) <= 0 &&
+                  compare(cursor, key, key_at(cursor, leaf, cursor->path[leaf].n - 1u)) <= 0;
+    if (!*stayed_out)
+        return tree_find(cursor, key, exact_out, err);
+    cursor->path[leaf].at = (uint16_t)search(cursor, leaf, 0, key, exact_out);
+    return true;
+}
+
 bool tree_settle(struct tree_cursor *cursor, struct error *err) {
     unsigned leaf = last_of(cursor);
     return cursor->ended || cursor->path[leaf].at < cursor->path[leaf].n ||

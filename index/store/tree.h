@@ -31,6 +31,11 @@ bool tree_first(struct tree_cursor *cursor, struct error *err);
 /* To the place of the key, in front of the first entry that is not below it. */
 bool tree_find(struct tree_cursor *cursor, struct bytes key, bool *exact_out, struct error *err);
 
+/* The same from a place that tree_find came to. *stayed_out: the key lies between the first and the
+ * last of the same leaf, and nothing above it was looked at. */
+bool tree_find_near(struct tree_cursor *cursor, struct bytes key, bool *exact_out, bool *stayed_out,
+                    struct error *err);
+
 /* From there to the entry, or past the end. */
 bool tree_settle(struct tree_cursor *cursor, struct error *err);
 

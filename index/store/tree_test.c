@@ -13,6 +13,7 @@
 #include "engine/base/mem.h"
 #include "index/fixture.h"
 #include "index/store/store.h"
+#include "index/store/txn.h"
 
 enum {
     IDS_N = 24000,
@@ -367,11 +368,46 @@ static void bits_of_metas(struct fix *fix) {
     CHECK(refused_n > META_BYTES * 8);
 }
 
+/* From wherever it stands, tree_find_near comes to where tree_find comes. */
+static void near_comes_where_find_comes(struct fix *fix) {
+    enum { STEPS = 20000, STEP_MAX = 60 };
+    struct store *store;
+    struct store_txn *txn;
+    struct error err;
+    unsigned stayed_n = 0;
+    CHECK(store_open(fix->folder, STORE_READ, &store, &err) && store_begin_read(store, &txn, &err));
+    for (int t = 0; t < TABLES; t++) {
+        const struct tree *tree = &txn->view->tables[tables[t]];
+        struct tree_cursor near, fresh;
+        uint32_t id = 0;
+        bool exact, found, stayed;
+        tree_cursor_init(&near, txn->view, tree, "near");
+        CHECK(tree_find(&near, (struct bytes){"0", 1}, &exact, &err));
+        for (unsigned i = 0; i < STEPS; i++) {
+            uint8_t key[32];
+            id = draw(fix, 8) ? (id + draw(fix, STEP_MAX)) % IDS_N : draw(fix, IDS_N);
+            struct bytes at = {key, make_key(t, id, key)};
+            tree_cursor_init(&fresh, txn->view, tree, "fresh");
+            CHECK(tree_find(&fresh, at, &exact, &err) &&
+                  tree_find_near(&near, at, &found, &stayed, &err));
+            CHECK_EQUAL(found, exact);
+            for (unsigned level = 0; level < tree->depth; level++)
+                CHECK(near.path[level].page == fresh.path[level].page &&
+                      near.path[level].at == fresh.path[level].at);
+            stayed_n += stayed;
+        }
+    }
+    CHECK(stayed_n > STEPS / 8 && stayed_n < 2 * STEPS);
+    store_abort(txn);
+    store_close(store);
+}
+
 int main(void) {
     struct fix *fix = mem_zalloc(1, sizeof *fix);
     const char *seed = getenv("TERCET_SEED"), *n = getenv("TERCET_FLIPS");
     make(fix, seed ? strtoull(seed, NULL, 10) : 1);
     CHECK(survives(fix, false, true));
+    near_comes_where_find_comes(fix);
     bits_of_metas(fix);
     flips(fix, n ? (unsigned)strtoul(n, NULL, 10) : FLIPS);
     unmake(fix);

@@ -126,7 +126,15 @@ static struct store_txn *wrap_txn(struct store *store, MDB_txn *inner, struct vi
                                   bool writes) {
     struct store_txn *txn = mem_alloc(1, sizeof *txn);
     *txn = (struct store_txn){.store = store, .txn = inner, .view = view, .writes = writes};
+    if (writes)
+        txn->guarded = mem_zalloc(TABLES_N, sizeof *txn->guarded);
     return txn;
+}
+
+static void unwrap_txn(struct store_txn *txn) {
+    release(txn->store, txn->view);
+    free(txn->guarded);
+    free(txn);
 }
 
 bool store_begin_read(struct store *store, struct store_txn **out, struct error *err) {
@@ -181,8 +189,7 @@ bool store_commit(struct store_txn *txn, struct error *err) {
         store_extend(store);
         seal(store, txn_id);
     }
-    release(store, txn->view);
-    free(txn);
+    unwrap_txn(txn);
     return ok;
 }
 
@@ -192,8 +199,7 @@ void store_abort(struct store_txn *txn) {
     if (txn->txn)
         mdb_txn_abort(txn->txn);
     salvage_close(txn->salvage);
-    release(txn->store, txn->view);
-    free(txn);
+    unwrap_txn(txn);
 }
 
 uint64_t store_txn_id(const struct store_txn *txn) {

@@ -5,7 +5,16 @@
 
 #include "index/store/inside.h"
 #include "index/store/salvage.h"
-#include "index/store/view.h"
+#include "index/store/tree.h"
+
+/* The place of the commit that LMDB was last led to in a table. */
+struct guarded {
+    struct tree_cursor at;
+    struct bytes until; /* tree_guard's */
+    bool known;
+    int gap; /* in front of this entry of its leaf none was lost; NO_GAP */
+};
+enum { NO_GAP = -1 };
 
 struct store_txn {
     struct store *store;
@@ -14,6 +23,7 @@ struct store_txn {
     struct salvage *salvage; /* instead of both */
     bool writes;
     bool lenient;               /* an entry that is not found need not be vouched for */
+    struct guarded *guarded;    /* [TABLES_N] of one that writes */
     bool end_guarded[TABLES_N]; /* LMDB may go to the table's end */
     struct { /* store_append's room, whose sum is added once it was filled; at NULL: none */
         enum store_table table;

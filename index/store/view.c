@@ -61,6 +61,13 @@ const uint8_t *view_overflow(struct view *view, uint64_t number, size_t len, con
     return NULL;
 }
 
+_Atomic uint32_t *view_owner(const struct view *view, const void *value) {
+    uintptr_t at = (uintptr_t)value - (uintptr_t)view->map;
+    bool begins = at % view->page_bytes == PAGE_HEADER_BYTES; /* offsets, in a leaf */
+    uint64_t page = at / view->page_bytes;
+    return begins && page < view->pages_n ? &view->owners[page] : NULL;
+}
+
 /* ---- opening one ---- */
 
 /* Every entry of one of LMDB's own two trees, into the lists' sum. */
@@ -166,6 +173,7 @@ bool view_open(const char *path, const uint8_t *map, size_t page_bytes, uint64_t
     for (int t = 0; t < TABLES_N; t++)
         view->tables[t].root = NO_PAGE;
     view->sound = mem_zalloc(view->pages_n / WORD_BITS + 1, sizeof *view->sound);
+    view->owners = mem_zalloc(view->pages_n, sizeof *view->owners);
     view->unused = mem_zalloc(view->pages_n / WORD_BITS + 1, sizeof *view->unused);
     if (read_lists(view, page, err)) {
         *out = view;
@@ -179,6 +187,7 @@ void view_close(struct view *view) {
     if (!view)
         return;
     free((void *)view->sound);
+    free((void *)view->owners);
     free(view->unused);
     free(view);
 }

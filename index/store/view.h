@@ -4,6 +4,8 @@
  * themselves. A page is checked when it is first met in a commit (page.h) and remembered; so is,
  * for the whole commit, which pages are free: an old page that a wrong number leads to looks sound
  * and is not.
+ * The sum of a value that fills pages of its own is remembered as well: a search reads the token
+ * vectors of hundreds of documents, and summing them anew would be an eighth of its time.
  * What a page cannot tell of itself is sealed: behind each meta page's own bytes, which LMDB never
  * writes, stand sums of the meta page, of the tables' records and of the lists of free pages
  * (docs/disk-format.md). A commit without a seal (a kill came in between; a copy by LMDB's tools)
@@ -28,7 +30,9 @@ struct view {
     struct tree free, main, tables[TABLES_N];
     _Atomic uint64_t *sound; /* a bit a page: branch or leaf, found sound */
     uint64_t *unused;        /* a bit a page: free */
-    unsigned holders_n;      /* the store's */
+    /* A page that a long value begins on: whose it was found to be, by its sum; 0: not yet. */
+    _Atomic uint32_t *owners;
+    unsigned holders_n; /* the store's */
 };
 
 /* ERROR_CORRUPT: names what is damaged. *moved_out: a later commit has taken its meta page, so the
@@ -49,6 +53,9 @@ const uint8_t *view_page(struct view *view, uint64_t number, unsigned kind, enum
 /* The value of so many bytes that begins on overflow page `number`. */
 const uint8_t *view_overflow(struct view *view, uint64_t number, size_t len, const char *name,
                              struct error *err);
+
+/* Where `owners` stands of a value that begins on an overflow page; NULL: it does not. */
+_Atomic uint32_t *view_owner(const struct view *view, const void *value);
 
 /* ---- the seal ---- */
 
