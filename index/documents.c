@@ -269,8 +269,7 @@ bool document_hash(struct snapshot *snapshot, const char *key, size_t key_len, u
     return true;
 }
 
-bool term_find(struct snapshot *snapshot, const char *word, size_t word_len, uint32_t *id_out) {
-    struct error ignored;
-    bool found;
-    return term_get(snapshot->txn, word, word_len, id_out, &found, &ignored) && found;
+bool term_find(struct snapshot *snapshot, const char *word, size_t word_len, uint32_t *id_out,
+               bool *found_out, struct error *err) {
+    return term_get(snapshot->txn, word, word_len, id_out, found_out, err);
 }

@@ -156,8 +156,9 @@ bool document_passage(struct snapshot *snapshot, uint32_t docid, uint32_t index,
 struct buf;
 bool snapshot_note(struct snapshot *snapshot, const char *name, struct buf *out, struct error *err);
 
-/* The id of a word in the term dictionary; false when no document has ever said it. */
-bool term_find(struct snapshot *snapshot, const char *word, size_t word_len, uint32_t *id_out);
+/* The id of a word in the term dictionary; *found_out false when no document has ever said it. */
+bool term_find(struct snapshot *snapshot, const char *word, size_t word_len, uint32_t *id_out,
+               bool *found_out, struct error *err);
 
 /* ---- retrieval: the k best docids of one mode, dead ones left out ---- */
 /* A document of several passages scores as its best one does, dense and multi; sparse vectors are

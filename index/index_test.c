@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "engine/base/file.h"
 #include "engine/base/vec.h"
 #include "index/rows.h"
 #include "index/fixture.h"
@@ -237,6 +238,22 @@ static void everything_may_die(void) {
     fixture_remove(folder);
 }
 
+/* Changes one letter of each "apple" in the file. */
+static unsigned spoil_apples(const char *folder) {
+    char path[80];
+    struct error err;
+    struct buf file = {0};
+    unsigned n = 0;
+    snprintf(path, sizeof path, "%s/data.mdb", folder);
+    CHECK_OK(file_read(path, SIZE_MAX, &file, &err), err);
+    for (char *at = file.data; (at = memmem(at, file.len - (size_t)(at - file.data), "apple", 5));
+         n++)
+        at[4] = 'y';
+    CHECK_OK(file_write_atomic(path, file.data, file.len, &err), err);
+    buf_done(&file);
+    return n;
+}
+
 static void words_get_ids(void) {
     struct error err;
     char folder[64];
@@ -259,15 +276,24 @@ static void words_get_ids(void) {
     CHECK_OK(writer_term_id(writer, "c", 1, &again, &err), err);
     CHECK(again != a && again != b);
     CHECK_OK(snapshot_open(index, &snapshot, &err), err);
-    CHECK(term_find(snapshot, "apple", 5, &again) && again == a);
-    CHECK(!term_find(snapshot, "c", 1, &again));
-    CHECK(!term_find(snapshot, longer, sizeof longer, &again));
-    CHECK(!term_find(snapshot, "", 0, &again));
+    bool found;
+    CHECK(term_find(snapshot, "apple", 5, &again, &found, &err) && found && again == a);
+    CHECK(term_find(snapshot, "c", 1, &again, &found, &err) && !found);
+    CHECK(term_find(snapshot, longer, sizeof longer, &again, &found, &err) && !found);
+    CHECK(term_find(snapshot, "", 0, &again, &found, &err) && !found);
     snapshot_close(snapshot);
     struct index_counts counts;
     CHECK_OK(index_count(index, &counts, &err), err);
     CHECK_EQUAL(counts.terms_n, 2);
     writer_close(writer);
+    index_close(index);
+    /* A damaged word is no word that nobody has ever said. */
+    CHECK(spoil_apples(folder) > 0);
+    CHECK_OK(index_open(folder, INDEX_READ, &index, &err), err);
+    CHECK_OK(snapshot_open(index, &snapshot, &err), err);
+    CHECK(!term_find(snapshot, "apple", 5, &again, &found, &err));
+    CHECK_EQUAL(err.code, ERROR_CORRUPT);
+    snapshot_close(snapshot);
     index_close(index);
     fixture_remove(folder);
 }

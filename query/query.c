@@ -41,17 +41,21 @@ static void sparse_of_numbered(struct numbered_term *known, size_t n, struct are
     query->sparse = (struct sparse_vector){.ids = ids, .weights = weights, .n = kept};
 }
 
-static void sparse_of(const struct lexical *lexical, struct snapshot *snapshot, struct arena *arena,
-                      struct query *query) {
+static bool sparse_of(const struct lexical *lexical, struct snapshot *snapshot, struct arena *arena,
+                      struct query *query, struct error *err) {
     struct numbered_term *known = ARENA_NEW(arena, struct numbered_term, lexical->n);
     size_t n = 0;
     for (size_t i = 0; i < lexical->n; i++) {
         const struct lexical_term *term = &lexical->terms[i];
         uint32_t id = term->id;
-        if (!term->word || term_find(snapshot, term->word, term->word_len, &id))
+        bool found = true;
+        if (term->word && !term_find(snapshot, term->word, term->word_len, &id, &found, err))
+            return false;
+        if (found)
             known[n++] = (struct numbered_term){.id = id, .term = term};
     }
     sparse_of_numbered(known, n, arena, query);
+    return true;
 }
 
 static struct query empty_query(const struct index_settings *settings) {
@@ -81,8 +85,8 @@ bool query_encode(struct encoder *encoder, unsigned modes, const struct index_se
     query.multi = encoding.multi;
     query.multi_n = encoding.multi_n;
     query.multi_ranges = encoding.multi_ranges;
-    if (modes & ENCODE_LEXICAL)
-        sparse_of(&encoding.lexical, snapshot, arena, &query);
+    if (modes & ENCODE_LEXICAL && !sparse_of(&encoding.lexical, snapshot, arena, &query, err))
+        return false;
     *out = query;
     return true;
 }
@@ -90,10 +94,8 @@ bool query_encode(struct encoder *encoder, unsigned modes, const struct index_se
 bool query_add_terms(struct query *query, struct analyzer *analyzer, struct snapshot *snapshot,
                      struct arena *arena, struct error *err) {
     struct lexical lexical;
-    if (!analyzer_run(analyzer, query->text, query->text_len, arena, &lexical, err))
-        return false;
-    sparse_of(&lexical, snapshot, arena, query);
-    return true;
+    return analyzer_run(analyzer, query->text, query->text_len, arena, &lexical, err) &&
+           sparse_of(&lexical, snapshot, arena, query, err);
 }
 
 /* ---- ready-made ---- */
@@ -109,9 +111,9 @@ static struct lexical number_terms(const struct lexical *words, struct arena *ar
     return numbers;
 }
 
-void query_ready(const struct query_vectors *vectors, const struct index_settings *settings,
+bool query_ready(const struct query_vectors *vectors, const struct index_settings *settings,
                  struct snapshot *snapshot, const char *text, size_t len, struct arena *arena,
-                 struct query *out) {
+                 struct query *out, struct error *err) {
     struct query query = empty_query(settings);
     struct lexical lexical = vectors->sparse;
     query.text = text;
@@ -121,8 +123,10 @@ void query_ready(const struct query_vectors *vectors, const struct index_setting
     query.multi_n = (uint32_t)vectors->multi_n;
     if (!vectors_terms_are_words(settings))
         lexical = number_terms(&vectors->sparse, arena);
-    sparse_of(&lexical, snapshot, arena, &query);
+    if (!sparse_of(&lexical, snapshot, arena, &query, err))
+        return false;
     *out = query;
+    return true;
 }
 
 /* ---- of a document ---- */
@@ -176,7 +180,10 @@ static bool name_terms(struct snapshot *snapshot, struct analyzer *analyzer,
     for (size_t i = 0; i < lexical.n; i++) {
         const struct lexical_term *word = &lexical.terms[i];
         uint32_t id;
-        if (!word->word || !term_find(snapshot, word->word, word->word_len, &id))
+        bool found = false;
+        if (word->word && !term_find(snapshot, word->word, word->word_len, &id, &found, err))
+            return false;
+        if (!found)
             continue;
         const uint32_t *at =
             bsearch(&id, query->sparse.ids, query->sparse.n, sizeof id, compare_id_to_term);

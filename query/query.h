@@ -41,9 +41,9 @@ bool query_encode(struct encoder *encoder, unsigned modes, const struct index_se
                   const struct encoding *ready, struct query *out, struct error *err);
 
 /* Of vectors that fit the index (vectors_fit); text may stand beside them, or be NULL. */
-void query_ready(const struct query_vectors *vectors, const struct index_settings *settings,
+bool query_ready(const struct query_vectors *vectors, const struct index_settings *settings,
                  struct snapshot *snapshot, const char *text, size_t len, struct arena *arena,
-                 struct query *out);
+                 struct query *out, struct error *err);
 
 /* The terms of its text into a query that has none. */
 bool query_add_terms(struct query *query, struct analyzer *analyzer, struct snapshot *snapshot,

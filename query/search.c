@@ -32,11 +32,9 @@ static bool read_query(struct search_run *run, struct error *err) {
     const struct index_settings *settings = index_settings_of(searcher->index);
     if (request->like)
         return read_like(run, err);
-    if (vectors_modes(&request->vectors)) {
-        query_ready(&request->vectors, settings, run->snapshot, request->query, request->query_len,
-                    run->arena, &run->query);
-        return true;
-    }
+    if (vectors_modes(&request->vectors))
+        return query_ready(&request->vectors, settings, run->snapshot, request->query,
+                           request->query_len, run->arena, &run->query, err);
     if (!searcher->encoder) {
         *err = searcher->no_model;
         return false;

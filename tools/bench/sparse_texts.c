@@ -122,7 +122,10 @@ static bool search_text(struct texts *texts, struct snapshot *snapshot, const ch
     size_t n = 0;
     for (size_t i = 0; i < lexical.n; i++) {
         const struct lexical_term *term = &lexical.terms[i];
-        if (term_find(snapshot, term->word, term->word_len, &terms[n].id))
+        bool found;
+        if (!term_find(snapshot, term->word, term->word_len, &terms[n].id, &found, err))
+            return false;
+        if (found)
             terms[n++].weight = term->weight;
     }
     struct sparse_vector query = vector_of(terms, n, arena);
