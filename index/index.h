@@ -237,4 +237,13 @@ bool multi_best_passages(struct snapshot *snapshot, const float *query, size_t q
                          const uint32_t *docids, size_t n, struct arena *arena, float *scores_out,
                          uint32_t *passages_out, struct error *err);
 
+/* The same for several threads: a query made ready once, in the arena, for so many workers, no two
+ * of which score at once under the same number. On failure outputs are partly written. */
+struct multi_scorer;
+bool multi_scorer_make(struct snapshot *snapshot, const float *query, size_t query_n,
+                       size_t workers_n, struct arena *arena, struct multi_scorer **out,
+                       struct error *err);
+bool multi_scorer_score(struct multi_scorer *scorer, size_t worker, const uint32_t *docids,
+                        size_t n, float *scores_out, uint32_t *passages_out, struct error *err);
+
 #endif

@@ -38,6 +38,7 @@ static void read_all(const struct batch *batch, const struct json *const *search
         one->ok =
             request_from_json(searches[i], batch->arena, &one->request, one->field, &one->err);
         one->request.reranker = batch->reranker;
+        one->request.pool = batch->pool;
         one->request.cancelled = batch->cancelled;
     }
 }

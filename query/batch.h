@@ -15,6 +15,7 @@ enum { BATCH_SEARCHES_MAX = 64 };
 struct batch {
     struct searcher *searcher;
     const struct rerank_scorer *reranker; /* as in search_request */
+    struct pool *pool;                    /* as search_request's */
     const atomic_bool *cancelled;
     struct arena *arena;   /* for the time of the batch */
     struct arena *scratch; /* reset between two searches */

@@ -35,6 +35,7 @@ struct search_run {
     size_t n;
     struct rerank_score *reranked; /* [result->reranking.scored_n] of the first candidates */
     struct arena *arena;
+    struct arena *beside; /* [workers of request->pool - 1] what its other threads need meanwhile */
     struct search_result *result;
 };
 

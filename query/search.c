@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/base/clock.h"
+#include "engine/base/pool.h"
 #include "index/fields/filter.h"
 #include "query/explain.h"
 #include "query/highlight.h"
@@ -180,6 +181,20 @@ const char *search_fault(const struct search_request *request, const struct erro
     return request->like && err->code == ERROR_NOT_FOUND ? "like" : NULL;
 }
 
+/* What other threads allocate: they may not from the request's arena. */
+static size_t beside_n(const struct search_run *run) {
+    return run->request->pool ? pool_workers_n(run->request->pool) - 1 : 0;
+}
+
+static void begin_beside(struct search_run *run) {
+    run->beside = ARENA_ZERO(run->arena, struct arena, beside_n(run));
+}
+
+static void end_beside(struct search_run *run) {
+    for (size_t i = 0; i < beside_n(run); i++)
+        arena_done(&run->beside[i]);
+}
+
 bool search_run(struct searcher *searcher, const struct search_request *request,
                 struct arena *arena, struct search_result *out, struct error *err) {
     struct search_result result = {.offset = request->offset,
@@ -193,10 +208,12 @@ bool search_run(struct searcher *searcher, const struct search_request *request,
         (request->filter && !filter_parse(request->filter, arena, &filter, err)) ||
         !snapshot_open(searcher->index, &run.snapshot, err))
         return false;
+    begin_beside(&run);
     bool ok = tuned_apply(request, run.snapshot, &run.plan.fuse, err);
     result.plan = run.plan.fuse;
     result.retrieval = run.plan.retrieval;
     ok = ok && run_in_snapshot(&run, filter, err);
+    end_beside(&run);
     snapshot_close(run.snapshot);
     if (ok)
         *out = result;

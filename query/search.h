@@ -93,6 +93,7 @@ struct search_request {
         unsigned fields; /* 1 << SEARCH_TITLE, .. */
         uint32_t max;    /* of a hit, the best; 0: SEARCH_HIGHLIGHTS_DEFAULT */
     } highlight;
+    struct pool *pool; /* whose workers share retrieval and scoring; NULL: this thread alone */
     const struct rerank_scorer *reranker; /* what reranks here (rerank.h); NULL: nothing does */
     const atomic_bool *cancelled;         /* nobody waits any more: ERROR_STOPPED; NULL: never */
 };
@@ -177,6 +178,7 @@ struct search_result {
     struct search_timing timing;
 };
 
+struct pool;
 struct searcher;
 
 /* model: the one that the index was made with. With another one, or NULL, it can be searched by

@@ -41,6 +41,7 @@ bool service_open(const struct service_options *options, struct service **out, s
     service->options = *options;
     service->data = mem_strdup(options->data);
     service->threads_n = options->workers_n + options->remote_n;
+    service->cores = cores_open();
     service->arenas = mem_zalloc(service->threads_n, sizeof *service->arenas);
     routes_make(service);
     service->lines = (struct server_route){SERVER_POST, "/search (a line)", service_search, service,
@@ -57,6 +58,7 @@ void service_close(struct service *service) {
     if (!service)
         return;
     collections_close(service->collections);
+    cores_close(service->cores);
     for (size_t i = 0; i < service->threads_n; i++)
         arena_done(&service->arenas[i]);
     free(service->arenas);

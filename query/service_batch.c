@@ -57,6 +57,7 @@ static void answer_batch(struct service *service, size_t worker, struct opened *
         .searcher = service_searcher(service, opened, worker, &err),
         .reranker = service_reranker(service, worker, request, &reranker),
         .cancelled = request->cancelled,
+        .pool = cores_enter(service->cores),
         .arena = request->arena,
         .scratch = &service->arenas[worker],
     };
@@ -64,6 +65,7 @@ static void answer_batch(struct service *service, size_t worker, struct opened *
         respond_results(response, results, n, &timing);
     else
         server_response_failure(response, &err);
+    cores_leave(service->cores);
     arena_reset(&service->arenas[worker]);
 }
 

@@ -8,6 +8,7 @@
 #include "engine/base/arena.h"
 #include "engine/base/json.h"
 #include "query/collections.h"
+#include "query/cores.h"
 #include "query/rerank.h"
 #include "query/search.h"
 #include "query/service.h"
@@ -17,6 +18,7 @@ struct service {
     char *data;
     size_t threads_n; /* that search: workers, and behind them those of the remote lane */
     struct collections *collections;
+    struct cores *cores;  /* NULL: there is one */
     struct arena *arenas; /* [threads_n] what a worker encodes for several requests */
     struct server_route *routes;
     size_t routes_n;

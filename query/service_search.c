@@ -162,12 +162,14 @@ static void answer_search(struct service *service, size_t worker, struct search_
     struct searcher *searcher = service_searcher(service, call->opened, worker, &err);
     search->reranker = service_reranker(service, worker, request, &reranker);
     search->cancelled = request->cancelled;
+    search->pool = cores_enter(service->cores);
     if (!searcher || !search_check(searcher, search, &field, &err))
         service_refuse(response, &err, field);
     else if (!search_run(searcher, search, request->arena, &result, &err))
         service_refuse(response, &err, search_fault(search, &err));
     else
         respond_hits(response, search, &result);
+    cores_leave(service->cores);
 }
 
 void service_search(void *context, size_t worker, const struct server_request *request,

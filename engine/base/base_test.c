@@ -291,6 +291,32 @@ static void test_base64(void) {
         CHECK(!base64_parse(wrong[i], strlen(wrong[i]), bytes, &len, &err));
 }
 
+/* Any length comes back, and of a wrong character it says where. */
+static void long_base64_comes_back(void) {
+    enum { LONGEST = 1100 };
+    unsigned long long seed = 5;
+    uint8_t bytes[LONGEST], again[LONGEST + 3];
+    for (size_t n = 0; n <= LONGEST; n += 1 + n / 40) {
+        struct buf text = {0};
+        struct error err;
+        size_t len;
+        char where[32];
+        for (size_t i = 0; i < n; i++)
+            bytes[i] = (uint8_t)(check_random(&seed) >> 40);
+        base64_print(bytes, n, &text);
+        CHECK(base64_parse(text.data, text.len, again, &len, &err));
+        CHECK(len == n && memcmp(again, bytes, n) == 0);
+        if (n >= 3) {
+            size_t at = check_random(&seed) % (n / 3 * 4);
+            text.data[at] = '-';
+            CHECK(!base64_parse(text.data, text.len, again, &len, &err));
+            snprintf(where, sizeof where, "character %zu", at);
+            CHECK(strstr(err.message, where) && !strstr(err.message, where)[strlen(where)]);
+        }
+        buf_done(&text);
+    }
+}
+
 int main(void) {
     error_keeps_code_and_adds_context();
     arena_aligns_and_keeps();
@@ -303,5 +329,6 @@ int main(void) {
     json_keeps_floats_and_mends_utf8();
     files_are_written_whole();
     test_base64();
+    long_base64_comes_back();
     return check_result();
 }

@@ -230,6 +230,16 @@ static size_t steps_of(uint32_t dim) {
     return (most + MAXSIM_STEP_DIMS - 1) / MAXSIM_STEP_DIMS;
 }
 
+struct multi_query multi_query_twin(const struct multi_query *query, struct arena *arena) {
+    struct multi_query twin = *query;
+    size_t lanes_n = query->maxsim.groups_n * MAXSIM_LANES;
+    size_t scratch_bytes = MAXSIM_BLOCK_ROWS * MAXSIM_SCRATCH_STRIDE(query->maxsim.steps_n);
+    twin.maxsim.scratch = ARENA_ZERO(arena, uint8_t, scratch_bytes);
+    twin.best = ARENA_NEW(arena, float, lanes_n);
+    twin.means = ARENA_NEW(arena, float, lanes_n);
+    return twin;
+}
+
 bool multi_query_init(struct multi_query *query, const float *vectors, size_t n, uint32_t dim,
                       struct arena *arena, struct error *err) {
     assert(dim >= 1 && dim <= MULTI_DIM_MAX);
@@ -245,15 +255,13 @@ bool multi_query_init(struct multi_query *query, const float *vectors, size_t n,
     int8_t *values = ARENA_ZERO(arena, int8_t, groups_n * group_bytes);
     int32_t *begins = ARENA_ZERO(arena, int32_t, groups_n * MAXSIM_LANES);
     float *vector = ARENA_ZERO(arena, float, padded);
-    *query = (struct multi_query){
-        .maxsim = {values, begins, groups_n, steps_n,
-                   ARENA_ZERO(arena, uint8_t, MAXSIM_BLOCK_ROWS * MAXSIM_SCRATCH_STRIDE(steps_n))},
+    const struct multi_query shared = {
+        .maxsim = {values, begins, groups_n, steps_n, NULL},
         .scales = ARENA_NEW(arena, float, n),
-        .best = ARENA_NEW(arena, float, groups_n *MAXSIM_LANES),
-        .means = ARENA_NEW(arena, float, groups_n *MAXSIM_LANES),
         .n = n,
         .dim = dim,
     };
+    *query = multi_query_twin(&shared, arena);
     for (size_t q = 0; q < n; q++) {
         int8_t *lane = values + q / MAXSIM_LANES * group_bytes + q % MAXSIM_LANES * 4;
         memcpy(vector, vectors + q * dim, dim * sizeof *vector);

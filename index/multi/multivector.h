@@ -76,6 +76,9 @@ struct multi_query {
 bool multi_query_init(struct multi_query *query, const float *vectors, size_t n, uint32_t dim,
                       struct arena *arena, struct error *err);
 
+/* The same query for another thread: with scratch of its own. */
+struct multi_query multi_query_twin(const struct multi_query *query, struct arena *arena);
+
 /* The MaxSim of one document. 0 when the query or the document has no vectors. */
 float multi_maxsim(struct multi_query *query, const struct multi_codes *codes);
 

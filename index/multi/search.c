@@ -64,18 +64,48 @@ static bool query_of(struct snapshot *snapshot, const float *vectors, size_t n, 
     return multi_query_init(out, vectors, n, settings->multi_dim, arena, err);
 }
 
+struct multi_scorer {
+    struct snapshot *snapshot;
+    struct multi_query *queries; /* one for each worker */
+};
+
+bool multi_scorer_make(struct snapshot *snapshot, const float *query, size_t query_n,
+                       size_t workers_n, struct arena *arena, struct multi_scorer **out,
+                       struct error *err) {
+    struct multi_scorer *scorer = ARENA_NEW(arena, struct multi_scorer, 1);
+    scorer->snapshot = snapshot;
+    scorer->queries = ARENA_NEW(arena, struct multi_query, workers_n);
+    if (!query_of(snapshot, query, query_n, arena, &scorer->queries[0], err))
+        return false;
+    for (size_t i = 1; i < workers_n; i++)
+        scorer->queries[i] = multi_query_twin(&scorer->queries[0], arena);
+    *out = scorer;
+    return true;
+}
+
+bool multi_scorer_score(struct multi_scorer *scorer, size_t worker, const uint32_t *docids,
+                        size_t n, float *scores_out, uint32_t *passages_out, struct error *err) {
+    for (size_t i = 0; i < n; i++) {
+        uint32_t passage;
+        bool any;
+        if (!score_docid(scorer->snapshot, &scorer->queries[worker], docids[i], &scores_out[i],
+                         &passage, &any, err))
+            return false;
+        if (passages_out)
+            passages_out[i] = passage;
+    }
+    return true;
+}
+
 bool multi_best_passages(struct snapshot *snapshot, const float *query, size_t query_n,
                          const uint32_t *docids, size_t n, struct arena *arena, float *scores_out,
                          uint32_t *passages_out, struct error *err) {
-    struct multi_query ready;
+    struct multi_scorer *scorer;
     float *scores = ARENA_NEW(arena, float, n); /* outputs stay untouched on failure */
     uint32_t *passages = ARENA_NEW(arena, uint32_t, n);
-    bool any;
-    if (!query_of(snapshot, query, query_n, arena, &ready, err))
+    if (!multi_scorer_make(snapshot, query, query_n, 1, arena, &scorer, err) ||
+        !multi_scorer_score(scorer, 0, docids, n, scores, passages, err))
         return false;
-    for (size_t i = 0; i < n; i++)
-        if (!score_docid(snapshot, &ready, docids[i], &scores[i], &passages[i], &any, err))
-            return false;
     if (n > 0 && scores_out)
         memcpy(scores_out, scores, n * sizeof *scores);
     if (n > 0 && passages_out)

@@ -7,7 +7,7 @@ usage: search_http.py TERCET DATA COLLECTION QUERIES.jsonl [--rounds N] [--only 
 DATA is a folder of collections with COLLECTION in it; QUERIES has {"text"} a line, as BEIR's files.
 Each query is asked N times in all (default 2), after 50 to warm up. Prints a JSON line for each case
 and number of connections: p50, p99 and mean in ms, requests per second, the same of what the server
-says it took itself (took_ms), and the processor time of the server's process a request, which is
+says it took itself (took_ms, and its stages), and the processor time of the server's process a request, which is
 what a busy machine leaves comparable.
 """
 import argparse
@@ -144,13 +144,16 @@ def report(case, address, requests, pid):
         done, seconds = run(address, requests, connections_n)
         cpu = cpu_seconds(pid) - cpu
         times = [ms for ms, _ in done]
-        own = [json.loads(body)["took_ms"]["total"] for _, body in done]
+        took = [json.loads(body)["took_ms"] for _, body in done]
+        own = [stages["total"] for stages in took]
         print(json.dumps({
             "bench": "search_http", "case": case,
             "connections": connections_n, "requests": len(done),
             "p50_ms": round(part(times, .5), 3), "p99_ms": round(part(times, .99), 3),
             "mean_ms": round(sum(times) / len(times), 3),
             "server_p50_ms": round(part(own, .5), 3), "server_p99_ms": round(part(own, .99), 3),
+            "stages_p50_ms": {stage: round(part([stages[stage] for stages in took], .5), 3)
+                              for stage in took[0] if stage != "total"},
             "cpu_ms_a_request": round(1e3 * cpu / len(done), 3),
             "requests_per_s": round(len(done) / seconds, 1),
             "load": round(os.getloadavg()[0], 1)}), flush=True)
