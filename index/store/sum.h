@@ -48,12 +48,16 @@ static inline bool sum_strip(enum store_table table, struct bytes key, struct by
     return true;
 }
 
-/* Takes it off and compares; false: it is another's. */
+/* Takes it off and compares; false: it is another's, and *out is as it was. */
 static inline bool sum_fits(value_sum_kind *sum_of, enum store_table table, struct bytes key,
                             struct bytes stored, struct bytes *out) {
     const uint8_t *sum;
-    return sum_strip(table, key, stored, out, &sum) &&
-           (!sum || get_u32(sum) == sum_make(sum_of, table, key, out->data, out->len));
+    struct bytes value;
+    if (!sum_strip(table, key, stored, &value, &sum) ||
+        (sum && get_u32(sum) != sum_make(sum_of, table, key, value.data, value.len)))
+        return false;
+    *out = value;
+    return true;
 }
 
 #endif
