@@ -333,7 +333,7 @@ run_tests() {
 run_thread_tests() {
     test_run 'thread sanitizer' build-tsan \
         '--buildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false' -t 10 \
-        base_test encoder_test models_golden_test pipeline_test server_test \
+        base_test cores_test encoder_test models_golden_test pipeline_test server_test \
         server_load_test
     echo "$passed passed, $failed failed, $skipped skipped"
     ((failed == 0 && passed > 0))
