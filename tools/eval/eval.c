@@ -4,48 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/model.h"
 #include "tools/commands.h"
 #include "tools/eval/eval_commands.h"
-#include "tools/eval/rows.h"
-#include "tools/ingest_job.h"
+#include "tools/eval/evaluation.h"
+#include "tools/eval/report_eval.h"
 #include "tools/scratch.h"
 #include "tools/search_options.h"
 
 /* Deep enough for recall@100, and one more for a document that is its own query. */
 enum { DEPTH_DEFAULT = 101 };
-
-struct eval_settings {
-    const char *kind, *folder, *split, *lang, *index;
-    const char *run_file, *values_file, *measures;
-    struct model_options model;
-    struct search_request request;
-    uint32_t threads, length_max, chunk_tokens, chunk_overlap, pool_tokens;
-    const char *analyzer;
-    bool json, table;
-};
-
-/* What is to be printed of a row. */
-struct eval_line {
-    const struct eval_row *row;
-    double means[MEASURES_MAX];
-    double query_ms_p50, query_ms_p99;
-    double published; /* nDCG@10; 0: none known */
-};
-
-/* All that one evaluation holds, in the arena. */
-struct evaluation {
-    const struct eval_settings *settings;
-    struct arena arena;
-    struct benchmark benchmark;
-    struct measure_list measures;
-    struct eval_row rows[EVAL_ROWS_MAX];
-    struct eval_answers answers[EVAL_ROWS_MAX];
-    struct eval_line lines[EVAL_ROWS_MAX];
-    double *values[EVAL_ROWS_MAX]; /* [queries, measures] */
-    size_t rows_n;
-    struct ingest_totals totals;
-};
 
 static int compare_doubles(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
@@ -78,9 +45,8 @@ static int ndcg_10_of(const struct measure_list *measures) {
     return -1;
 }
 
-static void print_json(const struct evaluation *e, const struct eval_line *line) {
+struct json *eval_line_json(const struct evaluation *e, const struct eval_line *line) {
     struct json *json = json_new_object();
-    struct buf out = {0};
     int ndcg = ndcg_10_of(&e->measures);
     json_add_string(json, "dataset", e->settings->folder);
     json_add_string(json, "split", e->benchmark.split);
@@ -102,6 +68,12 @@ static void print_json(const struct evaluation *e, const struct eval_line *line)
     json_add_number(json, "index_s", e->totals.seconds);
     json_add_number(json, "query_ms_p50", line->query_ms_p50);
     json_add_number(json, "query_ms_p99", line->query_ms_p99);
+    return json;
+}
+
+static void print_json(const struct evaluation *e, const struct eval_line *line) {
+    struct json *json = eval_line_json(e, line);
+    struct buf out = {0};
     json_print(json, &out);
     puts(out.data);
     json_release(json);
@@ -206,6 +178,8 @@ static bool eval_in(struct evaluation *e, const char *folder, struct error *err)
             print_json(e, &e->lines[r]);
     else if (ok)
         print_text(e);
+    /* Last: what took hours to measure is printed even when these files cannot be written. */
+    ok = ok && report_eval(e, index, model, err);
     index_close(index);
     model_close(model);
     return ok;
@@ -267,6 +241,7 @@ static int run_benchmark(int argc, char **argv) {
          0},
         {"per-query", OPTION_TEXT, &settings.values_file, "FILE",
          "write each query's measures as TSV", 0, 0, 0},
+        REPORT_OPTION_ROWS(settings.report),
         {"json", OPTION_FLAG, &settings.json, NULL, "a JSON object a row", 0, 0, 0},
         {0},
     };

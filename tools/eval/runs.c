@@ -6,6 +6,7 @@
 #include "engine/base/json.h"
 #include "tools/eval/eval_commands.h"
 #include "tools/eval/fuse_runs.h"
+#include "tools/eval/report_compare.h"
 #include "tools/eval/significance.h"
 
 enum { FUSE_DEPTH_DEFAULT = 1000 }; /* what trec_eval takes of a run */
@@ -15,7 +16,8 @@ static const char *const measures_default = "ndcg@10,recall@100,mrr@10,map";
 struct judged_runs {
     struct judged_queries judged;
     struct measure_list measures;
-    double *values[FUSE_RUNS_MAX]; /* [queries, measures] */
+    struct run_query *runs[FUSE_RUNS_MAX]; /* [queries] */
+    double *values[FUSE_RUNS_MAX];         /* [queries, measures] */
 };
 
 /* A query without a hit counts as 0. */
@@ -34,8 +36,8 @@ static bool judge_runs(const char *const *paths, size_t n, const char *qrels, co
     for (size_t i = 0; i < n; i++) {
         if (!run_read(paths[i], arena, &run, err))
             return false;
-        out->values[i] =
-            run_values(run_aligned(&run, &out->judged, arena), &out->judged, &out->measures, arena);
+        out->runs[i] = run_aligned(&run, &out->judged, arena);
+        out->values[i] = run_values(out->runs[i], &out->judged, &out->measures, arena);
     }
     return true;
 }
@@ -106,7 +108,8 @@ static int run_run(int argc, char **argv) {
     return status < 0 ? EXIT_DONE : status;
 }
 
-static void print_comparison(const struct judged_runs *runs, size_t m, uint32_t seed, bool json) {
+/* One measure. */
+static struct json *compared(const struct judged_runs *runs, size_t m, uint32_t seed) {
     struct arena arena = {0};
     size_t n = runs->judged.n;
     double *a = ARENA_NEW(&arena, double, n), *b = ARENA_NEW(&arena, double, n);
@@ -116,45 +119,89 @@ static void print_comparison(const struct judged_runs *runs, size_t m, uint32_t 
         b[i] = runs->values[1][i * runs->measures.n + m];
     }
     struct significance s = significance_of(a, b, n, seed);
+    struct json *line = json_new_object();
     measure_name(runs->measures.items[m], name);
-    if (json) {
-        struct json *line = json_new_object();
-        json_add_string(line, "measure", name);
-        json_add_number(line, "a", mean_of(runs, 0, m));
-        json_add_number(line, "b", mean_of(runs, 1, m));
-        json_add_number(line, "difference", s.difference);
-        json_add_number(line, "low", s.low);
-        json_add_number(line, "high", s.high);
-        json_add_number(line, "p_t", s.p_t);
-        json_add_number(line, "p_bootstrap", s.p_bootstrap);
-        json_add_number(line, "better", (double)s.better);
-        json_add_number(line, "worse", (double)s.worse);
-        json_add_number(line, "equal", (double)s.equal);
-        json_add_number(line, "queries", (double)n);
-        print_line(line);
-    } else {
-        printf("%-12s %.4f -> %.4f   %+.4f [%+.4f, %+.4f]   p %.4f (t-test), %.4f (bootstrap)   "
-               "%zu better, %zu worse, %zu equal\n",
-               name, mean_of(runs, 0, m), mean_of(runs, 1, m), s.difference, s.low, s.high, s.p_t,
-               s.p_bootstrap, s.better, s.worse, s.equal);
-    }
+    json_add_string(line, "measure", name);
+    json_add_number(line, "a", mean_of(runs, 0, m));
+    json_add_number(line, "b", mean_of(runs, 1, m));
+    json_add_number(line, "difference", s.difference);
+    json_add_number(line, "low", s.low);
+    json_add_number(line, "high", s.high);
+    json_add_number(line, "p_t", s.p_t);
+    json_add_number(line, "p_bootstrap", s.p_bootstrap);
+    json_add_number(line, "better", (double)s.better);
+    json_add_number(line, "worse", (double)s.worse);
+    json_add_number(line, "equal", (double)s.equal);
+    json_add_number(line, "queries", (double)n);
     arena_done(&arena);
+    return line;
+}
+
+static double number_in(const struct json *line, const char *name) {
+    return json_number_of(json_get(line, name));
+}
+
+static void print_comparison(const struct json *line) {
+    printf("%-12s %.4f -> %.4f   %+.4f [%+.4f, %+.4f]   p %.4f (t-test), %.4f (bootstrap)   "
+           "%.0f better, %.0f worse, %.0f equal\n",
+           json_string_of(json_get(line, "measure"), NULL), number_in(line, "a"),
+           number_in(line, "b"), number_in(line, "difference"), number_in(line, "low"),
+           number_in(line, "high"), number_in(line, "p_t"), number_in(line, "p_bootstrap"),
+           number_in(line, "better"), number_in(line, "worse"), number_in(line, "equal"));
+}
+
+struct comparison_settings {
+    const char *paths[2], *qrels, *queries, *corpus, *measures;
+    struct report_files report;
+    uint32_t seed;
+    bool json;
+};
+
+static bool compare(const struct comparison_settings *settings, struct arena *arena,
+                    struct error *err) {
+    struct judged_runs runs;
+    if (!judge_runs(settings->paths, 2, settings->qrels, settings->measures, arena, &runs, err))
+        return false;
+    struct json *rows = json_new_array();
+    for (size_t m = 0; m < runs.measures.n; m++) {
+        json_push(rows, compared(&runs, m, settings->seed));
+        if (settings->json)
+            print_line(json_copy_of(json_at(rows, m)));
+        else
+            print_comparison(json_at(rows, m));
+    }
+    struct report_comparison report = {
+        .names = {settings->paths[0], settings->paths[1]},
+        .qrels = settings->qrels,
+        .queries = settings->queries,
+        .corpus = settings->corpus,
+        .judged = &runs.judged,
+        .measures = &runs.measures,
+        .runs = {runs.runs[0], runs.runs[1]},
+        .values = {runs.values[0], runs.values[1]},
+        .rows = rows,
+        .seed = settings->seed,
+    };
+    bool ok = report_compare(&report, &settings->report, err);
+    json_release(rows);
+    return ok;
 }
 
 static int run_compare(int argc, char **argv) {
-    const char *measures = NULL;
-    uint32_t seed = 1;
-    bool json = false;
+    struct comparison_settings settings = {.seed = 1};
     const struct option table[] = {
-        {"measures", OPTION_TEXT, &measures, "LIST", "(default: ndcg@10,recall@100,mrr@10,map)", 0,
-         0, 0},
-        {"seed", OPTION_NUMBER, &seed, "N", "of the bootstrap's draws (default: 1)", 0, UINT32_MAX,
-         0},
-        {"json", OPTION_FLAG, &json, NULL, "a JSON object a measure", 0, 0, 0},
+        {"measures", OPTION_TEXT, &settings.measures, "LIST",
+         "(default: ndcg@10,recall@100,mrr@10,map)", 0, 0, 0},
+        {"seed", OPTION_NUMBER, &settings.seed, "N", "of the bootstrap's draws (default: 1)", 0,
+         UINT32_MAX, 0},
+        REPORT_OPTION_ROWS(settings.report),
+        {"queries", OPTION_TEXT, &settings.queries, "FILE",
+         "JSONL or TSV with the queries' texts, for the report", 0, 0, 0},
+        {"corpus", OPTION_TEXT, &settings.corpus, "FILE", "and with the documents'", 0, 0, 0},
+        {"json", OPTION_FLAG, &settings.json, NULL, "a JSON object a measure", 0, 0, 0},
         {0},
     };
     struct arena arena = {0};
-    struct judged_runs runs;
     struct error err;
     size_t words_n;
     int status = options_parse(&eval_command_compare, table, argc, argv, &words_n);
@@ -162,14 +209,14 @@ static int run_compare(int argc, char **argv) {
         return status;
     if (words_n != 3)
         return options_wrong(&eval_command_compare, "two runs and their judgments are needed");
-    const char *paths[] = {argv[0], argv[1]};
-    if (judge_runs(paths, 2, argv[2], measures, &arena, &runs, &err))
-        for (size_t m = 0; m < runs.measures.n; m++)
-            print_comparison(&runs, m, seed, json);
-    else
-        status = command_failed(&err);
+    if ((settings.queries || settings.corpus) && !settings.report.html)
+        return options_wrong(&eval_command_compare, "--queries and --corpus are for --report");
+    settings.paths[0] = argv[0];
+    settings.paths[1] = argv[1];
+    settings.qrels = argv[2];
+    status = compare(&settings, &arena, &err) ? EXIT_DONE : command_failed(&err);
     arena_done(&arena);
-    return status < 0 ? EXIT_DONE : status;
+    return status;
 }
 
 /* "1,.5": a weight a run; all 1 where none are given. */

@@ -1,0 +1,173 @@
+#!/usr/bin/env python3
+"""tercet eval --report, --csv and --markdown on a small benchmark: what stands in the files is what
+was printed, the lists are those of the runs, and texts that look like markup stay texts.
+
+usage: eval_report.py TERCET
+"""
+import csv
+import json
+import re
+import sys
+import tempfile
+
+from report_kit import ASKED, FACTS, HOSTILE, data_of, reports
+from served import check, run
+
+TERCET = sys.argv[1]
+WAYS = ["dense", "sparse", "multi", "dense,sparse", "dense,sparse,multi"]
+
+
+def read_run(path):
+    """{query: [documents, best first]}, equal scores by id descending, as measures order them."""
+    hits = {}
+    with open(path) as lines:
+        for line in lines:
+            query, _, document, _, score, _ = line.split()
+            hits.setdefault(query, []).append((float(score), document))
+    return {query: [document for _, document in sorted(found, reverse=True)]
+            for query, found in hits.items()}
+
+
+def same_table(path, rows):
+    with open(path, newline="") as text:
+        table = list(csv.DictReader(text))
+    check(len(table) == len(rows), f"{path.rsplit('/')[-1]}: {len(rows)} rows")
+    for cells, row in zip(table, rows):
+        for name, value in row.items():
+            cell = cells[name]
+            check((float(cell) if isinstance(value, (int, float)) else cell) == value
+                  if name != "dataset" else cell == "made", f"  {name} {cell[:40]}")
+
+
+def judged_recall(hits, depth):
+    """Mean part of the relevant documents among the first so many."""
+    total = 0
+    for query, (_, judged) in ASKED.items():
+        relevant = {document for document, grade in judged.items() if grade > 0}
+        total += len(relevant & set(hits[query][:depth])) / len(relevant)
+    return total / len(ASKED)
+
+
+def same_document(found, key):
+    title, text = FACTS.get(key, ("", ""))
+    cut = found.get("text", "")
+    return found["key"] == key and found.get("title", "") == title and (
+        text.startswith(cut[:-1]) and len(cut) <= 481 if cut.endswith("…") else cut == text)
+
+
+def check_lists(data, query, top, ranking, what):
+    """The head of a ranking with its verdicts."""
+    keys = [data["documents"][hit["doc"]] for hit in top]
+    check(all(same_document(found, key) for found, key in zip(keys, ranking)) and
+          len(top) == min(5, len(ranking)), f"{what}: the first {len(top)} with their texts")
+    judged = ASKED[query][1]
+    check([hit.get("relevance") for hit in top] == [judged.get(key) for key in ranking[:5]],
+          f"{what}: and what was said of them")
+
+
+def check_relevant(data, query, one, rankings, what):
+    expected = sorted((-grade, key) for key, grade in ASKED[query][1].items() if grade > 0)
+    found = sorted((-hit["relevance"], data["documents"][hit["doc"]]["key"])
+                   for hit in one["relevant"])
+    check(found == expected and one["relevant_n"] == len(expected), f"{what}: what was relevant")
+    for hit in one["relevant"]:
+        key = data["documents"][hit["doc"]]["key"]
+        check(hit["ranks"] == [ranking.index(key) + 1 if key in ranking else 0
+                               for ranking in rankings], f"{what}: where {key} was found")
+
+
+def check_eval(folder, rows):
+    data = data_of(f"{folder}/eval.html")
+    check([{**row, "dataset": "made"} for row in rows] == data["rows"],
+          "the page's rows are those that were printed")
+    same_table(f"{folder}/eval.csv", rows)
+    text = open(f"{folder}/eval.md").read()
+    check(all(f"{row['ndcg@10']:.4f}" in text for row in rows) and text.count("\n|") == 7,
+          "and so are Markdown's")
+    hits = [read_run(f"{folder}/run.{way}.trec") for way in WAYS]
+    check(data["depths"] == [1, 3, 5, 10, 20, 50, 100], "depths as far as the run goes")
+    for way, ranking, recall, row in zip(WAYS, hits, data["recall"], rows):
+        worst = max(abs(judged_recall(ranking, depth) - value)
+                    for depth, value in zip(data["depths"], recall))
+        check(worst < 1e-8 and abs(recall[2] - row["recall@5"]) < 1e-8, f"{way}: recall by depth")
+    check([way["name"] for way in data["ways"]] == WAYS and
+          all(0 < way["p50"] <= way["p90"] <= way["p99"] <= way["max"] for way in data["ways"]) and
+          [way["p50"] for way in data["ways"]] == [row["query_ms_p50"] for row in rows],
+          "times of queries")
+    check(data["ways"][0]["fusion"] == "" and
+          re.fullmatch(r"\w+: dense [\d.]+, sparse [\d.]+, multi [\d.]+", data["ways"][4]["fusion"]),
+          f"how scores were fused: {data['ways'][4]['fusion']}")
+    facts = {fact["name"]: fact["value"] for fact in data["facts"]}
+    check(facts["Queries"] == "5" and facts["Documents"] == "7" and facts["Split"] == "test" and
+          re.fullmatch("[0-9a-f]{32,}", facts["Fingerprint"]), "what it was made with")
+    for r, hardest in enumerate(data["hardest"]):
+        values = [data["queries"][one["query"]]["values"][r][data["main"]] for one in hardest]
+        check(values == sorted(values) and max(values) < 1, f"{WAYS[r]}: {len(values)} hard queries")
+        check(any(data["queries"][one["query"]]["id"] == "4" for one in hardest), "  one is known")
+        for one in hardest:
+            query = data["queries"][one["query"]]
+            check(query["text"] == ASKED[query["id"]][0], f"  query {query['id']}, to the letter")
+            check_lists(data, query["id"], one["top"], hits[r][query["id"]], "  found")
+            check_relevant(data, query["id"], query, [h[query["id"]] for h in hits], "  judged")
+    check(folder not in open(f"{folder}/eval.html").read(), "no path of this machine")
+
+
+def check_compare(folder, rows):
+    data = data_of(f"{folder}/compare.html")
+    check(rows == data["rows"], "a comparison's rows are those that were printed")
+    same_table(f"{folder}/compare.csv", rows)
+    hits = [read_run(f"{folder}/run.sparse.trec"), read_run(f"{folder}/b")]
+    hits[1]["2"] = []
+    check([query["text"] for query in data["queries"]] == [text for text, _ in ASKED.values()],
+          "all queries have their texts")
+    for m, row in enumerate(rows):
+        differences = [query["b"][m] - query["a"][m] for query in data["queries"]]
+        check(abs(sum(differences) / len(differences) - row["difference"]) < 1e-8 and
+              sum(d > 0 for d in differences) == row["better"] and
+              sum(d < 0 for d in differences) == row["worse"], f"{row['measure']}: the differences")
+        for kind, sign in (("won", 1), ("lost", -1)):
+            shown = [sign * differences[data["details"][place]["query"]]
+                     for place in data["extremes"][m][kind]]
+            check(shown == sorted((sign * d for d in differences if sign * d > 0), reverse=True),
+                  f"{row['measure']}: {len(shown)} that {kind}")
+    check(all(data["extremes"][data["main"]].values()), "some won and some lost")
+    for detail in data["details"]:
+        query = data["queries"][detail["query"]]["id"]
+        check_lists(data, query, detail["a"], hits[0][query], "A")
+        check_lists(data, query, detail["b"], hits[1][query], "B")
+        check_relevant(data, query, detail, [h[query] for h in hits], "judged")
+
+
+def check_inert(path):
+    page = open(path).read()
+    check(HOSTILE not in page and page.count("<script") == 2 and page.count("</script") == 2,
+          f"{path.rsplit('/')[-1]}: what looks like markup is none")
+
+
+def check_refusals(folder):
+    a, b = f"{folder}/run.sparse.trec", f"{folder}/run.multi.trec"
+    qrels = f"{folder}/made/qrels/test.tsv"
+    run(TERCET, "eval", "compare", a, b, qrels, "--corpus", f"{folder}/made/corpus.jsonl", status=2)
+    run(TERCET, "eval", "compare", a, b, qrels, "--report", f"{folder}/no/where.html", status=1)
+    run(TERCET, "eval", "compare", a, b, qrels, "--csv", f"{folder}/no/where.csv", status=1)
+    with open(f"{folder}/broken.jsonl", "w") as out:
+        out.write('{"_id": "1", "text": "x"}\n{broken\n')
+    run(TERCET, "eval", "compare", a, b, qrels, "--report", f"{folder}/x.html", "--queries",
+        f"{folder}/broken.jsonl", status=1)
+    run(TERCET, "eval", "compare", a, b, qrels, "--report", f"{folder}/bare.html")
+    data = data_of(f"{folder}/bare.html")
+    check(all("text" not in one for one in data["queries"] + data["documents"]),
+          "without texts a comparison has ids alone")
+
+
+with tempfile.TemporaryDirectory() as place:
+    printed, compared = reports(TERCET, place)
+    check_eval(place, printed)
+    check_compare(place, compared)
+    for name in ("eval.html", "compare.html"):
+        check_inert(f"{place}/{name}")
+    check_refusals(place)
+    one = json.loads(run(TERCET, "eval", "beir", f"{place}/made", "--modes", "sparse", "--json",
+                         "--report", f"{place}/one.html"))
+    check(data_of(f"{place}/one.html")["rows"][0]["map"] == one["map"], "a row alone")
+print("reports agree")

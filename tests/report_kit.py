@@ -1,0 +1,62 @@
+"""A small benchmark whose texts are out to break a page, and what a report of it holds; for
+tests/eval_report.py and tests/browser_report.py."""
+import json
+import os
+
+from served import run
+
+HOSTILE = "</script><script>document.title='taken';alert(1)</script><!--<script> & <b>bold</b>"
+
+FACTS = {"moon": ("Tides", "The tides of the sea follow the moon."),
+         "tax": ("", "Salt was taxed in France."),
+         "bee": ("Bees", "Bees dance to tell where flowers are."),
+         "wal": ("Whales", "Whales sing across oceans."),
+         "vio": ("The violin", "A violin has four strings."),
+         "evil": (HOSTILE, f"What moves the tides? {HOSTILE} " + "The sea, the sea. " * 60),
+         "ice": ("Ice", "Ice floats because it is light.")}
+ASKED = {"1": ("what moves the tides", {"moon": 2, "evil": 0}),
+         "2": ("which animal dances", {"bee": 1}),
+         "3": ("how many strings has a violin", {"vio": 1, "missing": 1}),
+         "4": (f"tides and the sea {HOSTILE}", {"tax": 1, "ice": 3}),
+         "5": ("who was taxed for salt", {"tax": 1})}
+
+
+def benchmark(folder):
+    """BEIR's files in folder/made; their paths."""
+    made = f"{folder}/made"
+    os.makedirs(f"{made}/qrels")
+    with open(f"{made}/corpus.jsonl", "w") as out:
+        for key, (title, text) in FACTS.items():
+            out.write(json.dumps({"_id": key, "title": title, "text": text}) + "\n")
+    with open(f"{made}/queries.jsonl", "w") as out:
+        for key, (text, _) in ASKED.items():
+            out.write(json.dumps({"_id": key, "text": text}) + "\n")
+    with open(f"{made}/qrels/test.tsv", "w") as out:
+        out.write("query-id\tcorpus-id\tscore\n")
+        for key, (_, judged) in ASKED.items():
+            for document, relevance in judged.items():
+                out.write(f"{key}\t{document}\t{relevance}\n")
+    return made
+
+
+def reports(tercet, folder):
+    """All that eval and compare write for it, in folder; what they printed, as rows. Compared are
+    run.sparse.trec and b: what all modes found, but nothing for query 2."""
+    made = benchmark(folder)
+    printed = run(tercet, "eval", "beir", made, "--table", "--json", "--measures",
+                  "ndcg@10,recall@5,mrr,map,hole@3", "--run", f"{folder}/run.trec", "--report",
+                  f"{folder}/eval.html", "--csv", f"{folder}/eval.csv", "--markdown",
+                  f"{folder}/eval.md")
+    with open(f"{folder}/run.dense,sparse,multi.trec") as lines, open(f"{folder}/b", "w") as out:
+        out.writelines(line for line in lines if not line.startswith("2 "))  # so one gets worse
+    compared = run(tercet, "eval", "compare", f"{folder}/run.sparse.trec", f"{folder}/b",
+                   f"{made}/qrels/test.tsv", "--json", "--report", f"{folder}/compare.html",
+                   "--queries", f"{made}/queries.jsonl", "--corpus", f"{made}/corpus.jsonl",
+                   "--csv", f"{folder}/compare.csv")
+    return [[json.loads(line) for line in text.splitlines()] for text in (printed, compared)]
+
+
+def data_of(path):
+    """The page's block of data, as a browser takes it out: up to the first end of a script."""
+    with open(path) as page:
+        return json.loads(page.read().split('id="data">', 1)[1].split("</script", 1)[0])
