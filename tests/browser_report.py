@@ -36,6 +36,11 @@ def check_eval(tab, data):
     check(tab.count("svg.plot .curve") == 5 and
           tab.count("svg.plot circle") == 5 * len(data["depths"]), "a curve for each way")
     check(tab.count("section:has(#hardest) details") == len(data["hardest"][-1]), "hard queries")
+    for low, high in ((0, 0), (.5, .5), (1, 1), (.9, .97), (0, 1), (.53, .96)):
+        axis = page.evaluate(f"axisOf([{low}, {high}])")
+        check(0 <= axis["from"] <= low + 1e-9 and high <= axis["to"] + 1e-9 and axis["to"] <= 1 and
+              axis["to"] - axis["from"] > .099 and len(axis["ticks"]) in range(2, 9),
+              f"an axis from {axis['from']:.2f} to {axis['to']:.2f} for {low} to {high}")
     page.select_option("#way", "1")
     check(tab.count("section:has(#hardest) details") == len(data["hardest"][1]), "of another way")
     summary = page.locator("section:has(#hardest) summary", has_text="tides and the sea")

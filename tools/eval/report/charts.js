@@ -114,15 +114,16 @@ function drawn(holder, draw) {
   }).observe(holder);
 }
 
-/* Round steps from the largest below the least value to the least above the largest. */
+/* Round steps around the values, which lie from 0 to 1; a tenth at least, so that what hardly differs
+ * does not look as if it did. */
 function axisOf(values) {
   const low = Math.min(...values),
     high = Math.max(...values);
-  const step = [0.01, 0.02, 0.05, 0.1, 0.2].find((size) => (high - low) / size <= 5) || 0.2;
-  const from = Math.max(0, Math.floor(low / step + 1e-9) * step);
-  const to = Math.min(1, Math.max(Math.ceil(high / step - 1e-9) * step, from + step));
+  const step = [0.02, 0.05, 0.1].find((size) => (high - low) / size <= 5) || 0.2;
+  const to = Math.min(1, Math.max(Math.ceil(high / step - 1e-9) * step, 0.1));
+  const from = Math.max(0, Math.min(Math.floor(low / step + 1e-9) * step, to - 0.1));
   const ticks = [];
-  for (let at = from; at <= to + 1e-9; at += step) ticks.push(at);
+  for (let at = to; at >= from - 1e-9; at -= step) ticks.push(at);
   return { from, to, ticks, digits: step < 0.1 ? 2 : 1 };
 }
 
@@ -186,7 +187,7 @@ function curves(label, depths, lines) {
 /* The recall of several rankings, as curves and, folded, as a table. */
 function recallSection(lines) {
   const hit = report.recall_name === "hit";
-  const what = hit ? "Queries with an answer among the first" : "Recall by depth";
+  const what = hit ? "Hit rate by depth" : "Recall by depth";
   const note = hit
     ? "The part of the queries for which one of the first k hits holds an answer."
     : "The part of the relevant documents that stand among the first k hits, the mean of all queries.";
