@@ -7,6 +7,20 @@
 #include <unistd.h>
 
 #include "engine/base/file.h"
+#include "engine/hub.h"
+
+/* What makes a model besides its weights; a folder has some of them. */
+static const char *const small_files[] = {
+    "config.json",
+    "tokenizer.json",
+    "vocab.txt",
+    "tokenizer_config.json",
+    "modules.json",
+    "special_tokens_map.json",
+    "1_Pooling/config.json",
+    "sentence_bert_config.json",
+    "config_sentence_transformers.json",
+};
 
 bool hub_making_begin(struct hub_making *making, const char *folder, struct error *err) {
     size_t len = strlen(folder);
@@ -36,6 +50,18 @@ bool hub_making_put(struct hub_making *making, const char *name, const void *dat
                     struct error *err) {
     const char *path;
     return hub_making_path(making, name, &path, err) && file_write_atomic(path, data, len, err);
+}
+
+bool hub_making_settings(struct hub_making *making, struct model_files *files, struct error *err) {
+    for (size_t i = 0; i < sizeof small_files / sizeof *small_files; i++) {
+        struct model_file file;
+        if (!model_files_has(files, small_files[i]))
+            continue;
+        if (!model_files_map(files, small_files[i], &file, err) ||
+            !hub_making_put(making, small_files[i], file.data, file.len, err))
+            return false;
+    }
+    return true;
 }
 
 /* The folder that holds this one, for fsync. */

@@ -9,6 +9,8 @@
 #include "engine/base/arena.h"
 #include "engine/base/error.h"
 
+struct model_files;
+
 struct hub_making {
     struct arena arena;
     const char *folder; /* OUT */
@@ -24,6 +26,9 @@ bool hub_making_path(struct hub_making *making, const char *name, const char **p
 /* A small file, whole. */
 bool hub_making_put(struct hub_making *making, const char *name, const void *data, size_t len,
                     struct error *err);
+
+/* Copies what makes a model besides its weights: config, tokenizer, and what lies beside them. */
+bool hub_making_settings(struct hub_making *making, struct model_files *files, struct error *err);
 
 /* Makes OUT of OUT.part. On failure hub_making_give_up is still to be called. */
 bool hub_making_publish(struct hub_making *making, struct error *err);

@@ -12,19 +12,6 @@
 #include "engine/weights/shards.h"
 #include "engine/weights/write.h"
 
-/* What makes a model besides its weights; a folder has some of them. */
-static const char *const small_files[] = {
-    "config.json",
-    "tokenizer.json",
-    "vocab.txt",
-    "tokenizer_config.json",
-    "modules.json",
-    "special_tokens_map.json",
-    "1_Pooling/config.json",
-    "sentence_bert_config.json",
-    "config_sentence_transformers.json",
-};
-
 /* Each set of weights under the name it is written as, and the names it may be read from. */
 static const struct {
     const char *out, *names[4];
@@ -251,18 +238,6 @@ static bool merge_set(struct merging *merging, size_t set, struct error *err) {
 
 /* ---- the folder ---- */
 
-static bool copy_small(struct merging *merging, struct error *err) {
-    for (size_t i = 0; i < sizeof small_files / sizeof *small_files; i++) {
-        struct model_file file;
-        if (!model_files_has(merging->files[0], small_files[i]))
-            continue;
-        if (!model_files_map(merging->files[0], small_files[i], &file, err) ||
-            !hub_making_put(&merging->making, small_files[i], file.data, file.len, err))
-            return false;
-    }
-    return true;
-}
-
 bool hub_merge_write(const struct hub_merge_part *parts, size_t n, enum weights_dtype dtype,
                      const char *folder, uint64_t *bytes_out, struct error *err) {
     struct merging merging = {.parts = parts, .n = n, .dtype = dtype};
@@ -276,7 +251,7 @@ bool hub_merge_write(const struct hub_merge_part *parts, size_t n, enum weights_
     }
     ok = ok && same_vocabulary(&merging, err);
     if (ok && hub_making_begin(&merging.making, folder, err)) {
-        ok = copy_small(&merging, err);
+        ok = hub_making_settings(&merging.making, merging.files[0], err);
         for (size_t set = 0; ok && set < sizeof sets / sizeof *sets; set++)
             ok = merge_set(&merging, set, err);
         ok = ok && hub_making_publish(&merging.making, err);

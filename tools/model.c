@@ -6,8 +6,8 @@
 #include "tools/model_commands.h"
 
 static const struct command *const verbs[] = {
-    &command_model_list,   &command_model_info,  &command_model_pull,
-    &command_model_verify, &command_model_merge, &command_model_random,
+    &command_model_list,  &command_model_info,  &command_model_pull,   &command_model_verify,
+    &command_model_merge, &command_model_heads, &command_model_random,
 };
 
 enum { VERBS_N = sizeof verbs / sizeof *verbs };
@@ -24,7 +24,7 @@ void model_print_json(struct json *json) {
 static void print_verbs(FILE *out) {
     fprintf(out, "tercet model: %s\n\nusage: tercet model VERB ...\n\n", command_model.summary);
     for (size_t i = 0; i < VERBS_N; i++)
-        fprintf(out, "  %-7s %-10s %s\n", verbs[i]->name + strlen("model "), verbs[i]->arguments,
+        fprintf(out, "  %-9s %-15s %s\n", verbs[i]->name + strlen("model "), verbs[i]->arguments,
                 verbs[i]->summary);
     fprintf(out, "\ntercet model VERB --help explains each.\n");
 }

@@ -5,8 +5,8 @@
 #include "engine/base/json.h"
 #include "tools/options.h"
 
-extern const struct command command_model_info, command_model_list, command_model_pull,
-    command_model_merge, command_model_random, command_model_verify;
+extern const struct command command_model_heads, command_model_info, command_model_list,
+    command_model_pull, command_model_merge, command_model_random, command_model_verify;
 
 /* One JSON object as a line on stdout, flushed; releases it. */
 void model_print_json(struct json *json);
