@@ -41,6 +41,7 @@ struct fitting {
     struct heads_fit_losses losses; /* of the last steps */
     double began_s, encoded_s, taught_s, trained_s;
     uint64_t bytes;
+    size_t tenth_said; /* of the texts' reading */
 };
 
 static struct encoder_text *as_texts(const struct mine_text *texts, size_t n) {
@@ -65,6 +66,16 @@ static void say_encoded(struct fitting *fitting) {
             fitting->encoded_s - fitting->began_s);
 }
 
+/* A line each tenth of the way: a large corpus takes minutes. */
+static void say_progress(void *context, size_t texts_done, size_t texts_n) {
+    struct fitting *fitting = context;
+    size_t tenth = 10 * texts_done / texts_n;
+    if (tenth > fitting->tenth_said)
+        fprintf(stderr, "%zu of %zu texts read in %.0f s\n", texts_done, texts_n,
+                clock_now_s() - fitting->began_s);
+    fitting->tenth_said = tenth;
+}
+
 static bool prepare(struct fitting *fitting, const struct model *model, struct pool *pool,
                     struct error *err) {
     const struct model_info *info = model_info(model);
@@ -76,9 +87,9 @@ static bool prepare(struct fitting *fitting, const struct model *model, struct p
     const char *analyzer = info->has_sparse_head ? "model" : info->analyzer;
     struct bm25 *bm25 = NULL;
     bool ok = heads_states_make(model, pool, texts, texts_n, info->passage_instruction, length,
-                                &fitting->text_states, err) &&
+                                say_progress, fitting, &fitting->text_states, err) &&
               heads_states_make(model, pool, queries, corpus->queries_n, info->query_instruction,
-                                length, &fitting->query_states, err);
+                                length, NULL, NULL, &fitting->query_states, err);
     if (ok) {
         say_encoded(fitting);
         ok = bm25_open(analyzer, model_tokenizer(model), texts, texts_n, queries, corpus->queries_n,

@@ -9,6 +9,8 @@
 #include "engine/base/random.h"
 #include "engine/base/vec.h"
 #include "engine/encoder.h"
+#include "engine/heads_fit.h"
+#include "engine/model.h"
 #include "tests/check.h"
 #include "tools/heads/bm25.h"
 #include "tools/heads/teacher.h"
@@ -285,6 +287,58 @@ static void teacher_is_right(const struct bm25 *bm25) {
     pool_close(pool);
 }
 
+/* ---- states ---- */
+
+/* What the encoder says of the same texts: its dense vectors to the bit, its token vectors to the
+ * rounding of f16. */
+static void states_are_right(const char *instruction) {
+    static const char *const said[] = {"Ships carry lamps.", "",
+                                       "the second, which is a longer one"};
+    const struct model_options options = {.precision = MODEL_PRECISION_F32};
+    const struct encoder_options modes = {
+        .modes = ENCODE_DENSE | ENCODE_MULTI, .instruction = instruction, .unit_length = true};
+    struct model *model = NULL;
+    struct encoder *encoder = NULL;
+    struct pool *pool = pool_open(2);
+    struct arena arena = {0};
+    struct heads_states states = {0};
+    struct encoder_text texts[3];
+    struct encoding encodings[3];
+    struct error err = {0};
+    for (size_t t = 0; t < 3; t++)
+        texts[t] = (struct encoder_text){said[t], strlen(said[t])};
+    CHECK_OK(model_open(&options, &model, &err) &&
+                 encoder_open(model, pool, &modes, &encoder, &err),
+             err);
+    CHECK_OK(encoder_encode(encoder, texts, 3, &arena, encodings, &err), err);
+    CHECK_OK(heads_states_make(model, pool, texts, 3, instruction, 512, NULL, NULL, &states, &err),
+             err);
+    float *token = mem_alloc(states.width, sizeof *token);
+    for (size_t t = 0; t < 3; t++) {
+        size_t n = states.at[t + 1] - states.at[t], at = states.at[t];
+        CHECK_EQUAL(n, encodings[t].multi_n + 1);
+        CHECK(states.ids[at] == HEADS_FIT_NO_TERM && states.ids[at + n - 1] == HEADS_FIT_NO_TERM);
+        CHECK(n == 2 || states.ids[at + 1] < model_info(model)->vocabulary_n);
+        CHECK(memcmp(states.dense + t * states.width, encodings[t].dense,
+                     states.width * sizeof *token) == 0);
+        for (size_t i = 1; i < n; i++) {
+            double product = 0;
+            vec_from_f16(states.values + (at + i) * states.width, states.width, token);
+            vec_normalize(token, states.width);
+            for (size_t c = 0; c < states.width; c++)
+                product +=
+                    (double)token[c] * (double)encodings[t].multi[(i - 1) * states.width + c];
+            CHECK_NEAR(product, 1, 1e-5);
+        }
+    }
+    free(token);
+    heads_states_done(&states);
+    encoder_close(encoder);
+    model_close(model);
+    pool_close(pool);
+    arena_done(&arena);
+}
+
 int main(void) {
     CHECK(mkdtemp(folder) != NULL);
     queries_are_made();
@@ -293,6 +347,8 @@ int main(void) {
     bm25_is_right(bm25);
     teacher_is_right(bm25);
     bm25_close(bm25);
+    states_are_right("");
+    states_are_right("Look for this: ");
     unlink(in_folder("texts.jsonl"));
     rmdir(folder);
     return check_result();

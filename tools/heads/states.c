@@ -25,6 +25,8 @@ struct reading {
     bool keeps_states, keeps_dense;
     size_t first; /* text of the window */
     const struct forward_sequence *sequences;
+    heads_progress *progress;
+    void *context;
 };
 
 static void keep(void *context, size_t sequence, const float *hidden, size_t worker) {
@@ -111,6 +113,8 @@ static bool run_windows(struct reading *reading, struct session *session,
         reading->sequences = sequences;
         if (ok)
             session_run(session, sequences, n, keep, reading);
+        if (ok && reading->progress)
+            reading->progress(reading->context, first + n, states->texts_n);
         arena_reset(&arena);
     }
     arena_done(&arena);
@@ -119,7 +123,8 @@ static bool run_windows(struct reading *reading, struct session *session,
 
 bool heads_states_make(const struct model *model, struct pool *pool,
                        const struct encoder_text *texts, size_t n, const char *instruction,
-                       uint32_t length_max, struct heads_states *out, struct error *err) {
+                       uint32_t length_max, heads_progress *progress, void *context,
+                       struct heads_states *out, struct error *err) {
     const struct model_info *info = model_info(model);
     void *values = NULL;
     *out = (struct heads_states){.texts_n = n, .width = info->dense_dim};
@@ -132,8 +137,12 @@ bool heads_states_make(const struct model *model, struct pool *pool,
     out->values_bytes = bytes;
     out->dense = mem_alloc(n * out->width, sizeof *out->dense);
     struct session *session = session_open(model, pool);
-    struct reading bare = {
-        .model = model, .states = out, .keeps_states = true, .keeps_dense = !*instruction};
+    struct reading bare = {.model = model,
+                           .states = out,
+                           .keeps_states = true,
+                           .keeps_dense = !*instruction,
+                           .progress = progress,
+                           .context = context};
     struct reading behind = {.model = model, .states = out, .keeps_dense = true};
     bool ok = run_windows(&bare, session, texts, NULL, length_max, err) &&
               (!*instruction || run_windows(&behind, session, texts, instruction, length_max, err));

@@ -27,11 +27,15 @@ struct heads_states {
     float *dense; /* [texts_n, width] of length 1 */
 };
 
+/* Called between windows of texts, from the calling thread. */
+typedef void heads_progress(void *context, size_t texts_done, size_t texts_n);
+
 /* instruction: put in front for the dense vector only; may be "". length_max: tokens, at most the
- * model's own. Released by heads_states_done, which takes zeros, too. */
+ * model's own. progress may be NULL. Released by heads_states_done, which takes zeros, too. */
 bool heads_states_make(const struct model *model, struct pool *pool,
                        const struct encoder_text *texts, size_t n, const char *instruction,
-                       uint32_t length_max, struct heads_states *out, struct error *err);
+                       uint32_t length_max, heads_progress *progress, void *context,
+                       struct heads_states *out, struct error *err);
 void heads_states_done(struct heads_states *states);
 
 #endif
