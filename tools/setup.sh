@@ -279,12 +279,12 @@ count_results() {
 }
 
 # The clients of other servers that tests/clients.py tries on ours, the frameworks and the type
-# checker of tests/python_client.py, schemathesis, which tests/described.py makes requests with, and
-# trec_eval's code for tests/eval_agrees.py. They come from PyPI and are for the tests alone:
-# without them those leave out what needs them, or are skipped.
+# checker of tests/python_client.py, schemathesis, which tests/described.py makes requests with,
+# trec_eval's code for tests/eval_agrees.py and scikit-learn for tests/tasks_agree.py. They come from
+# PyPI and are for the tests alone: without them those leave out what needs them, or are skipped.
 test_clients=(openai langchain-openai huggingface_hub cohere
     llama-index-embeddings-text-embeddings-inference schemathesis pytrec-eval-terrier
-    langchain-core llama-index-core mypy)
+    scikit-learn langchain-core llama-index-core mypy)
 
 provide_clients() {
     [[ $(cat "$cache/clients/whole" 2>/dev/null) != "${test_clients[*]}" ]] || return 0

@@ -260,10 +260,12 @@ static int run_benchmark(int argc, char **argv) {
     return eval(&settings);
 }
 
-/* What works on runs that are there already has commands of its own. */
+/* What needs no index has commands of its own. */
 static int run(int argc, char **argv) {
-    static const struct command *const others[] = {&eval_command_run, &eval_command_compare,
-                                                   &eval_command_fuse};
+    static const struct command *const others[] = {
+        &eval_command_run, &eval_command_compare, &eval_command_fuse,
+        &eval_command_sts, &eval_command_pairs,   &eval_command_rerank,
+    };
     for (size_t i = 0; argc > 1 && i < sizeof others / sizeof *others; i++)
         if (strcmp(argv[1], others[i]->name + strlen("eval ")) == 0)
             return others[i]->run(argc - 1, argv + 1);
@@ -271,5 +273,5 @@ static int run(int argc, char **argv) {
 }
 
 const struct command command_eval = {
-    "eval", "KIND FOLDER | run | compare | fuse",
-    "measures quality: beir, miracl, mldr, mkqa, msmarco, or TREC runs", run};
+    "eval", "KIND FOLDER | run | compare | fuse | sts | pairs | rerank",
+    "measures quality: beir, miracl, mldr, mkqa, msmarco, TREC runs, MTEB's other tasks", run};

@@ -4,6 +4,7 @@
 
 #include "tools/options.h"
 
-extern const struct command eval_command_run, eval_command_compare, eval_command_fuse;
+extern const struct command eval_command_run, eval_command_compare, eval_command_fuse,
+    eval_command_sts, eval_command_pairs, eval_command_rerank;
 
 #endif

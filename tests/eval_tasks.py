@@ -1,0 +1,154 @@
+#!/usr/bin/env python3
+"""tercet eval sts, pairs and rerank on tiny files: every form of a row, and every mistake in one.
+
+usage: eval_tasks.py TERCET
+
+tests/tasks_agree.py compares the figures with scikit-learn's.
+"""
+import gzip
+import json
+import subprocess
+import sys
+import tempfile
+
+from served import check, random_model
+
+TERCET = sys.argv[1]
+TEXTS = ["the tide follows the moon", "bees dance", "salt was taxed in France", "ice floats",
+         "a violin has four strings", "whales sing", "the moon moves the sea", "honey bees dance"]
+
+
+def write(path, text):
+    with (gzip.open if path.endswith(".gz") else open)(path, "wt") as out:
+        out.write(text)
+    return path
+
+
+def jsonl(path, rows):
+    return write(path, "".join(json.dumps(row) + "\n" for row in rows))
+
+
+def tsv(path, rows):
+    return write(path, "".join("\t".join(map(str, row)) + "\n" for row in rows))
+
+
+def ask(*words):
+    done = subprocess.run([TERCET, "eval", *words, "--json"], capture_output=True, text=True)
+    check(done.returncode == 0, f"eval {words[0]}: {done.stderr.strip()[:200]}")
+    answer = json.loads(done.stdout)
+    check(answer["task"] == words[0] and answer["precision"] == "f32", f"{words[0]}: what it was")
+    del answer["file"]
+    return answer
+
+
+def same(what, answers):
+    check(all(answer == answers[0] for answer in answers), f"{what}: {len(answers)} forms, one answer")
+    return answers[0]
+
+
+def refused(folder, task, text, why, status=1, others=()):
+    path = write(f"{folder}/bad", text)
+    done = subprocess.run([TERCET, "eval", task, path, *others], capture_output=True, text=True)
+    check(done.returncode == status and why in done.stderr and not done.stdout and
+          (status == 2 or path in done.stderr), f"{task}: {done.stderr.strip()[:140]}")
+
+
+def sts(folder, model):
+    rows = [(TEXTS[i], TEXTS[(i * 3 + 1) % 8], i * 2 % 5 / 2) for i in range(8)]
+    keys = ("sentence1", "sentence2", "score")
+    objects = [dict(zip(keys, row)) for row in rows]
+    answer = same("sts", [ask("sts", path, "-m", model) for path in (
+        jsonl(f"{folder}/sts.jsonl", objects), jsonl(f"{folder}/sts.jsonl.gz", objects),
+        tsv(f"{folder}/sts.tsv", rows), tsv(f"{folder}/named.tsv", [keys, *rows]),
+        tsv(f"{folder}/other.tsv", [("id", "score", "sentence2", "sentence1")] +
+            [(i, c, b, a) for i, (a, b, c) in enumerate(rows)]))])
+    check(answer["pairs"] == 8 and -1 <= answer["spearman"] <= 1, "sts: figures")
+    table = subprocess.run([TERCET, "eval", "sts", f"{folder}/sts.tsv", "-m", model],
+                           capture_output=True, text=True).stdout
+    check(f"spearman               {answer['spearman']:.4f}\n" in table, "sts: the table")
+    told = ask("sts", f"{folder}/sts.tsv", "-m", model, "--instruction", "say: ")
+    check(told["pearson"] != answer["pearson"], "sts: an instruction changes the vectors")
+    score = '{"sentence1":"a","sentence2":"b","score":1}\n'
+    refused(folder, "sts", "", "holds no row")
+    refused(folder, "sts", "\n\n", "holds no row")
+    refused(folder, "sts", score + '{"sentence1":"a","score":1}\n',
+            ':2: "sentence2" must be a text, found nothing')
+    refused(folder, "sts", '{"sentence1":1,"sentence2":"b","score":1}', 'found a number')
+    refused(folder, "sts", '{"sentence1":"a","sentence2":"b","score":"x"}', '"score" must be a number')
+    refused(folder, "sts", "a\tb\n", 'column 3, "score", is missing')
+    refused(folder, "sts", "a\tb\tnan\n", ':1: "score" must be a number, found "nan"')
+    refused(folder, "sts", score + "{", "bad:2: ")
+    refused(folder, "sts", score + "[]", "bad:2: a row must be an object")
+    refused(folder, "sts", score * 3, "all 3 pairs have the same score")
+    refused(folder, "sts", score + '{"sentence1":"a","sentence2":"b","score":2}', "the same cosine",
+            others=["-m", model])
+    refused(folder, "sts", score, 'precision "f31"', status=2, others=["--precision", "f31"])
+    refused(folder, "sts", score, "1 file is needed", status=2, others=["two"])
+    missing(folder, "sts")
+
+
+def missing(folder, task, *files):
+    done = subprocess.run([TERCET, "eval", task, *files, f"{folder}/nothing"], capture_output=True,
+                          text=True)
+    check(done.returncode == 1 and "nothing" in done.stderr, f"{task}: {done.stderr.strip()[:140]}")
+
+
+def pairs(folder, model):
+    rows = [(TEXTS[i], TEXTS[(i * 5 + 2) % 8], int(i % 3 == 0)) for i in range(8)]
+    first, second, labels = map(list, zip(*rows))
+    one = [{"sentence1": a, "sentence2": b, "label": c} for a, b, c in rows]
+    answer = same("pairs", [ask("pairs", path, "-m", model) for path in (
+        jsonl(f"{folder}/pairs.jsonl", one),
+        jsonl(f"{folder}/many.jsonl", [{"sentence1": first, "sentence2": second, "labels": labels}]),
+        jsonl(f"{folder}/sent.jsonl", [{"sent1": first[:3], "sent2": second[:3], "labels": labels[:3]},
+                                       {"sent1": first[3:], "sent2": second[3:], "labels": labels[3:]}]),
+        jsonl(f"{folder}/true.jsonl", [{**row, "label": row["label"] == 1} for row in one]),
+        tsv(f"{folder}/pairs.tsv", rows))])
+    check(answer["pairs"] == 8 and answer["positive"] == 3 and 0 < answer["ap"] <= 1 and
+          answer["ap_max"] >= answer["ap"] and answer["accuracy"] >= 4 / 8, "pairs: figures")
+    pair = '{"sentence1":"a","sentence2":"b","label":%s}\n'
+    refused(folder, "pairs", pair % 1 * 2, "all 2 pairs have the label 1")
+    refused(folder, "pairs", pair % 0, "all 1 pairs have the label 0")
+    refused(folder, "pairs", pair % 2, ':1: "labels" must be 0 or 1, found 2')
+    refused(folder, "pairs", pair % '"yes"', '"labels" must be 0 or 1, found "yes"')
+    refused(folder, "pairs", pair % "{}", "found an object")
+    refused(folder, "pairs", '{"sentence1":"a","sentence2":"b"}', '"labels" must be 0 or 1, found nothing')
+    refused(folder, "pairs", '{"sentence1":["a"],"sentence2":["b","c"],"labels":[1]}', "found 1, 2 and 1")
+    refused(folder, "pairs", '{"sentence1":["a",7],"sentence2":["b","c"],"labels":[1,0]}',
+            '"sentence1"[1] must be a text')
+    refused(folder, "pairs", '{"sentence1":"a","sentence2":3,"label":0}', "a text or a list of texts")
+    missing(folder, "pairs")
+
+
+def rerank(folder, model):
+    rows = [{"query": TEXTS[i], "positive": [TEXTS[(i + 6) % 8], TEXTS[i]],
+             "negative": [TEXTS[(i + j) % 8] for j in (1, 2, 3)]} for i in range(4)]
+    flat = [(row["query"], text, label) for row in rows
+            for label, name in ((1, "positive"), (0, "negative")) for text in row[name]]
+    answer = same("rerank", [ask("rerank", path, "-m", model) for path in (
+        jsonl(f"{folder}/rerank.jsonl", rows), tsv(f"{folder}/rerank.tsv", flat),
+        jsonl(f"{folder}/flat.jsonl", [dict(zip(("query", "text", "label"), row)) for row in flat]))])
+    check(answer["queries"] == 4 and answer["documents"] == 20 and answer["mrr@10"] == 1,
+          "rerank: a text is nearest to itself")
+    dropped = ask("rerank", jsonl(f"{folder}/drop.jsonl", [*rows, {**rows[0], "positive": []},
+                                                          {**rows[0], "negative": []}]), "-m", model)
+    check(dropped["dropped"] == 2 and dropped["map"] == answer["map"], "rerank: what is left out")
+    refused(folder, "rerank", '{"query":"a","positive":["b"],"negative":[]}', "none of the 1 queries")
+    refused(folder, "rerank", '{"query":"a","negative":["b"]}', '"positive" must be a text or a list')
+    refused(folder, "rerank", '{"query":"a","positive":["b"]}', '"negative" must be')
+    refused(folder, "rerank", '{"query":["a"],"positive":["b"],"negative":["c"]}', '"query" must be a text')
+    refused(folder, "rerank", '{"query":"a","text":"b","label":3}', '"label" must be 0 or 1, found 3')
+    refused(folder, "rerank", "a\tb\n", 'column 3, "label", is missing')
+    missing(folder, "rerank")
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        model = random_model(TERCET, "m3", f"{folder}/model")
+        sts(folder, model)
+        pairs(folder, model)
+        rerank(folder, model)
+    print("eval tasks")
+
+
+main()

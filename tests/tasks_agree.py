@@ -1,0 +1,156 @@
+#!/usr/bin/env python3
+"""tercet eval sts, pairs and rerank against scipy and scikit-learn, on the vectors of `tercet
+encode` and made texts, many of them equal so that there are ties.
+
+usage: tasks_agree.py TERCET [PYTHON]
+
+PYTHON has scikit-learn (tools/setup.sh test makes it: .cache/clients/bin/python); without it the
+test is skipped (77).
+"""
+import json
+import os
+import random
+import sys
+import tempfile
+
+if len(sys.argv) > 2:
+    if not os.path.exists(sys.argv[2]):
+        print(f"no scikit-learn: {sys.argv[2]} is missing (tools/setup.sh test makes it)")
+        sys.exit(77)
+    os.execv(sys.argv[2], [sys.argv[2], *sys.argv[:2]])
+
+try:
+    import numpy
+    import scipy.stats
+    import sklearn.metrics
+except ImportError as missing:
+    print(f"left out: {missing}")
+    sys.exit(77)
+
+from served import check, random_model, run  # noqa: E402
+
+TERCET = sys.argv[1]
+WORDS = ("moon tide sea bee flower dance salt tax france violin string ice float light whale song "
+         "ocean bridge tower glass paper river stone cloud winter bread").split()
+
+
+def texts_of(pick, n):
+    return [" ".join(pick.choices(WORDS, k=pick.randint(1, 12))) for _ in range(n)]
+
+
+def jsonl(path, rows):
+    with open(path, "w") as out:
+        out.writelines(json.dumps(row) + "\n" for row in rows)
+    return path
+
+
+class Vectors:
+    """Text to f64 vector, each text encoded once."""
+
+    def __init__(self, model):
+        self.model, self.known = model, {}
+
+    def of(self, texts):
+        once = [text for text in dict.fromkeys(texts) if text not in self.known]
+        lines = once and run(TERCET, "encode", "-m", self.model, "--dense", stdin="".join(
+            json.dumps({"text": text}) + "\n" for text in once)).splitlines()
+        for text, line in zip(once, lines):
+            self.known[text] = numpy.array(json.loads(line)["dense"], numpy.float32).astype(float)
+        return numpy.stack([self.known[text] for text in texts])
+
+
+def cosines(a, b):
+    return (a * b).sum(-1) / numpy.sqrt((a * a).sum(-1) * (b * b).sum(-1))
+
+
+def agree(what, ours, theirs):
+    worst = max(abs(ours[name] - value) for name, value in theirs.items())
+    check(worst < 1e-6, f"{what}: {len(theirs)} figures, largest difference {worst:.1e}")
+
+
+def ask(task, *words):
+    return json.loads(run(TERCET, "eval", task, *words, "--json"))
+
+
+def sts(folder, vectors, pick):
+    some = texts_of(pick, 40)
+    rows = [{"sentence1": pick.choice(some), "sentence2": pick.choice(some),
+             "score": pick.randint(0, 10) / 2} for _ in range(pick.choice([3, 50, 300]))]
+    rows[0]["score"] = 9
+    said = [row["score"] for row in rows]
+    found = cosines(vectors.of([row["sentence1"] for row in rows]),
+                    vectors.of([row["sentence2"] for row in rows]))
+    agree(f"sts, {len(rows)} pairs", ask("sts", jsonl(f"{folder}/sts", rows), "-m", vectors.model),
+          {"spearman": scipy.stats.spearmanr(found, said).statistic,
+           "pearson": scipy.stats.pearsonr(found, said).statistic})
+
+
+def best_cuts(scores, labels):
+    """MTEB's find_best_acc_and_threshold and find_best_f1_and_threshold, from what they say."""
+    order = sorted(range(len(scores)), key=lambda i: -scores[i])
+    accuracy, f1 = (0, -1), (0, 0, 0, 0)
+    for cut in range(1, len(order)):
+        taken = [labels[i] for i in order[:cut]]
+        left = [labels[i] for i in order[cut:]]
+        threshold = (scores[order[cut - 1]] + scores[order[cut]]) / 2
+        value = (sum(taken) + len(left) - sum(left)) / len(labels)
+        if value > accuracy[0]:
+            accuracy = (value, threshold)
+        if sum(taken):
+            precision, recall = sum(taken) / cut, sum(taken) / sum(labels)
+            value = 2 * precision * recall / (precision + recall)
+            if value > f1[0]:
+                f1 = (value, threshold, precision, recall)
+    return accuracy, f1
+
+
+def pairs(folder, vectors, pick):
+    some = texts_of(pick, 30)
+    n = pick.choice([4, 60, 200])
+    first, second = pick.choices(some, k=n), pick.choices(some, k=n)
+    labels = [0, 1] + [pick.randint(0, 1) for _ in range(n - 2)]
+    a, b = vectors.of(first), vectors.of(second)
+    kinds = {"ap": cosines(a, b), "ap_dot": (a * b).sum(-1),
+             "ap_euclidean": -numpy.sqrt(((a - b) ** 2).sum(-1)),
+             "ap_manhattan": -abs(a - b).sum(-1)}
+    theirs = {name: sklearn.metrics.average_precision_score(labels, scores)
+              for name, scores in kinds.items()}
+    ours = ask("pairs", jsonl(f"{folder}/pairs", [{"sentence1": first, "sentence2": second,
+                                                   "labels": labels}]), "-m", vectors.model)
+    check(ours["ap_max"] == max(ours[name] for name in kinds), "ap_max is the largest")
+    accuracy, f1 = best_cuts(kinds["ap"].tolist(), labels)
+    agree(f"pairs, {n} of them", ours,
+          {**theirs, "accuracy": accuracy[0], "accuracy_threshold": accuracy[1], "f1": f1[0],
+           "f1_threshold": f1[1], "f1_precision": f1[2], "f1_recall": f1[3]})
+
+
+def rerank(folder, vectors, pick):
+    some = texts_of(pick, 50)
+    vectors.of(some)
+    rows = [{"query": pick.choice(some), "positive": pick.choices(some, k=pick.randint(0, 4)),
+             "negative": pick.choices(some, k=pick.randint(0, 25))} for _ in range(40)]
+    aps, mrrs = [], []
+    for row in rows:
+        if not row["positive"] or not row["negative"]:
+            continue
+        relevant = [1] * len(row["positive"]) + [0] * len(row["negative"])
+        found = cosines(vectors.of([row["query"]]), vectors.of(row["positive"] + row["negative"]))
+        order = numpy.argsort(-found, kind="stable")[:10]
+        aps.append(sklearn.metrics.average_precision_score(relevant, found))
+        mrrs.append(next((1 / rank for rank, i in enumerate(order, 1) if relevant[i]), 0))
+    agree(f"rerank, {len(aps)} queries",
+          ask("rerank", jsonl(f"{folder}/rerank", rows), "-m", vectors.model),
+          {"map": numpy.mean(aps), "mrr@10": numpy.mean(mrrs), "queries": len(aps),
+           "dropped": len(rows) - len(aps)})
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        vectors = Vectors(random_model(TERCET, "m3", f"{folder}/model"))
+        for seed in range(6):
+            for task in (sts, pairs, rerank):
+                task(folder, vectors, random.Random(seed))
+    print("tasks agree")
+
+
+main()
