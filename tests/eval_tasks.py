@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""tercet eval sts, pairs and rerank on tiny files: every form of a row, and every mistake in one.
+"""tercet eval sts, pairs, rerank and cluster on tiny files: every form of a row, and every mistake in one.
 
 usage: eval_tasks.py TERCET
 
@@ -142,12 +142,46 @@ def rerank(folder, model):
     missing(folder, "rerank")
 
 
+def cluster(folder, model):
+    texts = [f"{text} {i}" for i in range(5) for text in TEXTS[:3]]
+    names = ["sea", "bee", "tax"] * 5
+    rows = [{"text": a, "label": b} for a, b in zip(texts, names)]
+    numbers = [{"sentences": a, "labels": ["sea", "bee", "tax"].index(b)} for a, b in zip(texts, names)]
+    answer = same("cluster", [ask("cluster", path, "-m", model, "--seed", "5") for path in (
+        jsonl(f"{folder}/cluster.jsonl", rows), jsonl(f"{folder}/numbers.jsonl", numbers),
+        jsonl(f"{folder}/split.jsonl.gz", [{"sentences": texts, "labels": names}]),
+        tsv(f"{folder}/cluster.tsv", [(b, a) for a, b in [("text", "label"), *zip(texts, names)]]))])
+    check(answer["splits"] == 1 and answer["texts"] == 15 and answer["labels"] == 3 and
+          0 < answer["v_measure"] <= 1 and answer["v_measure_std"] == 0, "cluster: figures")
+    two = ask("cluster", jsonl(f"{folder}/two.jsonl", [
+        {"sentences": texts, "labels": names}, {"sentences": texts[:6], "labels": [1] * 6}]),
+        "-m", model, "--seed", "5", "--runs", "3")
+    v = two["v_measures"]
+    check(two["splits"] == 2 and len(v) == 6 and v[0] == answer["v_measure"] and v[3:] == [1, 1, 1] and
+          abs(two["v_measure"] - sum(v) / 6) < 1e-8, f"cluster: two splits, three runs of each: {v}")
+    again = ask("cluster", f"{folder}/two.jsonl", "-m", model, "--seed", "5", "--runs", "3",
+                "--threads", "1")
+    check(again == two, "cluster: a seed gives the same figures")
+    refused(folder, "cluster", '{"sentences":["a","b"],"labels":[1]}', "found 2 and 1")
+    refused(folder, "cluster", '{"sentences":[],"labels":[]}', "at least one")
+    refused(folder, "cluster", '{"sentences":["a"],"labels":1}', '"labels" must be a list')
+    refused(folder, "cluster", '{"sentences":["a"],"labels":[[1,2]]}', '"labels" must be a label')
+    refused(folder, "cluster", '{"text":"a"}', '"label" must be a label (a text or a number), found nothing')
+    refused(folder, "cluster", '{"label":1}', '"sentences" must be a text or a list of texts, found nothing')
+    refused(folder, "cluster", '{"text":"a","label":1}\n{"sentences":["a"],"labels":[1]}',
+            ":2: a file has lists in every row or in none")
+    refused(folder, "cluster", "a\n", 'column 2, "labels", is missing')
+    refused(folder, "cluster", "", "--runs", status=2, others=["--runs", "0"])
+    missing(folder, "cluster")
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         model = random_model(TERCET, "m3", f"{folder}/model")
         sts(folder, model)
         pairs(folder, model)
         rerank(folder, model)
+        cluster(folder, model)
     print("eval tasks")
 
 

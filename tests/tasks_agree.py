@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""tercet eval sts, pairs and rerank against scipy and scikit-learn, on the vectors of `tercet
-encode` and made texts, many of them equal so that there are ties.
+"""tercet eval sts, pairs, rerank and cluster against scipy and scikit-learn, on the vectors of
+`tercet encode` and made texts, many of them equal so that there are ties. Clusters are compared from
+the same start, drawn here again.
 
 usage: tasks_agree.py TERCET [PYTHON]
 
@@ -22,6 +23,7 @@ if len(sys.argv) > 2:
 try:
     import numpy
     import scipy.stats
+    import sklearn.cluster
     import sklearn.metrics
 except ImportError as missing:
     print(f"left out: {missing}")
@@ -32,6 +34,29 @@ from served import check, random_model, run  # noqa: E402
 TERCET = sys.argv[1]
 WORDS = ("moon tide sea bee flower dance salt tax france violin string ice float light whale song "
          "ocean bridge tower glass paper river stone cloud winter bread").split()
+
+
+MASK = (1 << 64) - 1
+
+
+class Draws:
+    """engine/base/random.h: splitmix64."""
+
+    def __init__(self, seed):
+        self.state = seed
+
+    def u64(self):
+        self.state = (self.state + 0x9e3779b97f4a7c15) & MASK
+        z = self.state
+        z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9 & MASK
+        z = (z ^ z >> 27) * 0x94d049bb133111eb & MASK
+        return z ^ z >> 31
+
+    def uniform(self):
+        return (self.u64() >> 11) * 2.0 ** -53
+
+    def below(self, n):
+        return (self.u64() >> 32) * n >> 32
 
 
 def texts_of(pick, n):
@@ -144,12 +169,51 @@ def rerank(folder, vectors, pick):
            "dropped": len(rows) - len(aps)})
 
 
+def start_of(points, k, seed):
+    """Greedy k-means++ with the draws of tools/eval/task_kmeans.c."""
+    draws = Draws(seed)
+    chosen = [draws.below(len(points))]
+    nearest = ((points - points[chosen[0]]) ** 2).sum(1)
+    while len(chosen) < k:
+        tried = []
+        for _ in range(2 + int(numpy.log(k))):
+            target = draws.uniform() * nearest.sum()
+            i = min(int(numpy.searchsorted(numpy.cumsum(nearest), target, "right")), len(points) - 1)
+            closer = numpy.minimum(nearest, ((points - points[i]) ** 2).sum(1))
+            tried.append((closer.sum(), len(tried), i, closer))
+        _, _, best, nearest = min(tried, key=lambda one: one[:2])
+        chosen.append(best)
+    return points[chosen]
+
+
+def cluster(folder, vectors, pick):
+    """True where the v-measures are equal; a start may differ by rounding."""
+    k, n = pick.choice([(2, 40), (5, 150), (12, 400)])
+    subjects = [pick.sample(WORDS, 5) for _ in range(k)]
+    labels = [pick.randrange(k) for _ in range(n)]
+    texts = [" ".join(pick.choices(subjects[label], k=6) + pick.choices(WORDS, k=3))
+             for label in labels]
+    seed = pick.randrange(1000)
+    ours = ask("cluster", jsonl(f"{folder}/cluster", [{"sentences": texts, "labels": labels}]), "-m",
+               vectors.model, "--seed", str(seed))
+    points, kinds = vectors.of(texts), len(set(labels))
+    theirs = sklearn.cluster.KMeans(kinds, init=start_of(points, kinds, seed), n_init=1, tol=0).fit(
+        points)
+    v = sklearn.metrics.v_measure_score(labels, theirs.labels_)
+    apart = abs(ours["v_measure"] - v)
+    print(f"      cluster, {n} texts, {k} labels: v-measure {v:.4f}, difference {apart:.1e}; sum of "
+          f"squares {theirs.inertia_:.6f}, {ours['sums_of_squares'][0]:.6f}")
+    return apart < 1e-6
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         vectors = Vectors(random_model(TERCET, "m3", f"{folder}/model"))
         for seed in range(6):
             for task in (sts, pairs, rerank):
                 task(folder, vectors, random.Random(seed))
+        alike = sum(cluster(folder, vectors, random.Random(seed)) for seed in range(12))
+        check(alike >= 11, f"cluster: {alike} of 12 as from scikit-learn's KMeans")
     print("tasks agree")
 
 
