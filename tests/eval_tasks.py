@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""tercet eval sts, pairs, rerank and cluster on tiny files: every form of a row, and every mistake in one.
+"""tercet eval sts, pairs, rerank, cluster and classify on tiny files: every form of a row, and every mistake in one.
 
 usage: eval_tasks.py TERCET
 
@@ -33,6 +33,7 @@ def tsv(path, rows):
 
 
 def ask(*words):
+    """One object of --json, without what differs from file to file."""
     done = subprocess.run([TERCET, "eval", *words, "--json"], capture_output=True, text=True)
     check(done.returncode == 0, f"eval {words[0]}: {done.stderr.strip()[:200]}")
     answer = json.loads(done.stdout)
@@ -46,9 +47,9 @@ def same(what, answers):
     return answers[0]
 
 
-def refused(folder, task, text, why, status=1, others=()):
+def refused(folder, task, text, why, status=1, others=(), first=()):
     path = write(f"{folder}/bad", text)
-    done = subprocess.run([TERCET, "eval", task, path, *others], capture_output=True, text=True)
+    done = subprocess.run([TERCET, "eval", task, *first, path, *others], capture_output=True, text=True)
     check(done.returncode == status and why in done.stderr and not done.stdout and
           (status == 2 or path in done.stderr), f"{task}: {done.stderr.strip()[:140]}")
 
@@ -175,6 +176,45 @@ def cluster(folder, model):
     missing(folder, "cluster")
 
 
+def classify(folder, model):
+    names = ["sea", "bee", "tax"]
+    rows = [(f"{TEXTS[i % 3]} {i}", names[i % 3]) for i in range(36)]
+    train, test = rows[:24], rows[24:]
+    def objects(some):
+        return [{"text": a, "label": b} for a, b in some]
+    files = [(jsonl(f"{folder}/train.jsonl", objects(train)), jsonl(f"{folder}/test.jsonl", objects(test))),
+             (tsv(f"{folder}/train.tsv", train), tsv(f"{folder}/test.tsv", test)),
+             (jsonl(f"{folder}/train.jsonl.gz", objects(train)), f"{folder}/test.tsv")]
+    answer = same("classify", [ask("classify", *both, "-m", model, "--samples", "4") for both in files])
+    check(answer["train"] == 24 and answer["test"] == 12 and answer["labels"] == 3 and
+          answer["experiments"] == 10 and answer["samples_per_label"] == 4 and "ap" not in answer and
+          abs(answer["accuracy"] - sum(answer["accuracies"]) / 10) < 1e-8 and
+          max(answer["gradient_max"]) <= 1e-6 and answer["accuracy"] > .5, f"classify: {answer}")
+    check(ask("classify", *files[0], "-m", model, "--samples", "4", "--threads", "1") == answer,
+          "classify: a seed gives the same figures")
+    more = ask("classify", *files[0], "-m", model, "--samples", "4", "--seed", "43",
+               "--experiments", "3")
+    check(more["accuracies"] == answer["accuracies"][1:4], "classify: an experiment has its own seed")
+    # Whole numbers stand in their order: 10 is the second label and so the one that ap asks for.
+    numbers = [{"text": a, "label": 10 if b == "sea" else 9} for a, b in rows]
+    binary = ask("classify", jsonl(f"{folder}/a", numbers[:24]), jsonl(f"{folder}/b", numbers[24:]),
+                 "-m", model)
+    check(0 < binary["ap"] <= 1 and "ap_std" in binary, f"classify: two labels: {binary}")
+    other = ask("classify", files[0][0], jsonl(f"{folder}/new", [{"text": "a", "label": "new"}]), "-m", model)
+    check(other["labels"] == 4 and other["accuracy"] == 0 and other["f1"] == 0, "classify: an unknown label")
+    train_file = files[0][0]
+    row = '{"text":"a","label":"x"}\n'
+    refused(folder, "classify", row * 2, "all 2 rows have the same label", others=[train_file])
+    refused(folder, "classify", "", "holds no row", first=[train_file])
+    refused(folder, "classify", row + '{"text":"a"}', ':2: "label" must be a label', first=[train_file])
+    refused(folder, "classify", '{"label":1}', '"text" must be a text, found nothing', first=[train_file])
+    refused(folder, "classify", '{"text":"a","label":[1]}', "found an array", first=[train_file])
+    refused(folder, "classify", "a\n", 'column 2, "label", is missing', first=[train_file])
+    refused(folder, "classify", row, "2 files are needed, found 1", status=2)
+    refused(folder, "classify", row, "--samples", status=2, others=[train_file, "--samples", "0"])
+    missing(folder, "classify", train_file)
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         model = random_model(TERCET, "m3", f"{folder}/model")
@@ -182,6 +222,7 @@ def main():
         pairs(folder, model)
         rerank(folder, model)
         cluster(folder, model)
+        classify(folder, model)
     print("eval tasks")
 
 

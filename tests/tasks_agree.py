@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""tercet eval sts, pairs, rerank and cluster against scipy and scikit-learn, on the vectors of
-`tercet encode` and made texts, many of them equal so that there are ties. Clusters are compared from
-the same start, drawn here again.
+"""tercet eval sts, pairs, rerank, cluster and classify against scipy and scikit-learn, on the vectors
+of `tercet encode` and made texts, many of them equal so that there are ties. Clusters are compared
+from the same start, classifiers of the same samples, both drawn here again.
 
 usage: tasks_agree.py TERCET [PYTHON]
 
@@ -24,6 +24,7 @@ try:
     import numpy
     import scipy.stats
     import sklearn.cluster
+    import sklearn.linear_model
     import sklearn.metrics
 except ImportError as missing:
     print(f"left out: {missing}")
@@ -206,12 +207,53 @@ def cluster(folder, vectors, pick):
     return apart < 1e-6
 
 
+def samples_of(labels, samples, seed):
+    """The draws of tools/eval/task_classify.c."""
+    draws, order, counts, out = Draws(seed), list(range(len(labels))), {}, []
+    for i in range(len(order)):
+        j = i + draws.below(len(order) - i)
+        order[i], order[j] = order[j], order[i]
+        label = labels[order[i]]
+        counts[label] = counts.get(label, 0) + 1
+        if counts[label] <= samples:
+            out.append(order[i])
+    return out
+
+
+def classify(folder, vectors, pick):
+    k, seed = pick.choice([2, 3, 9]), pick.randrange(1000)
+    subjects = [pick.sample(WORDS, 6) for _ in range(k)]
+    labels = [pick.randrange(k) for _ in range(300)]
+    texts = [" ".join(pick.choices(subjects[label], k=3) + pick.choices(WORDS, k=4))
+             for label in labels]
+    rows = [{"text": text, "label": label} for text, label in zip(texts, labels)]
+    ours = ask("classify", jsonl(f"{folder}/train", rows[:200]), jsonl(f"{folder}/test", rows[200:]),
+               "-m", vectors.model, "--seed", str(seed))
+    points, kinds = vectors.of(texts), numpy.array(labels)
+    figures = {"accuracy": [], "f1": [], "ap": []}
+    for experiment in range(10):
+        some = samples_of(labels[:200], 8, seed + experiment)
+        # MTEB's, but to the end: its tol of 1e-4 stops before the optimum.
+        model = sklearn.linear_model.LogisticRegression(max_iter=10000, tol=1e-10)
+        found = model.fit(points[some], kinds[some]).predict(points[200:])
+        figures["accuracy"].append(sklearn.metrics.accuracy_score(kinds[200:], found))
+        figures["f1"].append(sklearn.metrics.f1_score(kinds[200:], found, average="macro"))
+        if k == 2:
+            figures["ap"].append(sklearn.metrics.average_precision_score(kinds[200:], found))
+    check(max(ours["gradient_max"]) <= 1e-6 and ours["steps_max"] < 100, "classify: at the optimum")
+    agree(f"classify, {k} labels, accuracy {ours['accuracy']:.3f}", ours,
+          {name + end: of(values) for name, values in figures.items() if values
+           for end, of in (("", numpy.mean), ("_std", numpy.std))})
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         vectors = Vectors(random_model(TERCET, "m3", f"{folder}/model"))
         for seed in range(6):
             for task in (sts, pairs, rerank):
                 task(folder, vectors, random.Random(seed))
+        for seed in range(8):
+            classify(folder, vectors, random.Random(seed))
         alike = sum(cluster(folder, vectors, random.Random(seed)) for seed in range(12))
         check(alike >= 11, f"cluster: {alike} of 12 as from scikit-learn's KMeans")
     print("tasks agree")

@@ -264,7 +264,7 @@ static int run_benchmark(int argc, char **argv) {
 static int run(int argc, char **argv) {
     static const struct command *const others[] = {
         &eval_command_run,   &eval_command_compare, &eval_command_fuse,    &eval_command_sts,
-        &eval_command_pairs, &eval_command_rerank,  &eval_command_cluster,
+        &eval_command_pairs, &eval_command_rerank,  &eval_command_cluster, &eval_command_classify,
     };
     for (size_t i = 0; argc > 1 && i < sizeof others / sizeof *others; i++)
         if (strcmp(argv[1], others[i]->name + strlen("eval ")) == 0)
@@ -273,5 +273,5 @@ static int run(int argc, char **argv) {
 }
 
 const struct command command_eval = {
-    "eval", "KIND FOLDER | run | compare | fuse | sts | pairs | rerank | cluster",
+    "eval", "KIND FOLDER | run | compare | fuse | sts | pairs | rerank | cluster | classify",
     "measures quality: beir, miracl, mldr, mkqa, msmarco, TREC runs, MTEB's other tasks", run};

@@ -5,6 +5,7 @@
 #include "tools/options.h"
 
 extern const struct command eval_command_run, eval_command_compare, eval_command_fuse,
-    eval_command_sts, eval_command_pairs, eval_command_rerank, eval_command_cluster;
+    eval_command_sts, eval_command_pairs, eval_command_rerank, eval_command_cluster,
+    eval_command_classify;
 
 #endif

@@ -178,7 +178,8 @@ void task_report_spread(struct task_report *report, const char *name, const doub
     double mean = 0, squares = 0;
     char of_deviation[64];
     for (size_t i = 0; i < n; i++)
-        mean += values[i] / (double)n;
+        mean += values[i];
+    mean /= (double)n;
     for (size_t i = 0; i < n; i++)
         squares += (values[i] - mean) * (values[i] - mean) / (double)n;
     snprintf(of_deviation, sizeof of_deviation, "%s_std", name);
