@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "engine/base/json.h"
 #include "engine/hub.h"
 #include "engine/hub_making.h"
 #include "engine/model.h"
@@ -32,43 +31,6 @@ static bool copy_weights(struct hub_making *making, struct model_files *files, s
         if (!copy(making, files, shards.names[i], err))
             return false;
     return true;
-}
-
-/* ---- instructions ---- */
-
-static void add_prompt(struct json *root, const char *name, const char *text) {
-    struct json *prompts =
-        json_get(root, "prompts") ? json_copy_of(json_get(root, "prompts")) : json_new_object();
-    if (json_kind_of(prompts) != JSON_KIND_OBJECT) {
-        json_release(prompts);
-        prompts = json_new_object();
-    }
-    json_add_string(prompts, name, text);
-    json_add(root, "prompts", prompts);
-}
-
-static bool put_instructions(struct hub_making *making, struct model_files *files,
-                             const struct model_info *info, struct error *err) {
-    static const char name[] = "config_sentence_transformers.json";
-    struct model_file file;
-    struct json *root = NULL;
-    struct buf text = {0};
-    if (!*info->query_instruction && !*info->passage_instruction)
-        return true;
-    if (!model_files_has(files, name))
-        root = json_new_object();
-    else if (!model_files_map(files, name, &file, err) ||
-             !(root = json_parse((const char *)file.data, file.len, err)))
-        return error_wrap(err, "%s: ", name);
-    if (*info->query_instruction)
-        add_prompt(root, "query", info->query_instruction);
-    if (*info->passage_instruction)
-        add_prompt(root, "document", info->passage_instruction);
-    json_print(root, &text);
-    bool ok = hub_making_put(making, name, text.data, text.len, err);
-    json_release(root);
-    buf_done(&text);
-    return ok;
 }
 
 /* ---- heads ---- */
@@ -112,7 +74,8 @@ bool hub_heads_write(const struct model_info *info, const struct hub_heads *head
     bool ok = hub_making_begin(&making, folder, err);
     if (ok) {
         ok = hub_making_settings(&making, files, err) && copy_weights(&making, files, err) &&
-             put_instructions(&making, files, info, err) &&
+             hub_making_instructions(&making, files, info->query_instruction,
+                                     info->passage_instruction, err) &&
              put_heads(&making, heads, &bytes, err) && hub_making_publish(&making, err);
         if (!ok)
             hub_making_give_up(&making);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "engine/base/file.h"
+#include "engine/base/json.h"
 #include "engine/hub.h"
 
 /* What makes a model besides its weights; a folder has some of them. */
@@ -72,6 +73,48 @@ static const char *parent_of(const char *folder, struct arena *arena) {
         return ".";
     slash[slash == parent] = '\0';
     return parent;
+}
+
+/* sentence-transformers writes empty prompts where it knows of none. */
+static bool has_prompts(const struct json *root) {
+    const struct json *prompts = json_get(root, "prompts");
+    size_t len;
+    for (void *at = json_first(prompts); at; at = json_next(prompts, at)) {
+        const struct json *prompt = json_member_value(at);
+        if (json_kind_of(prompt) == JSON_KIND_STRING && *json_string_of(prompt, &len))
+            return true;
+    }
+    return false;
+}
+
+bool hub_making_instructions(struct hub_making *making, struct model_files *files,
+                             const char *query, const char *passage, struct error *err) {
+    static const char name[] = "config_sentence_transformers.json";
+    struct model_file file;
+    struct json *root = NULL;
+    struct buf text = {0};
+    if (!*query && !*passage)
+        return true;
+    if (!model_files_has(files, name))
+        root = json_new_object();
+    else if (!model_files_map(files, name, &file, err) ||
+             !(root = json_parse((const char *)file.data, file.len, err)))
+        return error_wrap(err, "%s: ", name);
+    bool ok = json_kind_of(root) == JSON_KIND_OBJECT ||
+              error_set(err, ERROR_INVALID, "%s: not a JSON object", name);
+    if (ok && !has_prompts(root)) {
+        struct json *prompts = json_new_object();
+        if (*query)
+            json_add_string(prompts, "query", query);
+        if (*passage)
+            json_add_string(prompts, "document", passage);
+        json_add(root, "prompts", prompts);
+        json_print(root, &text);
+        ok = hub_making_put(making, name, text.data, text.len, err);
+    }
+    json_release(root);
+    buf_done(&text);
+    return ok;
 }
 
 bool hub_making_publish(struct hub_making *making, struct error *err) {

@@ -30,6 +30,11 @@ bool hub_making_put(struct hub_making *making, const char *name, const void *dat
 /* Copies what makes a model besides its weights: config, tokenizer, and what lies beside them. */
 bool hub_making_settings(struct hub_making *making, struct model_files *files, struct error *err);
 
+/* What a model's name says and its files do not (model_family.h), since OUT may have any name:
+ * nothing where they have prompts of their own, or both are "". */
+bool hub_making_instructions(struct hub_making *making, struct model_files *files,
+                             const char *query, const char *passage, struct error *err);
+
 /* Makes OUT of OUT.part. On failure hub_making_give_up is still to be called. */
 bool hub_making_publish(struct hub_making *making, struct error *err);
 /* Removes OUT.part and what is in it. */

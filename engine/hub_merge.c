@@ -9,6 +9,7 @@
 #include "engine/base/mem.h"
 #include "engine/hub.h"
 #include "engine/hub_making.h"
+#include "engine/model_family.h"
 #include "engine/weights/shards.h"
 #include "engine/weights/write.h"
 
@@ -238,6 +239,15 @@ static bool merge_set(struct merging *merging, size_t set, struct error *err) {
 
 /* ---- the folder ---- */
 
+/* The first model's, as everything but the weights. */
+static bool put_instructions(struct merging *merging, struct error *err) {
+    struct model_files *files = merging->files[0];
+    struct model_instructions instructions;
+    return model_family_instructions(model_files_name(files), NULL, &instructions, err) &&
+           hub_making_instructions(&merging->making, files, instructions.query,
+                                   instructions.passage, err);
+}
+
 bool hub_merge_write(const struct hub_merge_part *parts, size_t n, enum weights_dtype dtype,
                      const char *folder, uint64_t *bytes_out, struct error *err) {
     struct merging merging = {.parts = parts, .n = n, .dtype = dtype};
@@ -251,7 +261,8 @@ bool hub_merge_write(const struct hub_merge_part *parts, size_t n, enum weights_
     }
     ok = ok && same_vocabulary(&merging, err);
     if (ok && hub_making_begin(&merging.making, folder, err)) {
-        ok = hub_making_settings(&merging.making, merging.files[0], err);
+        ok = hub_making_settings(&merging.making, merging.files[0], err) &&
+             put_instructions(&merging, err);
         for (size_t set = 0; ok && set < sizeof sets / sizeof *sets; set++)
             ok = merge_set(&merging, set, err);
         ok = ok && hub_making_publish(&merging.making, err);

@@ -182,6 +182,23 @@ static void odd_names_come_back(void) {
     close_weights(&file);
 }
 
+/* A family is known by its folder's name, and OUT may have any: the instruction goes along. */
+static void instructions_go_along(void) {
+    make("bge-small-en-v1.5", "small", HUB_RANDOM_F16, 1, 3);
+    const struct hub_merge_part part = {in_root("bge-small-en-v1.5"), 1};
+    const struct model_options before = {.name = part.model}, after = {.name = in_root("mixed")};
+    struct model *family = NULL, *mixed = NULL;
+    struct error err = {0};
+    uint64_t bytes;
+    CHECK_OK(hub_merge_write(&part, 1, WEIGHTS_F16, after.name, &bytes, &err), err);
+    CHECK_OK(model_open(&before, &family, &err) && model_open(&after, &mixed, &err), err);
+    const char *instruction = model_info(family)->query_instruction;
+    CHECK(*instruction && strcmp(model_info(mixed)->query_instruction, instruction) == 0);
+    CHECK_EQUAL(*model_info(mixed)->passage_instruction, '\0');
+    model_close(family);
+    model_close(mixed);
+}
+
 int main(void) {
     CHECK(mkdtemp(root) != NULL);
     odd_names_come_back();
@@ -200,6 +217,7 @@ int main(void) {
     opens_and_tells();
     what_cannot_be_merged();
     heads_are_merged();
+    instructions_go_along();
     char command[512];
     snprintf(command, sizeof command, "rm -rf %s", root);
     CHECK(system(command) == 0);
