@@ -200,11 +200,44 @@
         `>${paths.join("")}</g>`,
     );
   }
+  /* A drawing that is one already, its style sheet's part written out. */
+  function plot(svg, rect) {
+    const parts = [...svg.querySelectorAll("*")]
+      .filter((shape) => !/^(title|desc|g)$/.test(shape.tagName))
+      .map((shape) => {
+        const style = getComputedStyle(shape),
+          text = shape.tagName === "text",
+          own = [...shape.attributes]
+            .filter((a) => !/^(class|style|role|tabindex|fill|stroke.*|text-anchor|font-.*|aria-.*)$/.test(a.name))
+            .map((a) => ` ${a.name}="${a.value}"`)
+            .join("");
+        const colors =
+          (style.fill === "none" ? ' fill="none"' : paint("fill", style.fill)) +
+          (style.stroke === "none"
+            ? ""
+            : paint("stroke", style.stroke) +
+              ` stroke-width="${parseFloat(style.strokeWidth)}"` +
+              (style.strokeDasharray === "none"
+                ? ""
+                : ` stroke-dasharray="${style.strokeDasharray.replaceAll("px", "")}"`));
+        const letters = ` font-size="${parseFloat(style.fontSize)}" text-anchor="${style.textAnchor}"`;
+        return (
+          `<${shape.tagName}${own}${colors}${text ? letters : ""}>` +
+          `${text ? escape(shape.textContent) : ""}</${shape.tagName}>`
+        );
+      });
+    const view = svg.getAttribute("viewBox") || `0 0 ${rect.width} ${rect.height}`;
+    out.push(
+      `<svg x="${n(rect.x)}" y="${n(rect.y)}" width="${n(rect.width)}" ` +
+        `height="${n(rect.height)}" viewBox="${view}">${parts.join("")}</svg>`,
+    );
+  }
   function draw(element) {
     const style = getComputedStyle(element),
       rect = element.getBoundingClientRect();
     if (
       style.display === "none" ||
+      !element.checkVisibility() /* in a closed <details> */ ||
       style.visibility === "hidden" ||
       style.opacity === "0" ||
       element.classList.contains("hidden") ||
@@ -212,7 +245,8 @@
     )
       return;
     if (element.tagName === "svg") {
-      icon(element, rect, style);
+      if (element.querySelector("use")) icon(element, rect, style);
+      else plot(element, rect);
       return;
     }
     const turned = element.classList.contains("copied") && style.transform !== "none";
