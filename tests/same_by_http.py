@@ -56,7 +56,7 @@ with tempfile.TemporaryDirectory() as folder:
         file.write("\n".join(rows) + "\n")
     run(TERCET, "ingest", f"{data}/file", folder + "/corpus.jsonl")
     with Server(TERCET, data) as server:
-        stored = [send(server, "batches", "[" + ",".join(rows[i:i + BATCH]) + "]",
+        stored = [send(server, "batches", f"[{','.join(rows[i:i + BATCH])}]".encode(),
                        {"Content-Type": "application/json"}) for i in range(0, len(rows), BATCH)]
         check(sum(n for n, _ in stored) == len(rows), f"{len(rows)} documents in arrays of {BATCH}")
         n, failed = send(server, "stream", ((row + "\n").encode() for row in rows),
