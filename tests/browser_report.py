@@ -48,7 +48,7 @@ def check_eval(tab, data):
     summary.focus()
     page.keyboard.press("Enter")
     opened = page.locator("details[open] .case")
-    opened.wait_for()
+    opened.locator("ol.documents b").first.wait_for()  # it is filled a moment after it opens
     found = opened.locator("ol.documents b").all_inner_texts()
     top = next(one["top"] for one in data["hardest"][1]
                if data["queries"][one["query"]]["id"] == "4")
