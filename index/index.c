@@ -85,6 +85,10 @@ static bool read_lexical(const struct json *json, enum index_lexical *out, struc
     return error_set(err, ERROR_UNSUPPORTED, "lexical kind \"%s\" is unknown here", name);
 }
 
+bool index_has_model(const struct index_settings *settings) {
+    return settings->fingerprint[0] != '\0';
+}
+
 const char *index_dense_name(enum index_dense_kind kind) {
     return dense_names[kind];
 }

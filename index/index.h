@@ -40,7 +40,7 @@ bool index_dense_parse(const char *name, enum index_dense_kind *out, struct erro
 struct index_settings {
     char model[256];      /* name or folder of the encoder; "" when vectors come ready-made */
     char fingerprint[65]; /* the model's; a search with another model must be refused */
-    char analyzer[32];    /* "head", "words:en", "model" */
+    char analyzer[32];    /* "head", "words:en", "model"; "none" with INDEX_LEXICAL_NONE */
     /* What was put in front for the dense vector; "" for nothing. */
     char instruction[512];         /* of queries */
     char passage_instruction[512]; /* of documents */
@@ -55,6 +55,9 @@ struct index_settings {
      * many tokens with the one before. 0: a document is one passage. overlap: at most half. */
     uint32_t chunk_tokens, chunk_overlap;
 };
+
+/* A model reads its texts; else representations come ready-made, and at most words are counted. */
+bool index_has_model(const struct index_settings *settings);
 
 struct index;
 

@@ -182,3 +182,7 @@ bool record_encode_multi(const struct index_settings *settings, const float *vec
     *codes_len_out = len;
     return true;
 }
+
+uint32_t record_multi_dim(const void *codes, size_t codes_len) {
+    return multi_codes_dim(codes, codes_len);
+}

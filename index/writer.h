@@ -65,6 +65,9 @@ bool record_encode_multi(const struct index_settings *settings, const float *vec
                          struct arena *arena, const void **codes_out, size_t *codes_len_out,
                          struct error *err);
 
+/* The dimensions of token vectors that come as such codes; 0 when these are none. */
+uint32_t record_multi_dim(const void *codes, size_t codes_len);
+
 /* The index must be open with INDEX_WRITE and outlive the writer; one writer at a time. */
 bool writer_open(struct index *index, struct writer **out, struct error *err);
 

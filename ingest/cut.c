@@ -25,12 +25,13 @@ bool cutter_open(struct cutter *cutter, const struct model *model,
     struct tokens tokens;
     size_t first;
     *cutter = (struct cutter){.model = model};
-    if (!encoder_read(model, settings->passage_instruction, 0, &nothing, &cutter->scratch, &tokens,
-                      &first, err))
+    if (model && !encoder_read(model, settings->passage_instruction, 0, &nothing, &cutter->scratch,
+                               &tokens, &first, err))
         return false;
-    cutter->overhead = (uint32_t)tokens.n;
+    cutter->overhead = model ? (uint32_t)tokens.n : 0;
     return settings->lexical != INDEX_LEXICAL_BM25 ||
-           analyzer_open(settings->analyzer, model_tokenizer(model), &cutter->analyzer, err);
+           analyzer_open(settings->analyzer, model ? model_tokenizer(model) : NULL,
+                         &cutter->analyzer, err);
 }
 
 void cutter_close(struct cutter *cutter) {
@@ -159,7 +160,7 @@ static bool cut(struct ingest *ingest, struct window *window, size_t i, struct e
     return true;
 }
 
-static bool count_words(struct ingest *ingest, struct window *window, size_t i, struct error *err) {
+bool count_words(struct ingest *ingest, struct window *window, size_t i, struct error *err) {
     const struct row *row = &window->rows[i];
     struct cutter *cutter = &ingest->cutter;
     if (!cutter->analyzer)

@@ -110,16 +110,25 @@ static bool is_in_flight(const struct ingest *ingest, const struct window *windo
     return false;
 }
 
-/* What a row brought itself needs no encoding either. */
-static void add_ready(struct ingest *ingest, struct window *window, size_t i) {
+/* What a row brought itself needs no encoding either; its words may be left to be counted. */
+static bool add_ready(struct ingest *ingest, struct window *window, size_t i, struct error *err) {
     const struct ready *ready = window->rows[i].ready;
-    struct ingest_verdict *verdict = &window->verdicts[i];
     window->held_bytes += ready_bytes(ready);
-    if (ready_encoding(ready, &ingest->settings, &window->texts, &window->encodings[i],
-                       &verdict->err))
-        window->states[i] = ROW_ENCODED;
-    else
-        verdict->outcome = INGEST_BAD;
+    return ready_encoding(ready, &ingest->settings, &window->texts, &window->encodings[i], err) &&
+           (ready->has_sparse || count_words(ingest, window, i, err));
+}
+
+/* A text, in an index without a model. */
+static bool add_words(struct ingest *ingest, struct window *window, size_t i, struct error *err) {
+    const struct index_settings *settings = &ingest->settings;
+    if (settings->dense_dim || settings->multi_dim || settings->lexical != INDEX_LEXICAL_BM25)
+        return error_set(err, ERROR_INVALID,
+                         "the index has no model to encode it: bring %s ready-made",
+                         settings->dense_dim   ? "\"dense\""
+                         : settings->multi_dim ? "\"multi\""
+                                               : "\"sparse\"");
+    window->encodings[i] = (struct encoding){0};
+    return count_words(ingest, window, i, err);
 }
 
 bool window_add(struct ingest *ingest, struct window *window, const struct row *row,
@@ -138,13 +147,12 @@ bool window_add(struct ingest *ingest, struct window *window, const struct row *
         window->verdicts[i].outcome = INGEST_UNCHANGED;
         return true;
     }
-    if (row->ready) {
-        add_ready(ingest, window, i);
-        return true;
-    }
     struct ingest_verdict *verdict = &window->verdicts[i];
-    if (cut_row(ingest, window, i, &verdict->err))
-        window->states[i] = ROW_WAITING;
+    bool ok = row->ready        ? add_ready(ingest, window, i, &verdict->err)
+              : ingest->encoder ? cut_row(ingest, window, i, &verdict->err)
+                                : add_words(ingest, window, i, &verdict->err);
+    if (ok)
+        window->states[i] = row->ready || !ingest->encoder ? ROW_ENCODED : ROW_WAITING;
     else
         verdict->outcome = INGEST_BAD;
     return true;

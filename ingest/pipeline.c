@@ -25,12 +25,13 @@ bool ingest_open(struct index *index, const struct model *model, struct pool *po
         .analyzer = settings->analyzer,
     };
     const struct ingest_choices any = {0};
-    if (!ingest_settings_agree(index_folder(index), settings, model_info(model), &any, err))
+    if (!ingest_settings_agree(index_folder(index), settings, model ? model_info(model) : NULL,
+                               &any, err))
         return false;
     struct ingest *ingest = mem_zalloc(1, sizeof *ingest);
     ingest->index = index;
     ingest->settings = *settings;
-    if (!encoder_open(model, pool, &options, &ingest->encoder, err) ||
+    if ((model && !encoder_open(model, pool, &options, &ingest->encoder, err)) ||
         !cutter_open(&ingest->cutter, model, settings, err) ||
         !writer_open(index, &ingest->writer, err)) {
         ingest_close(ingest);

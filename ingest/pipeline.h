@@ -61,7 +61,8 @@ struct ingest_options {
     bool force; /* also when that is most of it */
 };
 
-/* index and model are borrowed and must agree; pool may be NULL. One ingest for an index. */
+/* index and model (NULL: none) are borrowed and must agree; pool may be NULL. One ingest for an
+ * index. */
 bool ingest_open(struct index *index, const struct model *model, struct pool *pool,
                  struct ingest **out, struct error *err);
 void ingest_close(struct ingest *ingest);

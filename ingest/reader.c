@@ -8,6 +8,15 @@
 #include "ingest/charset.h"
 #include "ingest/seen.h"
 
+/* A row that was looked at before its turn. */
+struct reader_ahead {
+    bool is_there;
+    enum reader_state state;
+    struct row row;
+    struct error err;
+    struct arena arena; /* its strings, for as long as the reader is open */
+};
+
 struct reader {
     struct walk walk;
     const struct reader_options *options;
@@ -25,6 +34,7 @@ struct reader {
     bool is_repeated; /* the row handed out last */
     uint64_t bytes_before;
     struct unpack_waiting waiting;
+    struct reader_ahead ahead;
 };
 
 static const struct reader_options default_options;
@@ -107,6 +117,7 @@ void reader_close(struct reader *reader) {
     if (!reader)
         return;
     close_input(reader);
+    arena_done(&reader->ahead.arena);
     walk_done(&reader->walk);
     seen_done(&reader->seen);
     free(reader->roots);
@@ -224,7 +235,7 @@ static enum reader_state next_of_file(struct reader *reader, struct arena *arena
     return state;
 }
 
-enum reader_state reader_next(struct reader *reader, struct arena *arena, struct row *out,
+static enum reader_state next(struct reader *reader, struct arena *arena, struct row *out,
                               struct error *err) {
     while (reader->at < reader->walk.files_n) {
         const char *path = reader->walk.files[reader->at].path;
@@ -240,6 +251,26 @@ enum reader_state reader_next(struct reader *reader, struct arena *arena, struct
         return state;
     }
     return READER_END;
+}
+
+enum reader_state reader_next(struct reader *reader, struct arena *arena, struct row *out,
+                              struct error *err) {
+    struct reader_ahead *ahead = &reader->ahead;
+    if (!ahead->is_there)
+        return next(reader, arena, out, err);
+    ahead->is_there = false;
+    *out = ahead->row;
+    *err = ahead->err;
+    return ahead->state;
+}
+
+enum reader_state reader_peek(struct reader *reader, const struct row **out, struct error *err) {
+    struct reader_ahead *ahead = &reader->ahead;
+    ahead->is_there = true;
+    ahead->state = next(reader, &ahead->arena, &ahead->row, &ahead->err);
+    *out = &ahead->row;
+    *err = ahead->err;
+    return ahead->state;
 }
 
 struct reader_origin reader_origin_of(const struct reader *reader) {

@@ -50,6 +50,10 @@ void reader_close(struct reader *reader);
 enum reader_state reader_next(struct reader *reader, struct arena *arena, struct row *out,
                               struct error *err);
 
+/* What the first reader_next will hand out: for who must know it beforehand. Before that, and not
+ * with reader_go_on. *out stays until reader_close. */
+enum reader_state reader_peek(struct reader *reader, const struct row **out, struct error *err);
+
 /* The key of the row handed out last came before in this run. */
 bool reader_is_repeated(const struct reader *reader);
 

@@ -436,8 +436,40 @@ static void hashes_tell_rows_apart(void) {
     CHECK(row_hash(&a) != row_hash(&b));
 }
 
+static void the_first_row_can_be_seen_before_its_turn(void) {
+    struct arena arena = {0};
+    struct error err;
+    struct row row;
+    const struct row *first;
+    write_text("peek.jsonl", "{\"id\":\"a\",\"text\":\"x\"}\n{\"id\":\"b\",\"text\":\"y\"}\n");
+    struct reader *reader = open_one("peek.jsonl");
+    CHECK_EQUAL(reader_peek(reader, &first, &err), READER_ROW);
+    CHECK_TEXT(first->key, "a");
+    CHECK_EQUAL(reader_next(reader, &arena, &row, &err), READER_ROW);
+    CHECK_TEXT(row.key, "a");
+    CHECK_EQUAL(row.line, 1);
+    arena_reset(&arena);
+    CHECK_TEXT(first->text, "x");
+    CHECK_EQUAL(reader_next(reader, &arena, &row, &err), READER_ROW);
+    CHECK_TEXT(row.key, "b");
+    CHECK_EQUAL(reader_next(reader, &arena, &row, &err), READER_END);
+    reader_close(reader);
+
+    write_text("peek.jsonl", "broken\n{\"id\":\"b\",\"text\":\"y\"}\n");
+    reader = open_one("peek.jsonl");
+    CHECK_EQUAL(reader_peek(reader, &first, &err), READER_BAD);
+    CHECK(strstr(err.message, "peek.jsonl:1"));
+    err.message[0] = '\0';
+    CHECK_EQUAL(reader_next(reader, &arena, &row, &err), READER_BAD);
+    CHECK(strstr(err.message, "peek.jsonl:1"));
+    CHECK_EQUAL(reader_next(reader, &arena, &row, &err), READER_ROW);
+    reader_close(reader);
+    arena_done(&arena);
+}
+
 int main(void) {
     folder_make();
+    the_first_row_can_be_seen_before_its_turn();
     rows_of_jsonl();
     hostile_rows_are_bad_and_alone();
     long_lines_are_left_out();

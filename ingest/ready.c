@@ -225,10 +225,10 @@ bool ready_encoding(const struct ready *ready, const struct index_settings *sett
     struct encoding encoding = {.lexical = ready->lexical};
     if (!all_fit(ready, settings, err))
         return false;
-    if (ready->has_sparse != (settings->lexical != INDEX_LEXICAL_NONE))
-        return error_set(err, ERROR_INVALID,
-                         ready->has_sparse ? "\"sparse\": the index keeps none"
-                                           : "no \"sparse\" beside the other representations");
+    if (ready->has_sparse && settings->lexical == INDEX_LEXICAL_NONE)
+        return error_set(err, ERROR_INVALID, "\"sparse\": the index keeps none");
+    if (!ready->has_sparse && settings->lexical == INDEX_LEXICAL_LEARNED)
+        return error_set(err, ERROR_INVALID, "no \"sparse\" beside the other representations");
     bool words = strncmp(settings->analyzer, "words:", strlen("words:")) == 0;
     if (!words && !number_terms(&ready->lexical, arena, &encoding.lexical, err))
         return false;

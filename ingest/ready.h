@@ -7,7 +7,8 @@
  *             made of them (base64; docs/disk-format.md, "multi"); none is fine
  *   "passages"  [{"begin": byte, "end": byte, "dense": .., "multi": ..}, ...] instead of "dense"
  *             and "multi", into a chunked index: parts of the text, in order; they may overlap
- * A row that brings one brings all that the index keeps. */
+ * A row that brings one brings all that the index keeps; but where it counts words, "sparse" may be
+ * left out, and they are counted in title and text. */
 #ifndef TERCET_INGEST_READY_H
 #define TERCET_INGEST_READY_H
 
@@ -44,7 +45,8 @@ struct ready {
 bool ready_from_json(const struct json *row, const char *text, size_t text_len, struct arena *arena,
                      const struct ready **out, struct error *err);
 
-/* What an encoder would have given to an index of these settings; it borrows from `ready`.
+/* What an encoder would have given to an index of these settings; it borrows from `ready`. Words
+ * are still to be counted where !has_sparse and the index counts them.
  * ERROR_INVALID when it does not fit the index; whether multi_codes are codes, writer_put sees. */
 bool ready_encoding(const struct ready *ready, const struct index_settings *settings,
                     struct arena *arena, struct encoding *out, struct error *err);

@@ -147,7 +147,7 @@ bool row_check(const struct row *row, struct error *err) {
                          WRITER_KEY_BYTES_MAX, row->key_len);
     if (!row_text_check(row->key, row->key_len, "the id", err))
         return false;
-    return !is_blank(row->title) || !is_blank(row->text) ||
+    return !is_blank(row->title) || !is_blank(row->text) || row->ready ||
            error_set(err, ERROR_INVALID, "neither title nor text");
 }
 
@@ -167,8 +167,8 @@ bool row_from_json_named(const struct json *json, const struct row_names *names,
     }
     if (!read_text(json, names->title ? names->title : "title", &row.title, &row.title_len, err) ||
         !read_text(json, names->text ? names->text : "text", &row.text, &row.text_len, err) ||
-        !row_check(&row, err) || !read_fields(json, names, arena, &row, err) ||
-        !ready_from_json(json, row.text, row.text_len, arena, &row.ready, err))
+        !ready_from_json(json, row.text, row.text_len, arena, &row.ready, err) ||
+        !row_check(&row, err) || !read_fields(json, names, arena, &row, err))
         return false;
     row.title = arena_text(arena, row.title, row.title_len);
     row.text = arena_text(arena, row.text, row.text_len);

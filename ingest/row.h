@@ -36,8 +36,8 @@ struct row_names {
 bool row_ids_are_lines(const struct row_names *names);
 
 /* {"_id" | "id" | "docid", "title", "text", "fields" | "metadata"}: an id is a string or a whole
- * number; title or text must say something. "dense", "sparse", "multi": ready.h. Other members are
- * passed over. */
+ * number; title or text must say something where no representations come along ("dense", "sparse",
+ * "multi": ready.h). Other members are passed over. */
 bool row_from_json(const struct json *json, struct arena *arena, struct row *out,
                    struct error *err);
 
@@ -50,7 +50,8 @@ bool row_from_json_named(const struct json *json, const struct row_names *names,
 /* The id of a row that may be bad in any way; "" when it has none that can be told. */
 const char *row_json_id(const struct json *json, const struct row_names *names, size_t *len_out);
 
-/* What every row must have, wherever it comes from: a key that fits, a title or a text. */
+/* What every row must have, wherever it comes from: a key that fits, a title, a text or ready-made
+ * representations. */
 bool row_check(const struct row *row, struct error *err);
 
 /* What of a row makes it another document when it changes. */

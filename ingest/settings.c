@@ -6,6 +6,7 @@
 #include "engine/lexical.h"
 #include "engine/model.h"
 #include "index/writer.h"
+#include "ingest/settings_inside.h"
 
 static bool copy_name(char *out, size_t out_size, const char *name, const char *what,
                       struct error *err) {
@@ -25,7 +26,7 @@ static bool copy_model_name(char *out, size_t out_size, const struct model_info 
     return ok;
 }
 
-static uint32_t overlap_of(const struct ingest_choices *choices) {
+uint32_t settings_overlap(const struct ingest_choices *choices) {
     enum { PART = 8 };
     return choices->chunk_overlap == INGEST_OVERLAP_DEFAULT ? choices->chunk_tokens / PART
                                                             : choices->chunk_overlap;
@@ -34,7 +35,7 @@ static uint32_t overlap_of(const struct ingest_choices *choices) {
 static bool check_chunks(const struct model_info *info, const struct ingest_choices *choices,
                          struct error *err) {
     uint32_t length_max = choices->length_max ? choices->length_max : info->length_max;
-    uint32_t tokens = choices->chunk_tokens, overlap = overlap_of(choices);
+    uint32_t tokens = choices->chunk_tokens, overlap = settings_overlap(choices);
     if (tokens > length_max)
         return error_set(err, ERROR_INVALID, "passages of %u tokens: %s reads %u at a time", tokens,
                          info->name, length_max);
@@ -75,17 +76,17 @@ static const char *chosen(const char *choice, const char *own) {
     return choice ? choice : own;
 }
 
-bool ingest_settings(const struct model_info *info, const struct ingest_choices *choices,
-                     struct index_settings *out, struct error *err) {
+static bool settings_of_model(const struct model_info *info, const struct ingest_choices *choices,
+                              struct index_settings *out, struct error *err) {
     struct index_settings settings = {
         .length_max = choices->length_max ? choices->length_max : info->length_max,
         .dense_dim = info->dense_dim,
         .multi_dim = info->multi_dim,
         .pool_tokens = choices->pool_tokens > 1 ? choices->pool_tokens : 0,
-        .bm25_k1 = 1.2f, /* Lucene's, and those of the measured references */
-        .bm25_b = .75f,
+        .bm25_k1 = SETTINGS_BM25_K1,
+        .bm25_b = SETTINGS_BM25_B,
         .chunk_tokens = choices->chunk_tokens,
-        .chunk_overlap = overlap_of(choices),
+        .chunk_overlap = settings_overlap(choices),
     };
     const char *analyzer = chosen(choices->analyzer, info->analyzer);
     const char *query = chosen(choices->query_instruction, info->query_instruction);
@@ -107,6 +108,12 @@ bool ingest_settings(const struct model_info *info, const struct ingest_choices 
         return false;
     *out = settings;
     return true;
+}
+
+bool ingest_settings(const struct model_info *info, const struct ingest_choices *choices,
+                     struct index_settings *out, struct error *err) {
+    return info ? settings_of_model(info, choices, out, err)
+                : settings_without_model(choices, out, err);
 }
 
 /* choice NULL: not asked for. */
@@ -135,17 +142,44 @@ static bool chunks_agree(const char *folder, const struct index_settings *there,
                      "%s was made with passages of %u tokens that share %u, not of %u that share "
                      "%u: leave it out, or ingest into a new index",
                      folder, there->chunk_tokens, there->chunk_overlap, choices->chunk_tokens,
-                     overlap_of(choices));
+                     settings_overlap(choices));
+}
+
+static bool models_agree(const char *folder, const struct index_settings *there,
+                         const struct model_info *info, struct error *err) {
+    if (!index_has_model(there))
+        return !info || error_set(err, ERROR_INVALID,
+                                  "%s was made without a model, not with %s: leave the model out, "
+                                  "or ingest into a new index",
+                                  folder, info->name);
+    if (!info)
+        return error_set(err, ERROR_INVALID,
+                         "%s was made with model %s (fingerprint %.8s), not without one: use that "
+                         "model, or ingest into a new index",
+                         folder, there->model, there->fingerprint);
+    return strcmp(there->fingerprint, info->fingerprint) == 0 ||
+           error_set(err, ERROR_INVALID,
+                     "%s was made with model %s (fingerprint %.8s), this is %s (%.8s): use "
+                     "that model, or ingest into a new index",
+                     folder, there->model, there->fingerprint, info->name, info->fingerprint);
+}
+
+static bool dimensions_agree(const char *folder, const char *what, uint32_t there, uint32_t choice,
+                             struct error *err) {
+    return choice == 0 || choice == there ||
+           error_set(err, ERROR_INVALID,
+                     "%s was made with %s of %u, not of %u: leave it out, or ingest into a new "
+                     "index",
+                     folder, what, there, choice);
 }
 
 bool ingest_settings_agree(const char *folder, const struct index_settings *there,
                            const struct model_info *info, const struct ingest_choices *choices,
                            struct error *err) {
-    if (strcmp(there->fingerprint, info->fingerprint) != 0)
-        return error_set(err, ERROR_INVALID,
-                         "%s was made with model %s (fingerprint %.8s), this is %s (%.8s): use "
-                         "that model, or ingest into a new index",
-                         folder, there->model, there->fingerprint, info->name, info->fingerprint);
+    if (!models_agree(folder, there, info, err) ||
+        !dimensions_agree(folder, "dense vectors", there->dense_dim, choices->dense_dim, err) ||
+        !dimensions_agree(folder, "token vectors", there->multi_dim, choices->multi_dim, err))
+        return false;
     if (choices->length_max && choices->length_max != there->length_max)
         return error_set(err, ERROR_INVALID,
                          "%s was made with at most %u tokens a document, not %u: leave it out, or "
@@ -182,6 +216,16 @@ bool ingest_open_index(const char *folder, const struct model_info *info,
     }
     *out = index;
     return true;
+}
+
+bool ingest_has_no_model(const char *folder) {
+    struct error ignored; /* who opens it to write is told */
+    struct index *index;
+    if (!index_exists(folder) || !index_open(folder, INDEX_READ, &index, &ignored))
+        return false;
+    bool none = !index_has_model(index_settings_of(index));
+    index_close(index);
+    return none;
 }
 
 bool ingest_note(struct index *index, const char *name, const char *text, size_t len,

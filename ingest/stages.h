@@ -87,7 +87,7 @@ struct window {
 
 /* What texts are cut with. */
 struct cutter {
-    const struct model *model;
+    const struct model *model;  /* NULL: they are not, words are counted */
     struct analyzer *analyzer;  /* of whole texts; NULL: weights are learned */
     uint32_t overhead;          /* special tokens and the instruction's */
     struct token_range *ranges; /* [ranges_n] of the text at hand */
@@ -99,7 +99,7 @@ struct ingest {
     struct index *index;
     struct index_settings settings; /* of every index that suits, but for how texts are cut */
     struct writer *writer;
-    struct encoder *encoder;
+    struct encoder *encoder; /* NULL: there is no model, rows bring what is theirs */
     struct cutter cutter; /* the intake's */
     struct arena batch;   /* what the encoder made of a batch of passages */
     struct arena scratch; /* one record's sparse vector */
@@ -167,6 +167,9 @@ void cutter_close(struct cutter *cutter); /* a zeroed one is fine */
 
 /* Row i gets its pieces, of a chunked index its words as well. False: the row's own fault. */
 bool cut_row(struct ingest *ingest, struct window *window, size_t i, struct error *err);
+
+/* Row i's words, where the index counts words, and nothing else. */
+bool count_words(struct ingest *ingest, struct window *window, size_t i, struct error *err);
 
 /* ---- encode ---- */
 

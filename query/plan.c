@@ -76,17 +76,36 @@ static bool check_reranker(const struct search_request *request, struct error *e
 
 /* ---- what is done ---- */
 
+/* The modes that the query has, or can be given. Without a model a text is words at most, beside
+ * whatever came ready-made. */
+static unsigned given_modes(const struct search_request *request,
+                            const struct index_settings *settings) {
+    unsigned ready = vectors_modes(&request->vectors);
+    if (index_has_model(settings) || request->like)
+        return ready ? ready : search_modes_of(settings);
+    bool words = request->query && vectors_terms_are_words(settings);
+    return ready | (words ? SPARSE : 0u);
+}
+
 /* The modes that are compared: of those that the query has. */
-static bool choose_modes(const struct search_request *request, unsigned offered, unsigned given,
-                         unsigned *out, struct error *err) {
-    unsigned modes = request->modes ? request->modes : given;
+static bool choose_modes(const struct search_request *request,
+                         const struct index_settings *settings, unsigned given, unsigned *out,
+                         struct error *err) {
+    unsigned offered = search_modes_of(settings), modes = request->modes ? request->modes : given;
+    if (given == 0)
+        return error_set(err, ERROR_INVALID,
+                         "the collection has no model to read the query's text: give \"dense\", "
+                         "\"sparse\" or \"multi\" ready-made, or \"like\"");
     for (int mode = 0; mode < FUSE_MODES_N; mode++) {
         const char *name = fuse_mode_name((enum fuse_mode)mode);
         if (modes & ~offered & (1u << mode))
             return error_set(err, ERROR_INVALID, "this collection has no %s representations", name);
         if (modes & ~given & (1u << mode))
             return error_set(err, ERROR_INVALID,
-                             "mode %s: the query came ready-made and has no \"%s\"", name, name);
+                             index_has_model(settings)
+                                 ? "mode %s: the query came ready-made and has no \"%s\""
+                                 : "mode %s: the collection has no model, and the query no \"%s\"",
+                             name, name);
     }
     *out = modes;
     return true;
@@ -133,15 +152,14 @@ static uint32_t candidates_of(const struct search_request *request) {
 bool plan_make(const struct search_request *request, const struct index_settings *settings,
                struct search_plan *out, const char **field_out, struct error *err) {
     struct search_plan plan = {0};
-    unsigned offered = search_modes_of(settings), ready = vectors_modes(&request->vectors);
-    unsigned given = ready ? ready : offered;
+    unsigned given = given_modes(request, settings);
     if (!check_limits(request, field_out, err))
         return false;
     *field_out = "rerank";
     if (!check_reranker(request, err) || !vectors_fit(&request->vectors, settings, field_out, err))
         return false;
     *field_out = "modes";
-    if (!choose_modes(request, offered, given, &plan.fuse.modes, err))
+    if (!choose_modes(request, settings, given, &plan.fuse.modes, err))
         return false;
     *field_out = "weights";
     if (!choose_fusion(request, settings, &plan.fuse, err))

@@ -27,15 +27,27 @@ static bool read_like(struct search_run *run, struct error *err) {
                       named ? searcher->model : NULL, run->arena, &run->query, err);
 }
 
+/* What came ready-made; without a model the text's words stand beside it, where there are any. */
+static bool read_ready(struct search_run *run, struct error *err) {
+    const struct search_request *request = run->request;
+    const struct index_settings *settings = index_settings_of(run->searcher->index);
+    struct analyzer *analyzer = NULL;
+    bool words = request->query && !request->vectors.has_sparse && !index_has_model(settings) &&
+                 run->plan.queried & 1u << FUSE_SPARSE;
+    return query_ready(&request->vectors, settings, run->snapshot, request->query,
+                       request->query_len, run->arena, &run->query, err) &&
+           (!words || (searcher_analyzer(run->searcher, &analyzer, err) &&
+                       query_add_terms(&run->query, analyzer, run->snapshot, run->arena, err)));
+}
+
 static bool read_query(struct search_run *run, struct error *err) {
     const struct search_request *request = run->request;
     struct searcher *searcher = run->searcher;
     const struct index_settings *settings = index_settings_of(searcher->index);
     if (request->like)
         return read_like(run, err);
-    if (vectors_modes(&request->vectors))
-        return query_ready(&request->vectors, settings, run->snapshot, request->query,
-                           request->query_len, run->arena, &run->query, err);
+    if (vectors_modes(&request->vectors) || !index_has_model(settings))
+        return read_ready(run, err);
     if (!searcher->encoder) {
         *err = searcher->no_model;
         return false;

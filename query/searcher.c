@@ -27,10 +27,10 @@ unsigned search_encoder_modes(unsigned modes) {
 static void explain_missing_model(const struct index *index, const struct model *model,
                                   struct error *out) {
     const struct index_settings *settings = index_settings_of(index);
-    if (!settings->fingerprint[0]) {
+    if (!index_has_model(settings)) {
         error_set(out, ERROR_INVALID,
-                  "%s was made of ready-made vectors: search it with \"dense\", \"sparse\" or "
-                  "\"multi\", or with \"like\"",
+                  "%s has no model: search it with \"dense\", \"sparse\" or \"multi\", or with "
+                  "\"like\"",
                   index_folder(index));
         return;
     }

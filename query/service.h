@@ -22,6 +22,9 @@ struct service_choices {
     bool chunk_given; /* texts are cut into passages of so many tokens (0: they are not), ... */
     uint32_t chunk_tokens;
     uint32_t chunk_overlap; /* ... which share so many; UINT32_MAX: as many as is usual */
+    bool no_model;          /* documents bring vectors of these dimensions (0: none) ... */
+    uint32_t dense_dim, multi_dim;
+    const char *analyzer; /* ... and this is done with their words; NULL: the usual */
 };
 
 /* Documents as a client sent them: a JSON array, one object, or an object a line. */
@@ -37,7 +40,7 @@ struct service_documents {
 struct service_writer {
     void *context;
     /* Makes an empty collection in that folder, for documents encoded with the service's model.
-     * ERROR_INVALID when the model cannot do what was chosen. */
+     * or without a model. ERROR_INVALID when the model cannot do what was chosen. */
     bool (*create)(void *context, const char *folder, const struct service_choices *choices,
                    struct index **out, struct error *err);
     /* Stores documents and returns when they are on disk.

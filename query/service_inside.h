@@ -43,6 +43,10 @@ struct collection *service_collection_ensure(struct service *service, const char
                                              const struct service_choices *choices, bool *made_out,
                                              struct error *err);
 
+/* What GET of a collection answers, into an empty object. */
+bool service_describe_into(struct service *service, struct collection *collection,
+                           struct json *json, struct error *err);
+
 /* Prints the answer and releases it. */
 void service_respond(struct server_response *response, struct json *json);
 

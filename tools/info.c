@@ -57,8 +57,11 @@ static void print_text(const char *folder, const struct index_settings *settings
     printf("on disk      %.1f MiB in %" PRIu64 " segments, %" PRIu64 " bytes a document\n",
            (double)counts->bytes_on_disk / mebibyte, counts->segments_n,
            counts->documents_n ? counts->bytes_on_disk / counts->documents_n : 0);
-    printf("model        %s (%.*s), at most %u tokens\n", settings->model, FINGERPRINT_SHOWN,
-           settings->fingerprint, settings->length_max);
+    if (index_has_model(settings))
+        printf("model        %s (%.*s), at most %u tokens\n", settings->model, FINGERPRINT_SHOWN,
+               settings->fingerprint, settings->length_max);
+    else
+        printf("model        none: vectors come ready-made\n");
     if (settings->instruction[0])
         printf("query        \"%s...\" is put in front\n", settings->instruction);
     if (settings->passage_instruction[0])

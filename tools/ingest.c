@@ -9,6 +9,7 @@
 #include "engine/model.h"
 #include "index/index.h"
 #include "ingest/charset.h"
+#include "ingest/settings.h"
 #include "tools/commands.h"
 #include "tools/ingest_job.h"
 
@@ -20,6 +21,11 @@ static void choose_task(const struct model_info *info, struct ingest_choices *ch
         choices->query_instruction = info->query_instruction;
     if (!choices->passage_instruction)
         choices->passage_instruction = info->passage_instruction;
+}
+
+/* By the user's word; or by the index's, where the user says none. */
+static bool without_model(const struct model_options *options, const char *folder) {
+    return options->name ? strcmp(options->name, "none") == 0 : ingest_has_no_model(folder);
 }
 
 /* "a,b" -> its names, cut in place. */
@@ -85,7 +91,8 @@ static int run(int argc, char **argv) {
         {"errors", OPTION_TEXT, &job.errors, "FILE", "bad rows as JSON lines, with the reason", 0,
          0, 0},
         {"model", OPTION_TEXT, &model_options.name, "M",
-         "folder or name of a model (default: the embedded one)", 0, 0, 'm'},
+         "folder or name of a model (default: the embedded one); none: documents bring vectors", 0,
+         0, 'm'},
         {"precision", OPTION_TEXT, &precision, "P",
          "auto (default: the fastest), int8, bf16 or f32", 0, 0, 0},
         {"analyzer", OPTION_TEXT, &job.choices.analyzer, "A",
@@ -156,8 +163,8 @@ static int run(int argc, char **argv) {
         free(field_list);
         return command_failed(&err);
     }
-    bool ok = model_open(&model_options, &model, &err);
-    if (ok && model_options.task)
+    bool ok = without_model(&model_options, job.folder) || model_open(&model_options, &model, &err);
+    if (model && model_options.task)
         choose_task(model_info(model), &job.choices);
     ok = ok && (watch ? ingest_watch(&job, model, &err)
                       : ingest_job_run(&job, model, &index, &totals, &err));

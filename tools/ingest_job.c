@@ -57,6 +57,24 @@ static bool run_over(const struct ingest_job *job, const struct model *model, st
     return ok;
 }
 
+/* An index without a model is made for what the first document brings. */
+static bool open_index(const struct ingest_job *job, const struct model *model,
+                       struct reader *reader, struct index **out, struct error *err) {
+    struct ingest_choices choices = job->choices;
+    if (!model && !ingest_has_no_model(job->folder)) {
+        const struct row *first;
+        enum reader_state state = reader_peek(reader, &first, err);
+        if (state == READER_END)
+            error_set(err, ERROR_INVALID, "there is none");
+        if (state != READER_ROW)
+            return error_wrap(err, "the first document says what a new index without a model "
+                                   "keeps: ");
+        if (!ingest_choose_by_row(first, &choices, err))
+            return error_wrap(err, "%s: ", first->file);
+    }
+    return ingest_open_index(job->folder, model ? model_info(model) : NULL, &choices, out, err);
+}
+
 bool ingest_job_run(const struct ingest_job *job, const struct model *model,
                     struct index **index_out, struct ingest_totals *totals_out, struct error *err) {
     struct index *index = NULL;
@@ -75,7 +93,7 @@ bool ingest_job_run(const struct ingest_job *job, const struct model *model,
         reader_close(reader);
         return false;
     }
-    bool ok = ingest_open_index(job->folder, model_info(model), &job->choices, &index, err) &&
+    bool ok = open_index(job, model, reader, &index, err) &&
               run_over(job, model, index, reader, &report, &stats, err) &&
               index_count(index, &counts, err);
     if (!report_close(&report, &late) && ok)

@@ -46,8 +46,12 @@ static bool create(void *context, const char *folder, const struct service_choic
         .chunk_given = chosen->chunk_given,
         .chunk_tokens = chosen->chunk_tokens,
         .chunk_overlap = chosen->chunk_overlap,
+        .dense_dim = chosen->dense_dim,
+        .multi_dim = chosen->multi_dim,
+        .analyzer = chosen->analyzer,
     };
-    return ingest_open_index(folder, model_info(writer->model), &choices, out, err);
+    return ingest_open_index(folder, chosen->no_model ? NULL : model_info(writer->model), &choices,
+                             out, err);
 }
 
 /* The lane's thread, and the pool's, which it starts, encode what nobody waits for. */
@@ -68,7 +72,8 @@ static struct ingest *ingest_for(struct serve_writer *writer, struct index *inde
             ingest_turn(writer->ingests[i], index);
             return writer->ingests[i];
         }
-    if (!ingest_open(index, writer->model, writer->pool, &ingest, err))
+    const struct model *model = index_has_model(index_settings_of(index)) ? writer->model : NULL;
+    if (!ingest_open(index, model, writer->pool, &ingest, err))
         return NULL;
     writer->ingests = mem_realloc(writer->ingests, writer->ingests_n + 1, sizeof *writer->ingests);
     writer->ingests[writer->ingests_n++] = ingest;

@@ -113,6 +113,10 @@ static bool read_header(const uint8_t *at, uint32_t dim, struct multi_codes *out
     return true;
 }
 
+uint32_t multi_codes_dim(const void *bytes, size_t bytes_len) {
+    return bytes_len < HEADER_BYTES ? 0 : read_u16((const uint8_t *)bytes + 4);
+}
+
 bool multi_codes_next(const uint8_t **at_inout, const uint8_t *end, uint32_t dim,
                       struct multi_codes *out, struct error *err) {
     const uint8_t *at = *at_inout;

@@ -43,6 +43,9 @@ size_t multi_codes_bytes(uint32_t dim, uint32_t n);
 /* vectors: [n, dim], each number within +-65504 (f16). codes_out: [multi_codes_bytes(dim, n)]. */
 void multi_encode(const float *vectors, uint32_t n, uint32_t dim, void *codes_out);
 
+/* The dim that a document's bytes name, and 0 when they are too short to name one. */
+uint32_t multi_codes_dim(const void *bytes, size_t bytes_len);
+
 /* What a document's bytes hold, checked against their length: scales finite, dim as expected.
  * ERROR_CORRUPT when they cannot be what multi_encode wrote. */
 struct multi_codes {

@@ -80,11 +80,23 @@ class Client:
         return Collection.of(self._transport.ask("GET", path(name)))
 
     def create_collection(self, name: str, *, chunk_tokens: Optional[int] = None,
-                          chunk_overlap: Optional[int] = None) -> Collection:
+                          chunk_overlap: Optional[int] = None,
+                          analyzer: Optional[str] = None) -> Collection:
         """Makes it; one that is there stays as it is. chunk_tokens: texts of more tokens are cut into
         passages (docs/passages.md). add() makes a collection by itself, without."""
-        body = given(chunk_tokens=chunk_tokens, chunk_overlap=chunk_overlap)
+        body = given(chunk_tokens=chunk_tokens, chunk_overlap=chunk_overlap, analyzer=analyzer)
         return Collection.of(self._transport.ask("PUT", path(name), body or None))
+
+    def create_collection_of_vectors(self, name: str, *, dense_dim: Optional[int] = None,
+                                     multi_dim: Optional[int] = None,
+                                     analyzer: Optional[str] = None,
+                                     chunk_tokens: Optional[int] = None) -> Collection:
+        """Makes one without a model: documents and queries bring "dense" and "multi" of so many
+        numbers. analyzer: words:en or the like (texts are searched by their words as well), head
+        (they bring "sparse", weights of numbered tokens) or none."""
+        body = given(dense_dim=dense_dim, multi_dim=multi_dim, analyzer=analyzer,
+                     chunk_tokens=chunk_tokens)
+        return Collection.of(self._transport.ask("PUT", path(name), {"model": None, **body}))
 
     def delete_collection(self, name: str) -> None:
         self._transport.ask("DELETE", path(name))

@@ -16,7 +16,7 @@ class Collection:
     chunk_overlap: int
     bytes: int
     segments: int
-    model: str
+    model: Optional[str]  # None: documents bring their representations
     analyzer: str
     modes: "list[str]"
     raw: Json = field(repr=False, compare=False)
