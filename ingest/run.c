@@ -266,6 +266,8 @@ bool run_stages(struct ingest *ingest, struct reader *reader, struct progress *p
     bool ok = !run.relay.why.code;
     if (!ok)
         *err = run.relay.why;
+    progress->between = NULL;
+    progress->between_context = NULL;
     relay_done(&run.relay);
     for (size_t w = 0; w < WINDOWS_N; w++)
         window_done(&ingest->windows[w]);
