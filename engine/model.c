@@ -22,7 +22,8 @@ static bool check_lower_case(struct model *model, struct error *err) {
     struct tokens upper, lower;
     bool ok = tokenizer_encode(model->tokenizer, "TEXT A", 6, 0, &arena, &upper, err) &&
               tokenizer_encode(model->tokenizer, "text a", 6, 0, &arena, &lower, err);
-    if (ok && (upper.n != lower.n || memcmp(upper.ids, lower.ids, lower.n * sizeof *lower.ids)))
+    if (ok &&
+        (upper.n != lower.n || memcmp(upper.ids, lower.ids, lower.n * sizeof *lower.ids) != 0))
         ok =
             error_set(err, ERROR_UNSUPPORTED,
                       "%s/sentence_bert_config.json: \"do_lower_case\" is true, but %s keeps upper "

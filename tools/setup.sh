@@ -3,7 +3,8 @@
 # Usage:
 #   tools/setup.sh deps           install what Tercet needs, then build it in build/
 #   tools/setup.sh demo [ARG...]  deps, then build/tercet demo ARG... (its data: the cache)
-#   tools/setup.sh test           deps, then every test: gcc, clang, sanitizers
+#   tools/setup.sh test           deps, then every test: gcc, clang, sanitizers, analysers
+#   tools/setup.sh analyse        deps, then cppcheck and all of clang-tidy over every file
 #   tools/setup.sh threads        deps, then the tests with threads in them under ThreadSanitizer
 #
 #   TERCET_CACHE=DIR              keeps the libraries built here (default: .cache in the project)
@@ -16,7 +17,7 @@ set -euo pipefail
 shopt -s nullglob
 export LC_ALL=C CC=${CC:-gcc}
 
-usage() { sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
+usage() { sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
 say() { printf '==> %s\n' "$*"; }
 die() { printf 'setup.sh: %s\n' "$*" >&2; exit 1; }
 
@@ -42,6 +43,9 @@ packages_wanted() {
     echo 'pulling models|libcurl4-openssl-dev libssl-dev ca-certificates'
     if offers_package libllhttp-dev; then echo 'HTTP parsing|libllhttp-dev'; fi
     # The sanitizers come with gcc.
+    if [[ $command == test || $command == analyse ]]; then
+        echo 'the analysers|clang cppcheck clang-tidy'
+    fi
     if [[ $command == test ]]; then
         echo 'the tests|clang curl python3 python3-venv poppler-utils'
         # Ubuntu's package only fetches a snap; there Playwright brings a Chromium of its own.
@@ -317,11 +321,32 @@ provide_browser() {
     fi
 }
 
+# analyse quick|deep: one test more that passed or failed.
+analyse() {
+    local log="$cache/log/analyse.log" start=$SECONDS
+    say "analysers, $1: ${log##*/}"
+    if (CC=clang logged configure-analyse configure build-clang --buildtype=release -Dwerror=true) &&
+        tools/analyse/analyse.sh build-clang "$1" >"$log" 2>&1; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        tail -n 60 "$log" >&2
+    fi
+    say "analysers: $((SECONDS - start)) s"
+}
+
+run_analyse() {
+    analyse deep
+    echo "$passed passed, $failed failed, $skipped skipped"
+    ((failed == 0))
+}
+
 run_tests() {
     provide_clients
     provide_browser
     test_run 'gcc' build --buildtype=release
     CC=clang test_run 'clang' build-clang '--buildtype=release -Dwerror=true' --suite fast
+    analyse quick
     test_run 'address and undefined sanitizers' build-asan \
         '--buildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false' \
         --suite fast --suite slow -t 6
@@ -343,7 +368,7 @@ run_thread_tests() {
 
 command=${1:-}
 case "$command" in
-deps | test | threads) (($# == 1)) || usage ;;
+deps | test | analyse | threads) (($# == 1)) || usage ;;
 demo) ;;
 *) usage ;;
 esac
@@ -364,5 +389,6 @@ deps
 case "$command" in
 demo) exec ./build/tercet demo --data "$cache/demo" "${@:2}" ;;
 test) run_tests ;;
+analyse) run_analyse ;;
 threads) run_thread_tests ;;
 esac

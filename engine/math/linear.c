@@ -187,7 +187,7 @@ struct linear_input linear_input_from_f32(const struct linear *linear, const flo
     const struct linear_kernels *kernels = linear->kernels;
     if (input_is_borrowed(linear) || (kernels->form == LINEAR_FORM_F32 && !scratch))
         return (struct linear_input){x, x_stride * sizeof *x, NULL, rows};
-    assert((uintptr_t)scratch % ALIGNMENT == 0);
+    assert(scratch && (uintptr_t)scratch % ALIGNMENT == 0);
     float *scales = kernels->kind == LINEAR_S8 ? scratch : NULL;
     unsigned char *values = (unsigned char *)scratch + scales_bytes(linear, rows);
     size_t stride = input_stride(linear), n = linear->in_n;
@@ -224,7 +224,7 @@ bool linear_input_coded(const struct linear *linear, size_t rows, void *scratch,
     struct nn_codes codes = {.stride_bytes = input_stride(linear)};
     if (!coded_form(kernels->form, &codes.form))
         return false;
-    assert((uintptr_t)scratch % ALIGNMENT == 0);
+    assert(scratch && (uintptr_t)scratch % ALIGNMENT == 0);
     unsigned char *values = (unsigned char *)scratch + scales_bytes(linear, rows);
     size_t stride = codes.stride_bytes;
     size_t used = linear->in_n * (input_group_bytes(linear) / group_inputs(kernels->kind));

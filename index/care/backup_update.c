@@ -89,11 +89,9 @@ static bool gather(struct update *update, enum store_table table, struct buf *be
               store_cursor_open(update->to, table, begin->data, begin->len, &b, err);
     while (ok && (a.key.data || b.key.data) && update->changes_n < CHANGES_MAX) {
         int order = !a.key.data ? 1 : !b.key.data ? -1 : compare(a.key, b.key);
-        if (order < 0)
-            note(update, a.key, false);
-        else if (order > 0)
+        if (order > 0)
             note(update, b.key, true);
-        else if (a.value.len != b.value.len || memcmp(a.value.data, b.value.data, a.value.len) != 0)
+        else if (order < 0 || compare(a.value, b.value) != 0)
             note(update, a.key, false);
         ok = (order > 0 || store_cursor_next(&a, err)) && (order < 0 || store_cursor_next(&b, err));
     }
