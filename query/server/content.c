@@ -112,11 +112,12 @@ void content_pack(const struct server_request *request, struct server_response *
 
 /* ---- tags ---- */
 
-static bool has_header(const struct server_response *response, const char *name) {
+/* NULL: there is none of that name. */
+static const char *header_of(const struct server_response *response, const char *name) {
     for (size_t i = 0; i < response->headers_n; i++)
         if (strcasecmp(response->headers[i].name, name) == 0)
-            return true;
-    return false;
+            return response->headers[i].value;
+    return NULL;
 }
 
 /* "*", or a list of tags with commas between. Ours have no commas. */
@@ -136,21 +137,26 @@ static bool names_tag(const char *list, const char *tag) {
     return false;
 }
 
-void content_tag(const struct server_request *request, struct server_response *response) {
+static const char *tag_make(const char *body, size_t len, struct arena *arena) {
     enum { TAG_BYTES = 16 }; /* of the hash: nobody has both of two answers that share them */
     uint8_t hash[TLS_SHA256_BYTES];
     char tag[2 * TAG_BYTES + 5] = "W/\""; /* weak: packed and plain answers share it */
-    bool is_get = request->method == SERVER_GET || request->method == SERVER_HEAD;
-    const char *body = response->static_body ? response->static_body : response->body.data;
-    size_t len = response->static_body ? response->static_len : response->body.len;
-    if (!is_get || response->status != 200 || len < TAG_BODY_BYTES_MIN ||
-        has_header(response, "ETag"))
-        return;
     tls_sha256(body, len, hash);
     for (size_t i = 0; i < TAG_BYTES; i++)
         snprintf(tag + 3 + 2 * i, 3, "%02x", hash[i]);
     strcat(tag, "\"");
-    server_response_header(response, "ETag", tag);
+    return arena_text(arena, tag, strlen(tag));
+}
+
+void content_tag(const struct server_request *request, struct server_response *response) {
+    bool is_get = request->method == SERVER_GET || request->method == SERVER_HEAD;
+    const char *body = response->static_body ? response->static_body : response->body.data;
+    size_t len = response->static_body ? response->static_len : response->body.len;
+    if (!is_get || response->status != 200 || len < TAG_BODY_BYTES_MIN)
+        return;
+    const char *tag = header_of(response, "ETag");
+    if (!tag)
+        server_response_header(response, "ETag", tag = tag_make(body, len, response->arena));
     const char *known = server_header(request, "if-none-match");
     if (known && names_tag(known, tag))
         response->status = 304;

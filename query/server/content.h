@@ -33,7 +33,8 @@ bool content_unpack_some(struct content_unpack *unpack, const char *in, size_t l
 /* What was packed is complete. */
 bool content_unpack_is_end(const struct content_unpack *unpack);
 
-/* Gives answers to GET that have none an ETag, and makes a 304 of one that the client has. */
+/* Gives answers to GET an ETag, unless their handler did, and makes a 304 of one that the client
+ * has. */
 void content_tag(const struct server_request *request, struct server_response *response);
 
 /* ---- other sites ---- */

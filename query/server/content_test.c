@@ -93,6 +93,34 @@ static void packs(void) {
     CHECK(page.headers_n == 0 && page.static_len == 100000);
 }
 
+/* By the tag that the handler gave, or by one of the body. */
+static void tags(void) {
+    static const char body[200] = "a body that is worth a tag";
+    static const struct {
+        const char *own, *known;
+        int status;
+    } cases[] = {
+        {"\"mine\"", "\"mine\"", 304}, {"\"mine\"", "W/\"mine\"", 304}, {"\"mine\"", "*", 304},
+        {"\"mine\"", "\"min\"", 200},  {"\"mine\"", "\"mines\"", 200},  {NULL, "*", 304},
+        {NULL, "\"mine\"", 200},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct server_pair header = {"if-none-match", cases[i].known};
+        const struct server_request request = {.headers = &header, .headers_n = 1};
+        struct arena arena = {0};
+        struct server_response response = {
+            .status = 200, .static_body = body, .static_len = sizeof body, .arena = &arena};
+        if (cases[i].own)
+            server_response_header(&response, "ETag", cases[i].own);
+        content_tag(&request, &response);
+        CHECK_EQUAL(response.status, cases[i].status);
+        CHECK_EQUAL(response.headers_n, 1);
+        if (cases[i].own)
+            CHECK_TEXT(header_of(&response, "ETag"), cases[i].own);
+        arena_done(&arena);
+    }
+}
+
 #define PREFLIGHT(origin)                                                                          \
     "OPTIONS /echo HTTP/1.1\r\nHost: x\r\nOrigin: " origin "\r\n"                                  \
     "Access-Control-Request-Method: POST\r\n\r\n"
@@ -145,6 +173,7 @@ static void lets_named_sites_in(void) {
 int main(void) {
     reads_accept_encoding();
     packs();
+    tags();
     lets_named_sites_in();
     return check_result();
 }
