@@ -117,17 +117,21 @@ void collection_drop(struct collection *collection, struct opened *opened) {
     replace(collection, opened, NULL);
 }
 
-/* Opens the folder that has the name now, unless another thread did so meanwhile. */
+/* Opens the folder that has the name now, unless another thread did so meanwhile. Folders are
+ * exchanged in one step, so where no index has the name somebody has removed it. */
 static void renew(struct collection *collection) {
-    struct error ignored; /* the old one goes on; a write will say what is wrong */
+    struct error err; /* damaged: the old one goes on; a write will say what is wrong */
     struct index *index;
     pthread_mutex_lock(&collection->renewing);
     struct opened *old = take(collection);
-    if (old && !index_is_current(old->index) &&
-        index_open(collection->folder, INDEX_SHARED, &index, &ignored)) {
-        struct opened *opened = opened_new(index, collection->workers_n);
-        if (!replace(collection, old, opened))
-            opened_free(opened, collection->workers_n);
+    if (old && !index_is_current(old->index)) {
+        if (index_open(collection->folder, INDEX_SHARED, &index, &err)) {
+            struct opened *opened = opened_new(index, collection->workers_n);
+            if (!replace(collection, old, opened))
+                opened_free(opened, collection->workers_n);
+        } else if (err.code == ERROR_NOT_FOUND) {
+            collection_drop(collection, old);
+        }
     }
     pthread_mutex_unlock(&collection->renewing);
     if (old)

@@ -51,8 +51,9 @@ struct opened {
     size_t holders_n;            /* under the collection's lock; the collection is one */
 };
 
-/* The newest, to be released. ERROR_NOT_FOUND: the collection was deleted. Else it is never
- * refused: where a new folder cannot be opened, the old one goes on answering. */
+/* The newest, to be released. ERROR_NOT_FOUND: the collection was deleted, or its folder was
+ * removed by others. Else it is never refused: where a new folder is damaged, the old one goes on
+ * answering. */
 bool collection_hold(struct collection *collection, struct opened **out, struct error *err);
 void collection_release(struct collection *collection, struct opened *opened);
 
@@ -66,7 +67,7 @@ void collection_yield(struct collection *collection, struct opened *opened);
 struct collection *collections_restless(struct collections *collections);
 void collection_settle(struct collection *collection);
 
-/* A claimed one whose folder was removed: nobody gets it any more. To be yielded all the same. */
+/* One whose folder was removed: nobody gets it any more. To be released or yielded all the same. */
 void collection_drop(struct collection *collection, struct opened *opened);
 
 #endif

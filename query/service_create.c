@@ -3,11 +3,22 @@
 
 #include "query/service_inside.h"
 
+/* NULL: there is none, or its folder was removed since it was last looked at. */
+static struct collection *find_there(struct service *service, const char *name) {
+    struct collection *collection = collections_find(service->collections, name);
+    struct opened *opened;
+    struct error removed;
+    if (!collection || !collection_hold(collection, &opened, &removed))
+        return NULL;
+    collection_release(collection, opened);
+    return collection;
+}
+
 struct collection *service_collection_ensure(struct service *service, const char *name,
                                              const struct service_choices *choices, bool *made_out,
                                              struct error *err) {
     static const struct service_choices usual = {0};
-    struct collection *collection = collections_find(service->collections, name);
+    struct collection *collection = find_there(service, name);
     struct index *index;
     struct buf folder = {0};
     *made_out = !collection;

@@ -6,6 +6,7 @@ usage: serve_maintenance.py TERCET
 """
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -193,6 +194,28 @@ def check_deleted(server, data, model):
           server.ask("GET", url + "/documents/x").status == 200, "files of others are not removed")
 
 
+def check_removed(server, data):
+    """A folder that others took away is gone here, too, and its name is free again."""
+    url, folder = "/v1/collections/taken", os.path.join(data, "taken")
+    asks = [("GET", url, None), ("POST", url + "/search", {"query": "row"}),
+            ("GET", url + "/documents/a", None), ("DELETE", url + "/documents/a", None),
+            ("POST", url + "/documents/delete", {"all": True}), ("DELETE", url, None)]
+    for method, path, body in asks:
+        server.post(url + "/documents", [{"id": "a", "text": "a row of the first"}])
+        shutil.rmtree(folder)
+        check(server.ask(method, path, body).status == 404, f"{method} {path}: not there")
+        names = [one["name"] for one in server.ask("GET", "/v1/collections").json()["collections"]]
+        check("taken" not in names, "nor listed")
+    server.post(url + "/documents", [{"id": "a", "text": "a row of the first"}])
+    shutil.rmtree(folder)
+    check(server.ask("PUT", url).status == 201, "PUT makes it anew")
+    shutil.rmtree(folder)
+    server.post(url + "/documents", [{"id": "b", "text": "a row of the second"}])
+    check(ids_of(folder) == {"b"}, "and so do documents")
+    gone = [name for name in open_files(server.process) if "(deleted)" in name and "taken" in name]
+    check(gone == [], f"nothing of the old ones is open: {gone}")
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         model = random_model(TERCET, "m3", os.path.join(folder, "model"))
@@ -206,6 +229,7 @@ def main():
             check_one_by_one(server, index, folder)
             check_busy(server, index)
             check_deleted(server, data, model)
+            check_removed(server, data)
             server.stop()
     print("1 passed, 0 failed")
 
