@@ -10,11 +10,12 @@ import re
 import sys
 import tempfile
 
-from report_kit import ASKED, FACTS, HOSTILE, data_of, reports
+from report_kit import ASKED, FACTS, HOSTILE, RERANKED, data_of, reports
 from served import check, run
 
 TERCET = sys.argv[1]
-WAYS = ["dense", "sparse", "multi", "dense,sparse", "dense,sparse,multi"]
+WAYS = ["dense", "sparse", "multi", "dense,sparse", "dense,sparse,multi",
+        "dense,sparse,multi,rerank"]
 
 
 def read_run(path):
@@ -82,8 +83,8 @@ def check_eval(folder, rows):
           "the page's rows are those that were printed")
     same_table(f"{folder}/eval.csv", rows)
     text = open(f"{folder}/eval.md").read()
-    check(all(f"{row['ndcg@10']:.4f}" in text for row in rows) and text.count("\n|") == 7,
-          "and so are Markdown's")
+    check(all(f"{row['ndcg@10']:.4f}" in text for row in rows) and text.count("\n|") == 8 and
+          f"rerank: the best {RERANKED} by reranker" in text, "and so are Markdown's")
     hits = [read_run(f"{folder}/run.{way}.trec") for way in WAYS]
     check(data["depths"] == [1, 3, 5, 10, 20, 50, 100], "depths as far as the run goes")
     for way, ranking, recall, row in zip(WAYS, hits, data["recall"], rows):
@@ -97,9 +98,13 @@ def check_eval(folder, rows):
     check(data["ways"][0]["fusion"] == "" and
           re.fullmatch(r"\w+: dense [\d.]+, sparse [\d.]+, multi [\d.]+", data["ways"][4]["fusion"]),
           f"how scores were fused: {data['ways'][4]['fusion']}")
+    check(data["ways"][5]["fusion"] == f"{data['ways'][4]['fusion']}; the best {RERANKED} reranked",
+          "and what was reranked")
     facts = {fact["name"]: fact["value"] for fact in data["facts"]}
     check(facts["Queries"] == "5" and facts["Documents"] == "7" and facts["Split"] == "test" and
-          re.fullmatch("[0-9a-f]{32,}", facts["Fingerprint"]), "what it was made with")
+          re.fullmatch("[0-9a-f]{32,}", facts["Fingerprint"]) and
+          facts["Reranker"] == f"reranker, the best {RERANKED} of a query", "what it was made with")
+    check_reranked(folder, hits[4], hits[5], rows[5])
     for r, hardest in enumerate(data["hardest"]):
         values = [data["queries"][one["query"]]["values"][r][data["main"]] for one in hardest]
         check(values == sorted(values) and max(values) < 1, f"{WAYS[r]}: {len(values)} hard queries")
@@ -110,6 +115,20 @@ def check_eval(folder, rows):
             check_lists(data, query["id"], one["top"], hits[r][query["id"]], "  found")
             check_relevant(data, query["id"], query, [h[query["id"]] for h in hits], "  judged")
     check(folder not in open(f"{folder}/eval.html").read(), "no path of this machine")
+
+
+def check_reranked(folder, fused, reranked, row):
+    """The best of the hybrid in the cross-encoder's order, the others behind them as they were."""
+    check((row["reranker"], row["rerank_depth"]) == ("reranker", RERANKED), "its row says by whom")
+    for query, ranking in fused.items():
+        best = ranking[:RERANKED]
+        pairs = [{"query": ASKED[query][0], "passage": " ".join(FACTS[key]).strip()} for key in best]
+        said = run(TERCET, "rerank", "--model", f"{folder}/reranker", "--precision", "auto",
+                   stdin="".join(json.dumps(pair) + "\n" for pair in pairs))
+        scores = [json.loads(line)["score"] for line in said.splitlines()]
+        order = [key for _, key in sorted(zip(scores, best), reverse=True)]
+        check(reranked[query] == order + ranking[RERANKED:], f"query {query}: {order} reranked")
+    check(any(fused[query] != reranked[query] for query in fused), "which changes something")
 
 
 def check_compare(folder, rows):
@@ -145,6 +164,9 @@ def check_inert(path):
 
 
 def check_refusals(folder):
+    run(TERCET, "eval", "beir", f"{folder}/made", "--rerank-depth", "5", status=2)
+    run(TERCET, "eval", "beir", f"{folder}/made", "--rerank", "bge-small-en-v1.5", status=1)
+    run(TERCET, "eval", "beir", f"{folder}/made", "--rerank", f"{folder}/made", status=1)
     a, b = f"{folder}/run.sparse.trec", f"{folder}/run.multi.trec"
     qrels = f"{folder}/made/qrels/test.tsv"
     run(TERCET, "eval", "compare", a, b, qrels, "--corpus", f"{folder}/made/corpus.jsonl", status=2)
@@ -170,4 +192,7 @@ with tempfile.TemporaryDirectory() as place:
     one = json.loads(run(TERCET, "eval", "beir", f"{place}/made", "--modes", "sparse", "--json",
                          "--report", f"{place}/one.html"))
     check(data_of(f"{place}/one.html")["rows"][0]["map"] == one["map"], "a row alone")
+    one = json.loads(run(TERCET, "eval", "beir", f"{place}/made", "--json", "--measures", "map",
+                         "--rerank", f"{place}/reranker", "--rerank-depth", str(RERANKED)))
+    check(one["modes"] == WAYS[5] and one["map"] == printed[5]["map"], "a reranked row alone")
 print("reports agree")

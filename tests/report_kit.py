@@ -3,7 +3,7 @@ tests/eval_report.py and tests/browser_report.py."""
 import json
 import os
 
-from served import run
+from served import random_model, run
 
 HOSTILE = "</script><script>document.title='taken';alert(1)</script><!--<script> & <b>bold</b>"
 
@@ -14,6 +14,7 @@ FACTS = {"moon": ("Tides", "The tides of the sea follow the moon."),
          "vio": ("The violin", "A violin has four strings."),
          "evil": (HOSTILE, f"What moves the tides? {HOSTILE} " + "The sea, the sea. " * 60),
          "ice": ("Ice", "Ice floats because it is light.")}
+RERANKED = 3  # of the seven
 ASKED = {"1": ("what moves the tides", {"moon": 2, "evil": 0}),
          "2": ("which animal dances", {"bee": 1}),
          "3": ("how many strings has a violin", {"vio": 1, "missing": 1}),
@@ -43,10 +44,11 @@ def reports(tercet, folder):
     """All that eval and compare write for it, in folder; what they printed, as rows. Compared are
     run.sparse.trec and b: what all modes found, but nothing for query 2."""
     made = benchmark(folder)
+    reranker = random_model(tercet, "v2-m3", f"{folder}/reranker")
     printed = run(tercet, "eval", "beir", made, "--table", "--json", "--measures",
                   "ndcg@10,recall@5,mrr,map,hole@3", "--run", f"{folder}/run.trec", "--report",
                   f"{folder}/eval.html", "--csv", f"{folder}/eval.csv", "--markdown",
-                  f"{folder}/eval.md")
+                  f"{folder}/eval.md", "--rerank", reranker, "--rerank-depth", str(RERANKED))
     with open(f"{folder}/run.dense,sparse,multi.trec") as lines, open(f"{folder}/b", "w") as out:
         out.writelines(line for line in lines if not line.startswith("2 "))  # so one gets worse
     compared = run(tercet, "eval", "compare", f"{folder}/run.sparse.trec", f"{folder}/b",

@@ -8,18 +8,34 @@ static bool score(void *context, const struct reranker_pair *pairs, size_t n, fl
     return reranker_score(context, pairs, n, scores_out, err);
 }
 
+static bool session_open(const struct model *model, struct search_reranker *made,
+                         struct error *err) {
+    const struct reranker_options plain = {0};
+    if (!reranker_open(model, made->pool, &plain, &made->reranker, err))
+        return false;
+    made->scorer = (struct rerank_scorer){encoders_name(model), score, made->reranker};
+    return true;
+}
+
 bool search_reranker_open(const struct model_options *options, struct search_reranker *out,
                           struct error *err) {
-    const struct reranker_options plain = {0};
     struct search_reranker made = {0};
     if (!model_open(options, &made.model, err))
         return false;
     made.pool = pool_open(0);
-    if (!reranker_open(made.model, made.pool, &plain, &made.reranker, err)) {
+    if (!session_open(made.model, &made, err)) {
         search_reranker_close(&made);
         return false;
     }
-    made.scorer = (struct rerank_scorer){encoders_name(made.model), score, made.reranker};
+    *out = made;
+    return true;
+}
+
+bool search_reranker_beside(const struct model *model, struct search_reranker *out,
+                            struct error *err) {
+    struct search_reranker made = {0};
+    if (!session_open(model, &made, err))
+        return false;
     *out = made;
     return true;
 }

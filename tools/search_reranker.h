@@ -16,6 +16,10 @@ struct search_reranker {
  * of zeros. */
 bool search_reranker_open(const struct model_options *options, struct search_reranker *out,
                           struct error *err);
+/* One of a model that is there already, borrowed, on the thread that calls it alone: for searches
+ * that stand side by side. */
+bool search_reranker_beside(const struct model *model, struct search_reranker *out,
+                            struct error *err);
 void search_reranker_close(struct search_reranker *reranker);
 
 #endif

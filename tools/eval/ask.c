@@ -9,11 +9,13 @@
 #include "engine/base/pool.h"
 #include "engine/encoder.h"
 #include "tools/eval/answers.h"
+#include "tools/search_reranker.h"
 
 /* One thread's own. */
 struct asker {
     struct searcher *searcher;
-    struct arena scratch; /* of one query */
+    struct search_reranker reranker; /* zeros: there is none */
+    struct arena scratch;            /* of one query */
     struct error error;
     bool failed;
 };
@@ -50,8 +52,21 @@ static void judge_by_text(struct asked *asked, struct judged_query *query,
         (struct judgment){key, answers_held(query, document->text, document->text_len)};
 }
 
+/* What orders a run (ask.h). below: of the best hit that was not reranked; its own fused score. */
+static float score_of(const struct search_hit *hit, float below, float best_fused) {
+    return hit->rerank.rank ? hit->rerank.raw : below - (best_fused - hit->scores.score);
+}
+
 static void keep_hits(struct asked *asked, const struct search_result *result,
                       struct judged_query *query, struct run_query *out) {
+    float below = 0, best_fused = 0; /* nothing reranked: every hit keeps its fused score */
+    size_t reranked_n = 0;
+    while (reranked_n < result->hits_n && result->hits[reranked_n].rerank.rank)
+        reranked_n++;
+    if (reranked_n > 0 && reranked_n < result->hits_n) {
+        below = result->hits[reranked_n - 1].rerank.raw - 1;
+        best_fused = result->hits[reranked_n].scores.score;
+    }
     pthread_mutex_lock(&asked->keeping);
     out->id = query->id;
     out->hits = ARENA_NEW(asked->arena, struct run_hit, result->hits_n + 1);
@@ -60,7 +75,8 @@ static void keep_hits(struct asked *asked, const struct search_result *result,
         if (asked->benchmark->drops_itself && strcmp(document->key, query->id) == 0)
             continue;
         const char *key = key_of(asked, document);
-        out->hits[out->hits_n++] = (struct run_hit){key, result->hits[i].scores.score};
+        out->hits[out->hits_n++] =
+            (struct run_hit){key, score_of(&result->hits[i], below, best_fused)};
         if (asked->benchmark->by_answer)
             judge_by_text(asked, query, document, key);
     }
@@ -87,6 +103,7 @@ static bool ask_rows(struct asked *asked, size_t item, struct asker *asker) {
         request.query_len = query->text_len;
         request.encoding = asking->rows_n > 1 ? &encoding : NULL;
         request.encoding_ms = encoding_ms;
+        request.reranker = asking->reranker ? &asker->reranker.scorer : NULL;
         if (!search_run(asker->searcher, &request, &asker->scratch, &result, &asker->error))
             return false;
         keep_hits(asked, &result, query, &asked->out[r].run.queries[item]);
@@ -122,7 +139,9 @@ bool eval_ask(const struct eval_asking *asking, struct benchmark *benchmark, str
             .took_ms = ARENA_ZERO(arena, double, n),
         };
     for (size_t i = 0; i < workers_n && ok; i++)
-        ok = searcher_open(asking->index, asking->model, &asked.askers[i].searcher, err);
+        ok = searcher_open(asking->index, asking->model, &asked.askers[i].searcher, err) &&
+             (!asking->reranker ||
+              search_reranker_beside(asking->reranker, &asked.askers[i].reranker, err));
     if (ok)
         pool_run(pool, n, ask_one, &asked);
     for (size_t i = 0; i < workers_n && ok; i++)
@@ -132,6 +151,7 @@ bool eval_ask(const struct eval_asking *asking, struct benchmark *benchmark, str
         }
     for (size_t i = 0; i < workers_n; i++) {
         searcher_close(asked.askers[i].searcher);
+        search_reranker_close(&asked.askers[i].reranker);
         arena_done(&asked.askers[i].scratch);
     }
     map_done(&asked.known);

@@ -33,8 +33,9 @@ static void line_make(struct evaluation *e, size_t row, const char *model) {
     qsort(took, n, sizeof *took, compare_doubles);
     line->query_ms_p50 = took[n / 2];
     line->query_ms_p99 = took[n - 1 - n / 100];
-    line->published = eval_published(settings->kind, settings->folder, e->benchmark.lang, model,
-                                     e->rows[row].request.modes);
+    const struct eval_published_of of = {settings->kind, settings->folder, e->benchmark.lang, model,
+                                         e->reranker};
+    line->published = eval_published(&of, &e->rows[row].request);
 }
 
 /* Where nDCG@10 stands among the measures; -1: it was not asked for. */
@@ -53,6 +54,10 @@ struct json *eval_line_json(const struct evaluation *e, const struct eval_line *
     if (*e->benchmark.lang)
         json_add_string(json, "lang", e->benchmark.lang);
     json_add_string(json, "modes", line->row->name);
+    if (line->row->request.rerank.wanted) {
+        json_add_string(json, "reranker", e->reranker);
+        json_add_number(json, "rerank_depth", line->row->request.rerank.top);
+    }
     for (size_t m = 0; m < e->measures.n; m++) {
         char name[MEASURE_NAME_BYTES];
         measure_name(e->measures.items[m], name);
@@ -81,13 +86,17 @@ static void print_json(const struct evaluation *e, const struct eval_line *line)
 }
 
 static void print_text(const struct evaluation *e) {
-    enum { NAME_COLUMNS = 18, COLUMNS = 13 };
+    enum { COLUMNS = 13 };
+    const int name_columns = *e->reranker ? 25 : 18; /* of all modes' names */
     const char *lang = e->benchmark.lang;
     int ndcg = ndcg_10_of(&e->measures);
     printf("%s (%s%s%s): %zu queries, %zu documents; index %.1f s, %.0f tokens/s\n",
            e->settings->folder, lang, *lang ? " " : "", e->benchmark.split, e->benchmark.judged.n,
            e->totals.documents_n, e->totals.seconds, e->totals.tokens_per_s);
-    printf("%-*s", NAME_COLUMNS, "");
+    if (*e->reranker)
+        printf("rerank: %s reads the best %u again\n", e->reranker,
+               e->settings->request.rerank.top);
+    printf("%-*s", name_columns, "");
     for (size_t m = 0; m < e->measures.n; m++) {
         char name[MEASURE_NAME_BYTES];
         measure_name(e->measures.items[m], name);
@@ -96,7 +105,7 @@ static void print_text(const struct evaluation *e) {
     printf("   query ms p50 / p99\n");
     for (size_t r = 0; r < e->rows_n; r++) {
         const struct eval_line *line = &e->lines[r];
-        printf("%-*s", NAME_COLUMNS, line->row->name);
+        printf("%-*s", name_columns, line->row->name);
         for (size_t m = 0; m < e->measures.n; m++)
             printf(" %*.4f", COLUMNS - 1, line->means[m]);
         printf("   %.1f / %.1f", line->query_ms_p50, line->query_ms_p99);
@@ -143,9 +152,30 @@ static bool write_files(struct evaluation *e, struct error *err) {
     return !settings->values_file || write_values(e, settings->values_file, err);
 }
 
+/* Before the corpus is read, which may take hours. NULL: none is wanted. */
+static bool reranker_open_model(struct evaluation *e, struct model **out, struct error *err) {
+    struct model_options options = e->settings->model;
+    struct model *model = NULL;
+    e->reranker = "";
+    *out = NULL;
+    options.name = e->settings->reranker;
+    if (!options.name)
+        return true;
+    if (!model_open(&options, &model, err))
+        return error_wrap(err, "--rerank: ");
+    if (!model_info(model)->is_reranker) {
+        error_set(err, ERROR_UNSUPPORTED, "--rerank: %s is no cross-encoder", options.name);
+        model_close(model);
+        return false;
+    }
+    e->reranker = report_name_of(model_info(model)->name, &e->arena);
+    *out = model;
+    return true;
+}
+
 static bool eval_in(struct evaluation *e, const char *folder, struct error *err) {
     const struct eval_settings *settings = e->settings;
-    struct model *model = NULL;
+    struct model *model = NULL, *reranker = NULL;
     struct index *index = NULL;
     struct ingest_job job = {
         .folder = folder,
@@ -160,12 +190,12 @@ static bool eval_in(struct evaluation *e, const char *folder, struct error *err)
                     .pool_tokens = settings->pool_tokens},
         .threads = settings->threads,
     };
-    bool ok = model_open(&settings->model, &model, err) &&
+    bool ok = model_open(&settings->model, &model, err) && reranker_open_model(e, &reranker, err) &&
               ingest_job_run(&job, model, &index, &e->totals, err);
     if (ok) {
         e->rows_n = eval_rows(settings->kind, index_settings_of(index), &settings->request,
                               settings->table, &e->arena, e->rows);
-        struct eval_asking asking = {index, model, e->rows, e->rows_n, settings->threads};
+        struct eval_asking asking = {index, model, e->rows, e->rows_n, reranker, settings->threads};
         ok = eval_ask(&asking, &e->benchmark, &e->arena, e->answers, err);
     }
     if (ok) {
@@ -181,6 +211,7 @@ static bool eval_in(struct evaluation *e, const char *folder, struct error *err)
     /* Last: what took hours to measure is printed even when these files cannot be written. */
     ok = ok && report_eval(e, index, model, err);
     index_close(index);
+    model_close(reranker);
     model_close(model);
     return ok;
 }
@@ -220,6 +251,10 @@ static int run_benchmark(int argc, char **argv) {
         {"table", OPTION_FLAG, &settings.table, NULL,
          "dense, sparse, multi and what they give together, in one pass", 0, 0, 0},
         SEARCH_OPTION_ROWS(words, *request),
+        {"rerank", OPTION_TEXT, &settings.reranker, "M",
+         "folder or name of a cross-encoder: one more row, what all modes find reranked", 0, 0, 0},
+        {"rerank-depth", OPTION_NUMBER, &request->rerank.top, "N",
+         "how many of the best (default: 100)", 1, SEARCH_RERANK_MAX, 0},
         {"depth", OPTION_NUMBER, &settings.request.k, "N", "hits a query (default: 101)", 10,
          SEARCH_K_MAX, 'k'},
         {"measures", OPTION_TEXT, &settings.measures, "LIST",
@@ -253,6 +288,10 @@ static int run_benchmark(int argc, char **argv) {
     if (words_n != 2 || !benchmark_is_kind(argv[0]))
         return options_wrong(&command_eval, "a kind of benchmark (%s) and its folder are needed",
                              benchmark_kinds());
+    if (request->rerank.top && !settings.reranker)
+        return options_wrong(&command_eval, "--rerank-depth needs --rerank M");
+    request->rerank.wanted = settings.reranker != NULL;
+    request->rerank.top = request->rerank.top ? request->rerank.top : EVAL_RERANK_DEPTH;
     settings.kind = argv[0];
     settings.folder = argv[1];
     if (!search_options_apply(&words, request, &settings.model, &err))

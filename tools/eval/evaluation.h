@@ -13,6 +13,7 @@ struct eval_settings {
     const char *run_file, *values_file, *measures;
     struct report_files report;
     struct model_options model;
+    const char *reranker; /* a model's name; NULL: no row is reranked */
     struct search_request request;
     uint32_t threads, length_max, chunk_tokens, chunk_overlap, pool_tokens;
     const char *analyzer;
@@ -32,6 +33,7 @@ struct evaluation {
     const struct eval_settings *settings;
     struct arena arena;
     struct benchmark benchmark;
+    const char *reranker; /* as it is printed; "": there is none */
     struct measure_list measures;
     struct eval_row rows[EVAL_ROWS_MAX];
     struct eval_answers answers[EVAL_ROWS_MAX]; /* judged: hits in trec_eval's order, took_ms

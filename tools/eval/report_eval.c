@@ -48,6 +48,9 @@ static void facts_of_run(struct json *facts, const struct evaluation *e) {
                 request->candidates ? request->candidates : SEARCH_CANDIDATES_DEFAULT);
     report_fact(facts, "Dense search", "%s",
                 request->exact ? "exact" : "as a search does it by default");
+    if (*e->reranker)
+        report_fact(facts, "Reranker", "%s, the best %u of a query", e->reranker,
+                    request->rerank.top);
     if (e->totals.seconds > 0 && e->totals.tokens_per_s > 0)
         report_fact(facts, "Indexing", "%.1f s, %.0f tokens/s", e->totals.seconds,
                     e->totals.tokens_per_s);
@@ -70,14 +73,15 @@ static struct json *facts_of(struct evaluation *e, const struct index_settings *
 /* ---- a row: how it searched, and how long that took ---- */
 
 /* "zscore: dense 0.40, sparse 0.25, multi 0.35"; "" for one mode alone. */
-static const char *fusion_of(struct evaluation *e, const struct eval_row *row,
-                             const struct index_settings *index) {
+static const char *weights_of(struct evaluation *e, const struct eval_row *row,
+                              const struct index_settings *index) {
     struct search_request request = row->request;
     struct search_plan plan;
     struct error ignored;
     const char *field, *text = "";
     unsigned modes = request.modes;
-    request.query = "any"; /* a plan is made of a whole request alone */
+    request.rerank.wanted = false; /* by nobody, here */
+    request.query = "any";         /* a plan is made of a whole request alone */
     request.query_len = strlen(request.query);
     if (!plan_make(&request, index, &plan, &field, &ignored) || (modes & (modes - 1)) == 0)
         return "";
@@ -87,6 +91,15 @@ static const char *fusion_of(struct evaluation *e, const struct eval_row *row,
                 arena_format(&e->arena, "%s%s %s %.2f", text, *text ? "," : ":",
                              fuse_mode_name((enum fuse_mode)mode), (double)plan.fuse.weights[mode]);
     return arena_format(&e->arena, "%s%s", fuse_method_name(plan.fuse.method), text);
+}
+
+static const char *fusion_of(struct evaluation *e, const struct eval_row *row,
+                             const struct index_settings *index) {
+    const char *weights = weights_of(e, row, index);
+    if (!row->request.rerank.wanted)
+        return weights;
+    return arena_format(&e->arena, "%s%sthe best %u reranked", weights, *weights ? "; " : "",
+                        row->request.rerank.top);
 }
 
 static struct json *ways_of(struct evaluation *e, const struct index_settings *index) {
@@ -224,8 +237,10 @@ static bool page_write(struct evaluation *e, struct json *rows, struct index *in
 
 bool report_eval(struct evaluation *e, struct index *index, const struct model *model,
                  struct error *err) {
-    static const char *const in_caption[] = {
-        "dataset", "split", "lang", "queries", "documents", "index_s", "encode_tokens_per_s", NULL};
+    static const char *const in_caption[] = {"dataset",   "split",        "lang",
+                                             "reranker",  "rerank_depth", "queries",
+                                             "documents", "index_s",      "encode_tokens_per_s",
+                                             NULL};
     const struct report_files *files = &e->settings->report;
     struct json *rows = json_new_array();
     for (size_t r = 0; r < e->rows_n; r++) {
@@ -234,9 +249,13 @@ bool report_eval(struct evaluation *e, struct index *index, const struct model *
         json_push(rows, row);
     }
     const char *caption = arena_format(
-        &e->arena, "%s (%s%s%s): %zu queries, %zu documents, %s, tercet %s", name_of(e),
+        &e->arena, "%s (%s%s%s): %zu queries, %zu documents, %s%s%s, tercet %s", name_of(e),
         e->benchmark.lang, *e->benchmark.lang ? " " : "", e->benchmark.split, e->benchmark.judged.n,
-        e->totals.documents_n, report_name_of(model_info(model)->name, &e->arena), TERCET_VERSION);
+        e->totals.documents_n, report_name_of(model_info(model)->name, &e->arena),
+        *e->reranker
+            ? arena_format(&e->arena, ", rerank: the best %u by ", e->settings->request.rerank.top)
+            : "",
+        e->reranker, TERCET_VERSION);
     bool ok = report_write_tables(files, rows, caption, in_caption, err) &&
               (!files->html || page_write(e, rows, index, model, err));
     json_release(rows);

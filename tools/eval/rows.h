@@ -5,16 +5,25 @@
 
 #include "tools/eval/ask.h"
 
-enum { EVAL_ROWS_MAX = 8 };
+enum {
+    EVAL_ROWS_MAX = 8,
+    EVAL_RERANK_DEPTH = 100, /* of the published rerankings (BAAI's, of MIRACL and BEIR) */
+};
 
-/* One row as asked for (table false), or one for each set of modes that the index offers. base:
- * what all of them share. Names live in the arena. Returns how many. */
+/* One row as asked for (table false), or one for each set of modes that the index offers, and where
+ * base wants to be reranked, one more: the last of them reranked. base: what all of them share.
+ * Names live in the arena. Returns how many. */
 size_t eval_rows(const char *kind, const struct index_settings *settings,
                  const struct search_request *base, bool table, struct arena *arena,
                  struct eval_row out[EVAL_ROWS_MAX]);
 
-/* A published nDCG@10, 0 to 1; 0: none is known. folder: the benchmark's, known by its name. */
-double eval_published(const char *kind, const char *folder, const char *lang, const char *model,
-                      unsigned modes);
+/* Whose figures are looked for: all but the split is known by name. */
+struct eval_published_of {
+    const char *kind, *folder, *lang;
+    const char *model, *reranker; /* reranker "": none, or not of this row */
+};
+
+/* A published nDCG@10 of these modes, 0 to 1; 0: none is known. */
+double eval_published(const struct eval_published_of *of, const struct search_request *row);
 
 #endif

@@ -12,6 +12,7 @@ function svg(name, attributes, ...children) {
 /* "dense,sparse" -> the class that has its colour. */
 function colourOf(name) {
   const modes = name.split(",");
+  if (modes.at(-1) === "rerank") return "reranked";
   if (modes.length === 1) return name;
   return modes.length === 2 ? "mixed" : "all";
 }
