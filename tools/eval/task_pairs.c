@@ -93,8 +93,9 @@ static void report(const struct pairs_task *task, const char *file, const struct
     task_report_end(&report);
 }
 
-static bool measure(struct pairs_task *task, const char *file, const struct task_options *options,
+static bool measure(void *context, const char *file, const struct task_options *options,
                     struct error *err) {
+    struct pairs_task *task = context;
     struct task_model model = {0};
     float *vectors = NULL;
     double *likeness[LIKENESSES_N];
@@ -120,18 +121,8 @@ static bool measure(struct pairs_task *task, const char *file, const struct task
 }
 
 static int run(int argc, char **argv) {
-    struct task_options options = {.model.precision = MODEL_PRECISION_F32};
-    const struct option table[] = {
-        TASK_OPTION_ROWS(options),
-        TASK_INSTRUCTION_ROW(options),
-        {0},
-    };
     struct pairs_task task = {0};
-    struct error err;
-    int status = task_options_parse(&eval_command_pairs, table, argc, argv, 1, &options);
-    if (status >= 0)
-        return status;
-    status = measure(&task, argv[0], &options, &err) ? EXIT_DONE : command_failed(&err);
+    int status = task_run(&eval_command_pairs, TASK_INSTRUCTION_HELP, measure, &task, argc, argv);
     arena_done(&task.arena);
     return status;
 }

@@ -119,8 +119,9 @@ static void report(const struct rerank_task *task, const char *file, const struc
     free(scores);
 }
 
-static bool measure(struct rerank_task *task, const char *file, const struct task_options *options,
+static bool measure(void *context, const char *file, const struct task_options *options,
                     struct error *err) {
+    struct rerank_task *task = context;
     struct task_model model = {0};
     float *queries = NULL, *documents = NULL;
     if (!task_rows_read(file, &form, take_row, task, err) || !drop_unjudged(task, file, err) ||
@@ -144,19 +145,10 @@ static bool measure(struct rerank_task *task, const char *file, const struct tas
 }
 
 static int run(int argc, char **argv) {
-    struct task_options options = {.model.precision = MODEL_PRECISION_F32};
-    const struct option table[] = {
-        TASK_OPTION_ROWS(options),
-        {"instruction", OPTION_TEXT, &options.instruction, "TEXT",
-         "put TEXT in front of queries instead of the model's; \"\": nothing", 0, 0, 0},
-        {0},
-    };
     struct rerank_task task = {0};
-    struct error err;
-    int status = task_options_parse(&eval_command_rerank, table, argc, argv, 1, &options);
-    if (status >= 0)
-        return status;
-    status = measure(&task, argv[0], &options, &err) ? EXIT_DONE : command_failed(&err);
+    int status = task_run(&eval_command_rerank,
+                          "put TEXT in front of queries instead of the model's; \"\": nothing",
+                          measure, &task, argc, argv);
     map_done(&task.by_query);
     arena_done(&task.arena);
     return status;

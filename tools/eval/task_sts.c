@@ -53,8 +53,9 @@ static bool report(const struct sts *sts, const char *file, const struct task_mo
     return true;
 }
 
-static bool measure(struct sts *sts, const char *file, const struct task_options *options,
+static bool measure(void *context, const char *file, const struct task_options *options,
                     struct error *err) {
+    struct sts *sts = context;
     struct task_model model = {0};
     float *vectors = NULL;
     if (!task_rows_read(file, &form, take_pair, sts, err))
@@ -74,18 +75,8 @@ static bool measure(struct sts *sts, const char *file, const struct task_options
 }
 
 static int run(int argc, char **argv) {
-    struct task_options options = {.model.precision = MODEL_PRECISION_F32};
-    const struct option table[] = {
-        TASK_OPTION_ROWS(options),
-        TASK_INSTRUCTION_ROW(options),
-        {0},
-    };
     struct sts sts = {0};
-    struct error err;
-    int status = task_options_parse(&eval_command_sts, table, argc, argv, 1, &options);
-    if (status >= 0)
-        return status;
-    status = measure(&sts, argv[0], &options, &err) ? EXIT_DONE : command_failed(&err);
+    int status = task_run(&eval_command_sts, TASK_INSTRUCTION_HELP, measure, &sts, argc, argv);
     arena_done(&sts.arena);
     return status;
 }

@@ -26,6 +26,21 @@ int task_options_parse(const struct command *command, const struct option *table
     return -1;
 }
 
+int task_run(const struct command *command, const char *instruction_help, task_measure *measure,
+             void *context, int argc, char **argv) {
+    struct task_options options = {.model.precision = MODEL_PRECISION_F32};
+    const struct option table[] = {
+        TASK_OPTION_ROWS(options),
+        {"instruction", OPTION_TEXT, &options.instruction, "TEXT", instruction_help, 0, 0, 0},
+        {0},
+    };
+    struct error err;
+    int status = task_options_parse(command, table, argc, argv, 1, &options);
+    if (status >= 0)
+        return status;
+    return measure(context, argv[0], &options, &err) ? EXIT_DONE : command_failed(&err);
+}
+
 bool task_model_open(const struct task_options *options, struct task_model *out,
                      struct error *err) {
     struct model *model;

@@ -30,9 +30,9 @@ struct task_options {
      0},                                                                                           \
     {"json", OPTION_FLAG, &(options).json, NULL, "one JSON object", 0, 0, 0}
 
+#define TASK_INSTRUCTION_HELP "put TEXT in front of every text (default: nothing)"
 #define TASK_INSTRUCTION_ROW(options)                                                              \
-    {"instruction", OPTION_TEXT, &(options).instruction, "TEXT",                                   \
-     "put TEXT in front of every text (default: nothing)", 0, 0, 0}
+    {"instruction", OPTION_TEXT, &(options).instruction, "TEXT", TASK_INSTRUCTION_HELP, 0, 0, 0}
 /* clang-format on */
 
 struct task_model {
@@ -45,6 +45,14 @@ struct task_model {
  * status. */
 int task_options_parse(const struct command *command, const struct option *table, int argc,
                        char **argv, size_t words, struct task_options *options);
+
+/* The whole command of a task with one file and no options of its own: words read, measured in f32
+ * unless they say otherwise, failures reported. context: the task, for measure. Returns the exit
+ * status. */
+typedef bool task_measure(void *context, const char *file, const struct task_options *options,
+                          struct error *err);
+int task_run(const struct command *command, const char *instruction_help, task_measure *measure,
+             void *context, int argc, char **argv);
 
 bool task_model_open(const struct task_options *options, struct task_model *out, struct error *err);
 void task_model_close(struct task_model *model); /* also one of zeros */
