@@ -134,6 +134,17 @@ with tempfile.TemporaryDirectory() as scratch:
     ):
         _, complaint, _ = fit("bge-small-en-v1.5", str(gone), *words, "--steps", "2", status=1)
         check(says in complaint, f"says {says}")
+    few = lines(home / "few.jsonl", rows[1:2])
+    for words, says in (
+        ([], "few.jsonl: 2 different texts, and heads learn by telling at least 16 apart"),
+        (["--batch", "1"], "at least 13 apart (the queries of a step, --batch 1"),
+        (["--texts", lines(home / "some.jsonl", texts[2:12]), "--batch", "14"],
+         "some.jsonl: 12 different texts, and heads learn by telling at least 14 apart"),
+    ):
+        _, complaint, losses = fit("bge-small-en-v1.5", str(gone), "--pairs", few, *words, status=1)
+        check(says in complaint and "--texts FILE" in complaint and not losses, f"says {says}")
+    fit("bge-small-en-v1.5", str(home / "least"), "--pairs", few, "--texts",
+        lines(home / "least.jsonl", texts[2:13]), "--batch", "1", "--steps", "1")
     _, complaint, _ = fit("bge-small-en-v1.5", str(out), "--pairs", pairs, status=1)
     check("exists already" in complaint, "a folder that is there stays")
     fit("bge-small-en-v1.5", str(gone), status=2)

@@ -170,13 +170,27 @@ static bool check(const struct fitting *fitting, const struct model_info *info, 
            error_set(err, ERROR_INVALID, "%s exists already", fitting->folder);
 }
 
+static bool check_texts(const struct fitting *fitting, struct error *err) {
+    size_t n = fitting->corpus.rows.pool.n;
+    uint32_t least = fitting->batch > HEADS_TEXTS_MIN ? fitting->batch : HEADS_TEXTS_MIN;
+    const char *pairs = fitting->pairs ? fitting->pairs : "", *texts = fitting->texts;
+    return n >= least ||
+           error_set(err, ERROR_INVALID,
+                     "%s%s%s: %zu different text%s, and heads learn by telling at least %u apart "
+                     "(the queries of a step, --batch %u, and the %d hard negatives of each): give "
+                     "more with --texts FILE%s",
+                     pairs, *pairs && texts ? " and " : "", texts ? texts : "", n,
+                     n == 1 ? "" : "s", least, fitting->batch, HEADS_MINED,
+                     fitting->batch > HEADS_TEXTS_MIN ? ", or a smaller --batch" : "");
+}
+
 static bool fit(struct fitting *fitting, struct error *err) {
     struct model *model = NULL;
     struct pool *pool = pool_open(fitting->threads);
     bool ok = model_open(&fitting->model, &model, err) && check(fitting, model_info(model), err) &&
               heads_corpus_read(fitting->pairs, fitting->texts, fitting->made, fitting->seed,
                                 &fitting->corpus, err) &&
-              prepare(fitting, model, pool, err);
+              check_texts(fitting, err) && prepare(fitting, model, pool, err);
     if (ok) {
         train(fitting, model, pool);
         ok = write_out(fitting, model, err);

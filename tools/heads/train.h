@@ -15,6 +15,11 @@ struct heads_training {
     uint64_t seed;
 };
 
+/* Distinct texts, at least; and as many as a step has queries, each of which wants an answer that
+ * the others have not. With fewer than one more than a ranking's hard negatives these are all there
+ * is: nothing is told apart, and with one text every loss is 0 before the first step. */
+enum { HEADS_TEXTS_MIN = HEADS_MINED + 1 };
+
 /* What was seen on the way, every so many steps and at the last; losses are means since then. */
 enum { HEADS_REPORT_STEPS = 50 };
 typedef void heads_report(void *context, size_t step, const struct heads_fit_losses *losses);
