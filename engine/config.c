@@ -140,7 +140,8 @@ bool config_read(struct model_files *files, struct model_config *out, struct err
     json_release(root);
     if (!ok)
         return error_wrap(err, "%s: ", file.path);
-    if (!config.is_reranker && !config_read_sentence(files, &config, err))
+    if ((!config.is_reranker && !config_read_sentence(files, &config, err)) ||
+        !config_read_own(files, &config, err))
         return false;
     *out = config;
     return true;

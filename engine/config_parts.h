@@ -20,4 +20,7 @@ bool config_ends_with(const char *text, const char *ending);
 bool config_read_sentence(struct model_files *files, struct model_config *config,
                           struct error *err);
 
+/* The same of tercet.json (config_own.c). */
+bool config_read_own(struct model_files *files, struct model_config *config, struct error *err);
+
 #endif

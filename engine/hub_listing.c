@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/base/json.h"
+#include "engine/config.h"
 
 /* The largest file on the hub; a sum of LISTING_CHOSEN_MAX of them fits in 64 bits. */
 static const double size_max = 1e12;
@@ -67,6 +68,7 @@ static bool name_is_small(const char *name) {
                                         "modules.json",
                                         "sentence_bert_config.json",
                                         "config_sentence_transformers.json",
+                                        CONFIG_OWN_FILE,
                                         "heads.safetensors",
                                         "sparse_linear.safetensors",
                                         "colbert_linear.safetensors",

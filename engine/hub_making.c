@@ -8,6 +8,7 @@
 
 #include "engine/base/file.h"
 #include "engine/base/json.h"
+#include "engine/config.h"
 #include "engine/hub.h"
 
 /* What makes a model besides its weights; a folder has some of them. */
@@ -21,6 +22,7 @@ static const char *const small_files[] = {
     "1_Pooling/config.json",
     "sentence_bert_config.json",
     "config_sentence_transformers.json",
+    CONFIG_OWN_FILE,
 };
 
 bool hub_making_begin(struct hub_making *making, const char *folder, struct error *err) {
@@ -111,6 +113,32 @@ bool hub_making_instructions(struct hub_making *making, struct model_files *file
         json_add(root, "prompts", prompts);
         json_print(root, &text);
         ok = hub_making_put(making, name, text.data, text.len, err);
+    }
+    json_release(root);
+    buf_done(&text);
+    return ok;
+}
+
+bool hub_making_say(struct hub_making *making, struct model_files *files,
+                    const struct hub_making_word *words, size_t n, struct error *err) {
+    struct model_file file;
+    struct json *root = NULL;
+    struct buf text = {0};
+    if (!model_files_has(files, CONFIG_OWN_FILE))
+        root = json_new_object();
+    else if (!model_files_map(files, CONFIG_OWN_FILE, &file, err) ||
+             !(root = json_parse((const char *)file.data, file.len, err)))
+        return error_wrap(err, CONFIG_OWN_FILE ": ");
+    bool ok = json_kind_of(root) == JSON_KIND_OBJECT ||
+              error_set(err, ERROR_INVALID, CONFIG_OWN_FILE ": not a JSON object");
+    for (size_t i = 0; i < n && ok; i++) {
+        json_remove(root, words[i].name);
+        if (words[i].word)
+            json_add_string(root, words[i].name, words[i].word);
+    }
+    if (ok) {
+        json_print(root, &text);
+        ok = hub_making_put(making, CONFIG_OWN_FILE, text.data, text.len, err);
     }
     json_release(root);
     buf_done(&text);

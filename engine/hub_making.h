@@ -35,6 +35,13 @@ bool hub_making_settings(struct hub_making *making, struct model_files *files, s
 bool hub_making_instructions(struct hub_making *making, struct model_files *files,
                              const char *query, const char *passage, struct error *err);
 
+/* Words of tercet.json (config.h) beside those that the files have there; word NULL: taken out. */
+struct hub_making_word {
+    const char *name, *word;
+};
+bool hub_making_say(struct hub_making *making, struct model_files *files,
+                    const struct hub_making_word *words, size_t n, struct error *err);
+
 /* Makes OUT of OUT.part. On failure hub_making_give_up is still to be called. */
 bool hub_making_publish(struct hub_making *making, struct error *err);
 /* Removes OUT.part and what is in it. */

@@ -7,6 +7,7 @@
 
 #include "engine/base/json.h"
 #include "engine/base/mem.h"
+#include "engine/config.h"
 #include "engine/hub.h"
 #include "engine/hub_making.h"
 #include "engine/model_family.h"
@@ -248,6 +249,23 @@ static bool put_instructions(struct merging *merging, struct error *err) {
                                    instructions.passage, err);
 }
 
+/* By the name of the first model, or by its tercet.json: the analyzer, when all agree in it. Where
+ * they do not, the result's own name decides. */
+static bool put_analyzer(struct merging *merging, struct error *err) {
+    struct model_config first, other;
+    struct hub_making_word said = {.name = "analyzer"};
+    bool same = true;
+    if (!config_read(merging->files[0], &first, err))
+        return false;
+    for (size_t i = 1; i < merging->n; i++) {
+        if (!config_read(merging->files[i], &other, err))
+            return false;
+        same = same && strcmp(first.analyzer, other.analyzer) == 0;
+    }
+    said.word = same ? first.analyzer : NULL;
+    return first.is_reranker || hub_making_say(&merging->making, merging->files[0], &said, 1, err);
+}
+
 bool hub_merge_write(const struct hub_merge_part *parts, size_t n, enum weights_dtype dtype,
                      const char *folder, uint64_t *bytes_out, struct error *err) {
     struct merging merging = {.parts = parts, .n = n, .dtype = dtype};
@@ -262,7 +280,7 @@ bool hub_merge_write(const struct hub_merge_part *parts, size_t n, enum weights_
     ok = ok && same_vocabulary(&merging, err);
     if (ok && hub_making_begin(&merging.making, folder, err)) {
         ok = hub_making_settings(&merging.making, merging.files[0], err) &&
-             put_instructions(&merging, err);
+             put_instructions(&merging, err) && put_analyzer(&merging, err);
         for (size_t set = 0; ok && set < sizeof sets / sizeof *sets; set++)
             ok = merge_set(&merging, set, err);
         ok = ok && hub_making_publish(&merging.making, err);

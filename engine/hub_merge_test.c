@@ -199,6 +199,45 @@ static void instructions_go_along(void) {
     model_close(mixed);
 }
 
+static bool analyzer_is(const char *name, const char *expected) {
+    const struct model_options options = {.name = in_root(name)};
+    struct model *model = NULL;
+    struct error err = {0};
+    CHECK_OK(model_open(&options, &model, &err), err);
+    bool same = model && strcmp(model_info(model)->analyzer, expected) == 0;
+    if (model && !same)
+        fprintf(stderr, "%s: analyzer %s, not %s\n", name, model_info(model)->analyzer, expected);
+    model_close(model);
+    return same;
+}
+
+static void merge_two(const char *first, const char *second, const char *out) {
+    const struct hub_merge_part parts[] = {{in_root(first), .5}, {in_root(second), .5}};
+    struct error err = {0};
+    uint64_t bytes;
+    CHECK_OK(hub_merge_write(parts, 2, WEIGHTS_F16, in_root(out), &bytes, &err), err);
+}
+
+/* So is the analyzer, where the models agree; their names are all that said it. */
+static void analyzer_goes_along(void) {
+    struct error err = {0};
+    make("tuned-en", "small", HUB_RANDOM_F16, 1, 4);
+    make("plain", "small", HUB_RANDOM_F16, 1, 5);
+    merge_two("bge-small-en-v1.5", "tuned-en", "english");
+    CHECK(analyzer_is("tuned-en", "words:en") && analyzer_is("english", "words:en"));
+    merge_two("english", "tuned-en", "again"); /* by its file now, not by its name */
+    CHECK(analyzer_is("again", "words:en"));
+    merge_two("english", "plain", "differ");
+    CHECK(analyzer_is("plain", "model") && analyzer_is("differ", "model"));
+    merge_two("plain", "plain", "not-en-at-all");
+    CHECK(analyzer_is("not-en-at-all", "model"));
+    /* A name that no analyzer has is refused where a collection is made; a broken file here. */
+    CHECK_OK(file_write_atomic(in_root("plain/tercet.json"), "{\"analyzer\":3}", 14, &err), err);
+    refused((struct hub_merge_part[]){{in_root("plain"), 1}}, 1, "\"analyzer\"");
+    CHECK_OK(file_write_atomic(in_root("plain/tercet.json"), "[]", 2, &err), err);
+    refused((struct hub_merge_part[]){{in_root("plain"), 1}}, 1, "tercet.json");
+}
+
 int main(void) {
     CHECK(mkdtemp(root) != NULL);
     odd_names_come_back();
@@ -218,6 +257,7 @@ int main(void) {
     what_cannot_be_merged();
     heads_are_merged();
     instructions_go_along();
+    analyzer_goes_along();
     char command[512];
     snprintf(command, sizeof command, "rm -rf %s", root);
     CHECK(system(command) == 0);

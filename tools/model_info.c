@@ -106,7 +106,7 @@ static bool read_card(struct model_files *files, struct card *card, struct error
         is_encoder && has_head(files, "sparse_linear.safetensors", "sparse_linear.pt");
     card->has_colbert_head =
         is_encoder && has_head(files, "colbert_linear.safetensors", "colbert_linear.pt");
-    card->analyzer = card->has_sparse_head ? "head" : model_family_analyzer(card->name);
+    card->analyzer = card->has_sparse_head ? "head" : card->config.analyzer;
     return true;
 }
 
