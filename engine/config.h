@@ -19,7 +19,8 @@
 /* An index has room for as much. */
 enum { CONFIG_PROMPT_MAX = 512, CONFIG_WORD_MAX = 32 };
 
-/* Ours; the library that made a folder does not read it. {"analyzer": "words:en"} */
+/* Ours; the library that made a folder does not read it. {"analyzer": "words:en",
+ * "fusion": "zscore"} */
 #define CONFIG_OWN_FILE "tercet.json"
 
 enum config_pooling { CONFIG_POOLING_CLS, CONFIG_POOLING_MEAN };
@@ -40,6 +41,8 @@ struct model_config {
     char query_prompt[CONFIG_PROMPT_MAX], passage_prompt[CONFIG_PROMPT_MAX];
     /* Where the sparse head is not asked: the folder's word, or its family's (lexical.h). */
     char analyzer[CONFIG_WORD_MAX];
+    /* How a search that is not told should fuse (query/fuse.h); "": nothing is said. */
+    char fusion[CONFIG_WORD_MAX];
 };
 
 bool config_read(struct model_files *files, struct model_config *out, struct error *err);

@@ -1,5 +1,6 @@
 /* tercet.json: what a model's other files have no place for. `tercet model merge` writes it: a
- * folder's name tells its family's analyzer (model_family.h), and the result may have any name. */
+ * folder's name tells its family's analyzer (model_family.h), and the result may have any name; and
+ * `tercet model fit-heads`, whose heads have scores of other scales than BGE-M3's. */
 #include <string.h>
 
 #include "engine/config_parts.h"
@@ -23,7 +24,8 @@ bool config_read_own(struct model_files *files, struct model_config *config, str
     if (model_files_has(files, CONFIG_OWN_FILE)) {
         if (!config_parse(files, CONFIG_OWN_FILE, JSON_KIND_OBJECT, &file, &root, err))
             return false;
-        bool ok = read_word(root, "analyzer", config->analyzer, err);
+        bool ok = read_word(root, "analyzer", config->analyzer, err) &&
+                  read_word(root, "fusion", config->fusion, err);
         json_release(root);
         if (!ok)
             return error_wrap(err, "%s: ", file.path);

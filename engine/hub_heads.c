@@ -64,6 +64,10 @@ static bool put_heads(struct hub_making *making, const struct hub_heads *heads, 
            weights_write(path, tensors, 4, heads->note, values, &writing, bytes_out, err);
 }
 
+/* BGE-M3's weights, 1 / .3 / 1, are of raw scores as its own heads give them; those of fitted heads
+ * lie elsewhere, and summed like that cost a point of nDCG@10 (docs/heads.md). */
+static const struct hub_making_word fusion = {"fusion", "zscore"};
+
 bool hub_heads_write(const struct model_info *info, const struct hub_heads *heads,
                      const char *folder, uint64_t *bytes_out, struct error *err) {
     struct model_files *files;
@@ -76,6 +80,7 @@ bool hub_heads_write(const struct model_info *info, const struct hub_heads *head
         ok = hub_making_settings(&making, files, err) && copy_weights(&making, files, err) &&
              hub_making_instructions(&making, files, info->query_instruction,
                                      info->passage_instruction, err) &&
+             hub_making_say(&making, files, &fusion, 1, err) &&
              put_heads(&making, heads, &bytes, err) && hub_making_publish(&making, err);
         if (!ok)
             hub_making_give_up(&making);

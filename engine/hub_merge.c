@@ -249,21 +249,23 @@ static bool put_instructions(struct merging *merging, struct error *err) {
                                    instructions.passage, err);
 }
 
-/* By the name of the first model, or by its tercet.json: the analyzer, when all agree in it. Where
- * they do not, the result's own name decides. */
-static bool put_analyzer(struct merging *merging, struct error *err) {
+/* What the models' names or their tercet.json say, when all agree in it. Where they do not, the
+ * result's own name decides on the analyzer, and a search on how it fuses. */
+static bool put_words(struct merging *merging, struct error *err) {
     struct model_config first, other;
-    struct hub_making_word said = {.name = "analyzer"};
-    bool same = true;
+    bool same_analyzer = true, same_fusion = true;
     if (!config_read(merging->files[0], &first, err))
         return false;
     for (size_t i = 1; i < merging->n; i++) {
         if (!config_read(merging->files[i], &other, err))
             return false;
-        same = same && strcmp(first.analyzer, other.analyzer) == 0;
+        same_analyzer = same_analyzer && strcmp(first.analyzer, other.analyzer) == 0;
+        same_fusion = same_fusion && strcmp(first.fusion, other.fusion) == 0;
     }
-    said.word = same ? first.analyzer : NULL;
-    return first.is_reranker || hub_making_say(&merging->making, merging->files[0], &said, 1, err);
+    const struct hub_making_word words[] = {
+        {"analyzer", same_analyzer ? first.analyzer : NULL},
+        {"fusion", same_fusion && first.fusion[0] ? first.fusion : NULL}};
+    return first.is_reranker || hub_making_say(&merging->making, merging->files[0], words, 2, err);
 }
 
 bool hub_merge_write(const struct hub_merge_part *parts, size_t n, enum weights_dtype dtype,
@@ -280,7 +282,7 @@ bool hub_merge_write(const struct hub_merge_part *parts, size_t n, enum weights_
     ok = ok && same_vocabulary(&merging, err);
     if (ok && hub_making_begin(&merging.making, folder, err)) {
         ok = hub_making_settings(&merging.making, merging.files[0], err) &&
-             put_instructions(&merging, err) && put_analyzer(&merging, err);
+             put_instructions(&merging, err) && put_words(&merging, err);
         for (size_t set = 0; ok && set < sizeof sets / sizeof *sets; set++)
             ok = merge_set(&merging, set, err);
         ok = ok && hub_making_publish(&merging.making, err);

@@ -3,8 +3,8 @@
  * LM-Cocktail (Xiao et al. 2023, arXiv 2311.13534): a model tuned for one task, mixed with the one
  * that it was tuned from, keeps what it learned and gets back what it forgot. The models must have
  * the same tensors in the same shapes and the same vocabulary. Everything but the weights is the
- * first model's; the analyzer is theirs when all agree in it, whatever their names are. The header
- * of the result's weights says what it is made of.
+ * first model's; analyzer and fusion are theirs when all agree in it, whatever their names are. The
+ * header of the result's weights says what it is made of.
  * Memory: a row of each model; the weights stream from disk to disk. */
 #ifndef TERCET_HUB_MERGE_H
 #define TERCET_HUB_MERGE_H

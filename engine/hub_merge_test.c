@@ -199,16 +199,27 @@ static void instructions_go_along(void) {
     model_close(mixed);
 }
 
-static bool analyzer_is(const char *name, const char *expected) {
+/* Prints what it found instead. */
+static bool says(const char *name, bool fusion, const char *expected) {
     const struct model_options options = {.name = in_root(name)};
     struct model *model = NULL;
     struct error err = {0};
     CHECK_OK(model_open(&options, &model, &err), err);
-    bool same = model && strcmp(model_info(model)->analyzer, expected) == 0;
-    if (model && !same)
-        fprintf(stderr, "%s: analyzer %s, not %s\n", name, model_info(model)->analyzer, expected);
+    const struct model_info *info = model_info(model);
+    const char *found = fusion ? info->fusion : info->analyzer;
+    bool same = strcmp(found, expected) == 0;
+    if (!same)
+        fprintf(stderr, "%s: \"%s\", not \"%s\"\n", name, found, expected);
     model_close(model);
     return same;
+}
+
+static bool analyzer_is(const char *name, const char *expected) {
+    return says(name, false, expected);
+}
+
+static bool fusion_is(const char *name, const char *expected) {
+    return says(name, true, expected);
 }
 
 static void merge_two(const char *first, const char *second, const char *out) {
@@ -231,6 +242,13 @@ static void analyzer_goes_along(void) {
     CHECK(analyzer_is("plain", "model") && analyzer_is("differ", "model"));
     merge_two("plain", "plain", "not-en-at-all");
     CHECK(analyzer_is("not-en-at-all", "model"));
+    CHECK_OK(file_write_atomic(in_root("a/tercet.json"), "{\"fusion\":\"zscore\"}", 19, &err), err);
+    CHECK_OK(file_write_atomic(in_root("b/tercet.json"), "{\"fusion\":\"zscore\"}", 19, &err), err);
+    merge_two("a", "b", "fused");
+    CHECK(analyzer_is("fused", "model") && fusion_is("fused", "zscore"));
+    CHECK_OK(file_write_atomic(in_root("b/tercet.json"), "{\"fusion\":\"rrf\"}", 16, &err), err);
+    merge_two("a", "b", "not-fused");
+    CHECK(fusion_is("not-fused", "") && fusion_is("b", "rrf"));
     /* A name that no analyzer has is refused where a collection is made; a broken file here. */
     CHECK_OK(file_write_atomic(in_root("plain/tercet.json"), "{\"analyzer\":3}", 14, &err), err);
     refused((struct hub_merge_part[]){{in_root("plain"), 1}}, 1, "\"analyzer\"");

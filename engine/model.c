@@ -174,7 +174,8 @@ static bool choose_family(struct model *model, const char *task, struct error *e
     bool own = !task && (config->query_prompt[0] || config->passage_prompt[0]);
     info->query_instruction = own ? config->query_prompt : instructions.query;
     info->passage_instruction = own ? config->passage_prompt : instructions.passage;
-    info->analyzer = info->has_sparse_head ? "head" : model->config.analyzer;
+    info->analyzer = info->has_sparse_head ? "head" : config->analyzer;
+    info->fusion = config->fusion;
     return true;
 }
 

@@ -44,6 +44,7 @@ struct model_info {
     const char *query_instruction; /* put in front of a query; "" when the family has none */
     const char *passage_instruction;
     const char *analyzer;  /* the default lexer: "head", "words:en" or "model" */
+    const char *fusion;    /* that a search should take (query/fuse.h); "": nothing is said */
     const char *precision; /* the one in use: "f32", "bf16" or "int8" */
 };
 

@@ -43,6 +43,8 @@ static void print_settings(const struct index_settings *settings, struct buf *ou
     json_add_string(json, "model", settings->model);
     json_add_string(json, "fingerprint", settings->fingerprint);
     json_add_string(json, "analyzer", settings->analyzer);
+    if (settings->fusion[0])
+        json_add_string(json, "fusion", settings->fusion);
     json_add_string(json, "instruction", settings->instruction);
     json_add_string(json, "passage_instruction", settings->passage_instruction);
     json_add_number(json, "length_max", settings->length_max);
@@ -120,6 +122,7 @@ static bool parse_settings(const char *text, size_t len, struct index_settings *
         read_text(json, "model", settings.model, sizeof settings.model, err) &&
         read_text(json, "fingerprint", settings.fingerprint, sizeof settings.fingerprint, err) &&
         read_text(json, "analyzer", settings.analyzer, sizeof settings.analyzer, err) &&
+        read_text(json, "fusion", settings.fusion, sizeof settings.fusion, err) &&
         read_text(json, "instruction", settings.instruction, sizeof settings.instruction, err) &&
         read_text(json, "passage_instruction", settings.passage_instruction,
                   sizeof settings.passage_instruction, err) &&

@@ -41,6 +41,7 @@ struct index_settings {
     char model[256];      /* name or folder of the encoder; "" when vectors come ready-made */
     char fingerprint[65]; /* the model's; a search with another model must be refused */
     char analyzer[32];    /* "head", "words:en", "model"; "none" with INDEX_LEXICAL_NONE */
+    char fusion[32];      /* what a search takes that names none; "": by lexical (query/plan.h) */
     /* What was put in front for the dense vector; "" for nothing. */
     char instruction[512];         /* of queries */
     char passage_instruction[512]; /* of documents */

@@ -101,6 +101,7 @@ static bool settings_of_model(const struct model_info *info, const struct ingest
         !copy_name(settings.fingerprint, sizeof settings.fingerprint, info->fingerprint,
                    "the fingerprint", err) ||
         !copy_name(settings.analyzer, sizeof settings.analyzer, analyzer, "the analyzer", err) ||
+        !copy_name(settings.fusion, sizeof settings.fusion, info->fusion, "the fusion", err) ||
         !copy_name(settings.instruction, sizeof settings.instruction, query,
                    "the query instruction", err) ||
         !copy_name(settings.passage_instruction, sizeof settings.passage_instruction, passage,

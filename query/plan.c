@@ -113,12 +113,18 @@ static bool choose_modes(const struct search_request *request,
 
 /* A collection whose sparse weights are learned is BGE-M3's kind, whose published rule is the
  * weighted sum of raw scores; BM25's open scale needs the z-score. */
+enum fuse_method plan_fusion(const struct index_settings *settings) {
+    enum fuse_method method;
+    struct error unknown;
+    if (settings->fusion[0] && fuse_method_parse(settings->fusion, &method, &unknown))
+        return method;
+    return settings->lexical == INDEX_LEXICAL_LEARNED ? FUSE_WEIGHTED : FUSE_ZSCORE;
+}
+
 static bool choose_fusion(const struct search_request *request,
                           const struct index_settings *settings, struct fuse_plan *plan,
                           struct error *err) {
-    plan->method = request->fusion_given                        ? request->fusion
-                   : settings->lexical == INDEX_LEXICAL_LEARNED ? FUSE_WEIGHTED
-                                                                : FUSE_ZSCORE;
+    plan->method = request->fusion_given ? request->fusion : plan_fusion(settings);
     if (!request->weights_given) {
         fuse_default_weights(plan->method, plan->modes, settings->chunk_tokens > 0, plan->weights);
         return true;

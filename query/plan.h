@@ -16,6 +16,10 @@ struct search_plan {
 bool plan_make(const struct search_request *request, const struct index_settings *settings,
                struct search_plan *out, const char **field_out, struct error *err);
 
+/* How a search fuses that names nothing: as the model asked for, or else what its lexical kind
+ * needs. A name that is not known here counts for nothing: newer programs may write more. */
+enum fuse_method plan_fusion(const struct index_settings *settings);
+
 /* Hits of a page, and candidates for the reranker, defaults put in. */
 size_t plan_page_size(const struct search_request *request);
 size_t plan_rerank_top(const struct search_request *request);

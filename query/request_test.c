@@ -1,4 +1,5 @@
 /* Requests as JSON: what is read, and that each mistake is named by its field. */
+#include "query/plan.h"
 #include "query/request.h"
 
 #include "tests/check.h"
@@ -232,12 +233,49 @@ static void vectors_must_fit(void) {
     CHECK_TEXT(at, "sparse");
 }
 
+/* What a request leaves open: the model's word, or else the kind of its lexical weights. */
+static void fusion_by_default(void) {
+    static const struct {
+        enum index_lexical lexical;
+        const char *asked, *request;
+        enum fuse_method method;
+        float sparse; /* its weight */
+    } cases[] = {
+        {INDEX_LEXICAL_LEARNED, "", "{\"query\":\"a\"}", FUSE_WEIGHTED, .3f},
+        {INDEX_LEXICAL_BM25, "", "{\"query\":\"a\"}", FUSE_ZSCORE, .3f},
+        {INDEX_LEXICAL_LEARNED, "zscore", "{\"query\":\"a\"}", FUSE_ZSCORE, .3f},
+        {INDEX_LEXICAL_LEARNED, "rrf", "{\"query\":\"a\"}", FUSE_RRF, 1},
+        {INDEX_LEXICAL_LEARNED, "of-tomorrow", "{\"query\":\"a\"}", FUSE_WEIGHTED, .3f},
+        {INDEX_LEXICAL_LEARNED, "zscore", "{\"query\":\"a\",\"fusion\":\"weighted\"}",
+         FUSE_WEIGHTED, .3f},
+        {INDEX_LEXICAL_LEARNED, "zscore", "{\"query\":\"a\",\"weights\":[1,2,1]}", FUSE_ZSCORE, 2},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct index_settings settings = {.fingerprint = "any",
+                                          .dense_dim = 3,
+                                          .multi_dim = 2,
+                                          .lexical = cases[i].lexical,
+                                          .analyzer = "head"};
+        struct search_request request;
+        struct search_plan plan;
+        struct error err;
+        char field[REQUEST_FIELD_MAX];
+        const char *at;
+        snprintf(settings.fusion, sizeof settings.fusion, "%s", cases[i].asked);
+        CHECK_OK(read(cases[i].request, &request, field, &err), err);
+        CHECK_OK(plan_make(&request, &settings, &plan, &at, &err), err);
+        CHECK_EQUAL(plan.fuse.method, cases[i].method);
+        CHECK_NEAR(plan.fuse.weights[FUSE_SPARSE], cases[i].sparse, 1e-6);
+    }
+}
+
 int main(void) {
     reads_every_field();
     names_the_field_at_fault();
     weights_as_a_list();
     reads_vectors();
     vectors_must_fit();
+    fusion_by_default();
     arena_done(&arena);
     return check_result();
 }

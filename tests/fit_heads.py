@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 
+from report_kit import data_of
 from served import check, random_model, run
 
 TERCET, DOCS = sys.argv[1], pathlib.Path(sys.argv[2])
@@ -102,6 +103,35 @@ with tempfile.TemporaryDirectory() as scratch:
              for m in ("bge-small-en-v1.5", str(out))]
     check(query[0] == query[1], "queries, too, are what they were")
 
+    # ---- its scores are of other scales than BGE-M3's, and it says so ----
+    check(info["fusion"] == "zscore" and
+          json.loads((out / "tercet.json").read_text()) == {"fusion": "zscore"},
+          "the model asks for z-scores")
+    m3 = random_model(TERCET, "m3", str(home / "m3"))
+    documents = lines(home / "documents.jsonl",
+                      [{"id": str(i), **text} for i, text in enumerate(texts[:40])])
+    for name, model, method in (("fitted", str(out), "zscore"), ("raw", m3, "weighted")):
+        index = str(home / name)
+        run(TERCET, "ingest", index, documents, "-m", model)
+        check(json.loads(run(TERCET, "info", index, "--json"))["fusion"] == method,
+              f"{name}: the index knows {method}")
+        answer = json.loads(run(TERCET, "search", index, "Which lock is first?", "--json", "--explain"))
+        check(answer["fusion"] == method, f"and its searches take it: {answer['weights']}")
+        for words, taken in ((["--fusion", "rrf"], "rrf"), (["--weights", "1,.3,1"], method)):
+            answer = json.loads(run(TERCET, "search", index, "Which lock?", "--json", *words))
+            check(answer["fusion"] == taken, f"with {' '.join(words)}: {taken}")
+    # As with MLDR's published weights, which are BGE-M3's.
+    (home / "mldr").mkdir()
+    lines(home / "mldr" / "corpus.jsonl",
+          [{"docid": str(i), "text": text["text"]} for i, text in enumerate(texts[:20])])
+    lines(home / "mldr" / "test.jsonl", [{"query_id": "q", "query": "Which lock is first?",
+                                          "positive_passages": [{"docid": "3"}]}])
+    for model, fused in ((str(out), "zscore: dense 0.60, sparse 0.40"),
+                         (m3, "weighted: dense 0.20, sparse 0.80")):
+        run(TERCET, "eval", "mldr", str(home / "mldr"), "-m", model, "--modes", "dense,sparse",
+            "--report", str(home / "report.html"))
+        check(data_of(home / "report.html")["ways"][0]["fusion"] == fused, f"eval: {fused}")
+
     # ---- the same bytes ----
     small = ["--texts", corpus, "--pairs", pairs, "--steps", "6", "--batch", "6", "--dim", "32"]
     digests = []
@@ -116,7 +146,6 @@ with tempfile.TemporaryDirectory() as scratch:
     tensors, _ = header(home / "again")
     check("heads fitted on a (" in tensors["__metadata__"]["tercet"] and
           tensors["colbert_linear.weight"]["shape"] == [32, 384], "a model's own heads make way")
-    m3 = random_model(TERCET, "m3", str(home / "m3"))
     fit(m3, str(home / "m3-heads"), "--pairs", pairs, "--made", "0", "--steps", "2", "--dim", "16")
     check({len(v) for v in encode(home / "m3-heads")["multi"]} == {16}, "XLM-R's kind works, too")
 

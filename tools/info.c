@@ -4,6 +4,7 @@
 
 #include "engine/base/json.h"
 #include "index/index.h"
+#include "query/plan.h"
 #include "tools/commands.h"
 
 static const char *lexical_name(enum index_lexical lexical) {
@@ -23,6 +24,7 @@ static void print_json(const char *folder, const struct index_settings *settings
     json_add_string(json, "instruction", settings->instruction);
     json_add_string(json, "passage_instruction", settings->passage_instruction);
     json_add_string(json, "lexical", lexical_name(settings->lexical));
+    json_add_string(json, "fusion", fuse_method_name(plan_fusion(settings)));
     json_add_number(json, "dense_dim", settings->dense_dim);
     json_add_string(json, "dense_index", index_dense_name(settings->dense_kind));
     json_add_number(json, "multi_dim", settings->multi_dim);
@@ -78,7 +80,8 @@ static void print_text(const char *folder, const struct index_settings *settings
     printf("multi        %u dimensions", settings->multi_dim);
     if (settings->pool_tokens > 1)
         printf(", a vector for %u tokens", settings->pool_tokens);
-    printf("\n");
+    printf("\nfusion       %s%s\n", fuse_method_name(plan_fusion(settings)),
+           settings->fusion[0] ? ", as the model asks for" : "");
 }
 
 static int run(int argc, char **argv) {

@@ -59,6 +59,7 @@ static void print_json(const struct card *card) {
     json_add_string(row, "query_instruction", card->instructions.query);
     json_add_string(row, "passage_instruction", card->instructions.passage);
     json_add_string(row, "analyzer", card->analyzer);
+    json_add_string(row, "fusion", card->config.fusion);
     if (card->loaded) {
         json_add_string(row, "fingerprint", card->loaded->fingerprint);
         json_add_string(row, "precision", card->loaded->precision);
@@ -82,6 +83,8 @@ static void print_text(const struct card *card) {
                config->normalize ? ", length 1" : "",
                card->has_sparse_head ? "learned" : card->analyzer,
                card->has_colbert_head ? "learned" : "the token states themselves");
+    if (card->config.fusion[0])
+        printf("fusion       %s\n", card->config.fusion);
     if (card->instructions.query[0])
         printf("query        \"%s...\"\n", card->instructions.query);
     if (card->instructions.passage[0])

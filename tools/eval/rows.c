@@ -13,7 +13,8 @@ static const unsigned table_modes[] = {DENSE, SPARSE, MULTI, DENSE | SPARSE,
                                        DENSE | SPARSE | MULTI};
 
 /* Of raw scores, for BGE-M3 (arXiv 2402.03216, and the evaluation scripts beside it). MIRACL's were
- * not given out: the ones of training are taken. Search scores every candidate in every mode, where
+ * not given out: the ones of training are taken. A model that asks for another fusion has other
+ * scales (docs/heads.md). Search scores every candidate in every mode, where
  * the scripts give a document that one list lacks a 0; that can only differ at the lists' ends. */
 static const struct {
     const char *kind;
@@ -36,8 +37,8 @@ static const char *modes_name(unsigned modes, struct arena *arena) {
 
 static void weights_as_published(const char *kind, const struct index_settings *settings,
                                  struct search_request *request) {
-    if (settings->lexical != INDEX_LEXICAL_LEARNED || request->weights_given ||
-        request->fusion_given)
+    if (settings->lexical != INDEX_LEXICAL_LEARNED || settings->fusion[0] ||
+        request->weights_given || request->fusion_given)
         return;
     for (size_t i = 0; i < sizeof published_weights / sizeof *published_weights; i++)
         if (strcmp(published_weights[i].kind, kind) == 0 &&
