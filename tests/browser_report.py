@@ -12,7 +12,7 @@ import shutil
 import sys
 import tempfile
 
-from report_kit import ASKED, HOSTILE, data_of, reports
+from report_kit import ASKED, HOSTILE, LANGUAGES, data_of, languages, reports
 from served import SKIP, check
 
 TERCET, PYTHON = sys.argv[1:]
@@ -92,6 +92,39 @@ def check_compare(tab, data):
     check(page.locator("details[open] .documents").count() == 3, "both lists and what was relevant")
 
 
+def check_sets(tab, data):
+    page, labels = tab.page, list(LANGUAGES)
+    check("2 languages, 8 queries" in page.inner_text("#lead"), "its head says what was run")
+    check(titles(page)[:3] == ["By language", "Side by side, by language", "One language"] and
+          len(titles(page)) == 8, f"its parts: {titles(page)}")
+    ways = len(data["averages"])
+    for m in (1, 0):
+        page.select_option("#measure", str(m))
+        name = data["measures"][m]
+        lists = [data["averages"], *(own["rows"] for own in data["sets"])]
+        figures = [[f"{rows[r][name]:.4f}" for rows in lists] for r in range(ways)]
+        cells = page.locator("section:has(#sets) tbody td").all_inner_texts()
+        check(cells == sum(figures, []), f"{name}: {len(cells)} figures, the averages first")
+        shown = page.locator("section:has(> #sets-bars) .bars .num").all_inner_texts()
+        check(shown == [row[c] for c in range(len(lists)) for row in figures], "and as many bars")
+        marks = tab.count("section:has(> #sets-bars) .bars .mark")
+        check(marks == (len(shown) if name == "ndcg@10" else 0), f"{marks} published")
+    check(page.locator("section:has(> #sets-bars) h3").all_inner_texts() == ["average", *labels],
+          "a panel a language")
+    for i in (1, 0):
+        page.focus("#set")
+        page.select_option("#set", str(i))
+        own = data["sets"][i]
+        cells = page.locator("section:has(#figures) tbody td:nth-child(2)").all_inner_texts()
+        check(cells == [f"{row['ndcg@10']:.4f}" for row in own["rows"]], f"{labels[i]} alone")
+        check(tab.count("section:has(#hardest) details") == len(own["hardest"][-1]) and
+              f"{own['rows'][0]['queries']} queries" in page.inner_text("#one-lead"), "with its own")
+        page.locator("section:has(#hardest) summary", has_text="tides and the sea").click()
+        page.locator("details[open] .case ol.documents b").first.wait_for()
+        check(HOSTILE in page.locator("details[open] .case ol.documents b").all_inner_texts(),
+              "and its texts as they were written")
+
+
 def check_page(browser, path, check_parts):
     data, name = data_of(path), os.path.splitext(os.path.basename(path))[0]
     for kind, settings in (("light", {}), ("dark", {"dark": True}),
@@ -127,6 +160,8 @@ def main():
         check(any(HOSTILE in text for text, _ in ASKED.values()), "a query would like to be a script")
         check_page(browser, f"{folder}/eval.html", check_eval)
         check_page(browser, f"{folder}/compare.html", check_compare)
+        languages(TERCET, folder)
+        check_page(browser, f"{folder}/many.html", check_sets)
         check_without_script(browser, f"{folder}/eval.html")
         browser.close()
 

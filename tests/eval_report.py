@@ -6,11 +6,14 @@ usage: eval_report.py TERCET
 """
 import csv
 import json
+import os
 import re
+import shutil
 import sys
 import tempfile
 
-from report_kit import ASKED, FACTS, HOSTILE, RERANKED, data_of, reports
+from report_kit import (ASKED, FACTS, HOSTILE, LANGUAGES, RERANKED, data_of, languages,
+                        reports)
 from served import check, run
 
 TERCET = sys.argv[1]
@@ -157,6 +160,90 @@ def check_compare(folder, rows):
         check_relevant(data, query, detail, [h[query] for h in hits], "judged")
 
 
+def timeless(data):
+    """What must be the same each time."""
+    rows = [{name: value for name, value in row.items() if not name.startswith("query_ms") and
+             name not in ("index_s", "encode_tokens_per_s")} for row in data["rows"]]
+    return [rows, data["recall"], data["queries"], data["hardest"], data["documents"]]
+
+
+def check_languages(folder):
+    rows, labels = languages(TERCET, folder), list(LANGUAGES)
+    ways, model = WAYS[:5], f"{folder}/bge-m3"
+    check([(row["lang"], row["modes"]) for row in rows] ==
+          [(lang, way) for lang in labels + ["average"] for way in ways], "a row a language and way")
+    for r, average in enumerate(rows[10:]):
+        both = [rows[r], rows[5 + r]]
+        check(all(abs(average[name] - sum(row[name] for row in both) / 2) < 1e-8
+                  for name in ("ndcg@10", "map", "published_ndcg@10", "difference")),
+              f"{average['modes']}: the mean of both, published {average['published_ndcg@10']:.4f}")
+        check((average["sets"], average["queries"], average["documents"]) == (2, 8, 14), "of all")
+    with open(f"{folder}/many.csv", newline="") as text:
+        table = list(csv.DictReader(text))
+    check([(row["lang"], row["modes"], float(row["map"])) for row in table] ==
+          [(row["lang"], row["modes"], row["map"]) for row in rows] and
+          {row["dataset"] for row in table} == {"many"}, "many.csv: the same")
+    text = open(f"{folder}/many.md").read()
+    for r, way in enumerate(ways):
+        cells = [rows[i + r]["ndcg@10"] for i in (10, 0, 5)]
+        check(f"| {way} | " + " | ".join(f"{value:.4f}" for value in cells) + " |" in text,
+              f"many.md: {way} of both")
+    check("| modes | average | sw | yo |" in text and text.count("\n|") == 3 * 7, "and theirs")
+    data = data_of(f"{folder}/many.html")
+    check([{**row, "dataset": "many"} for row in rows] ==
+          data["sets"][0]["rows"] + data["sets"][1]["rows"] + data["averages"] and
+          (data["labels"], data["title"]) == (labels, "many"), "many.html: the same")
+    for lang, own in zip(labels, data["sets"]):
+        run(TERCET, "eval", "miracl", f"{folder}/many", "--lang", lang, "--table", "-m", model,
+            "--index", f"{folder}/many-index/{lang}", "--measures", "ndcg@10,map", "--run",
+            f"{folder}/alone.trec", "--per-query", f"{folder}/alone.tsv", "--report",
+            f"{folder}/alone.html")
+        check(timeless(data_of(f"{folder}/alone.html")) == timeless(own), f"{lang} alone: the same")
+        check(all(open(f"{folder}/alone.{way}.trec").read() ==
+                  open(f"{folder}/many.{lang}.{way}.trec").read() for way in ways) and
+              open(f"{folder}/alone.tsv").read() == open(f"{folder}/many.{lang}.tsv").read(),
+              "and its files")
+    check(folder not in open(f"{folder}/many.html").read(), "no path of this machine")
+    check_inert(f"{folder}/many.html")
+
+
+def check_folders(folder):
+    """Several folders, and one corpus for several languages."""
+    shutil.copytree(f"{folder}/made", f"{folder}/more/second")
+    shutil.copytree(f"{folder}/made", f"{folder}/more/first")
+    said = run(TERCET, "eval", "beir", f"{folder}/more/first", f"{folder}/more/second/", "--modes",
+               "sparse", "--measures", "hit@1,mrr", "--report", f"{folder}/more.html", "--per-query",
+               f"{folder}/more.tsv")
+    check(re.search(r"\nhit@1 +average +first +second\nsparse( +0\.\d{4}){3}\n", said),
+          "the terminal ends with a table of both")
+    data = data_of(f"{folder}/more.html")
+    check((data["title"], data["by"], data["labels"]) == ("more", "set", ["first", "second"]) and
+          "published_ndcg@10" not in data["averages"][0] and
+          timeless(data["sets"][0])[1:] == timeless(data["sets"][1])[1:], "equal sets are equal")
+    check(open(f"{folder}/more.first.tsv").read() == open(f"{folder}/more.second.tsv").read(),
+          "and so are their files")
+    os.makedirs(f"{folder}/mkqa")
+    shutil.copy(f"{folder}/made/corpus.jsonl", f"{folder}/mkqa")
+    for lang, question in (("aa", "what moves the tides"), ("bb", "mikä liikuttaa vuorovesiä")):
+        with open(f"{folder}/mkqa/{lang}.jsonl", "w") as out:
+            out.write(json.dumps({"id": 1, "question": question, "answers": ["Moon"]}) + "\n")
+    rows = [json.loads(line) for line in
+            run(TERCET, "eval", "mkqa", f"{folder}/mkqa", "--lang", "bb,aa", "--json", "--index",
+                f"{folder}/mkqa-index").splitlines()]
+    check([row["lang"] for row in rows] == ["bb", "aa", "average"] and rows[2]["documents"] == 7 and
+          rows[0]["index_s"] == rows[1]["index_s"], "one corpus is read once")
+    run(TERCET, "info", f"{folder}/mkqa-index")
+    check(sorted(os.listdir(f"{folder}/many-index")) == sorted(LANGUAGES), "several lie apart")
+    for words, status in ((["miracl", "many", "--lang", "sw,sw"], 2),
+                          (["miracl", "many", "--lang", "sw,"], 2),
+                          (["miracl", "many", "made", "--lang", "sw,yo"], 2),
+                          (["miracl", "many", "--lang", "sw,de"], 1),
+                          (["beir", "made", "--lang", "sw,yo"], 2),
+                          (["beir", "made", "made"], 2), (["beir"], 2), (["beir", "made", "gone"], 1)):
+        run(TERCET, "eval", words[0], *(f"{folder}/{word}" if word in ("many", "made", "gone") else
+                                        word for word in words[1:]), status=status)
+
+
 def check_inert(path):
     page = open(path).read()
     check(HOSTILE not in page and page.count("<script") == 2 and page.count("</script") == 2,
@@ -189,6 +276,8 @@ with tempfile.TemporaryDirectory() as place:
     for name in ("eval.html", "compare.html"):
         check_inert(f"{place}/{name}")
     check_refusals(place)
+    check_languages(place)
+    check_folders(place)
     one = json.loads(run(TERCET, "eval", "beir", f"{place}/made", "--modes", "sparse", "--json",
                          "--report", f"{place}/one.html"))
     check(data_of(f"{place}/one.html")["rows"][0]["map"] == one["map"], "a row alone")

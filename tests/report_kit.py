@@ -40,6 +40,32 @@ def benchmark(folder):
     return made
 
 
+LANGUAGES = {"sw": list(ASKED), "yo": ["1", "3", "4"]}  # and the queries of each
+
+
+def languages(tercet, folder):
+    """MIRACL's files in folder/many, a corpus a language, and all that eval writes for both; what it
+    printed, as rows. The model is called as one whose figures are published."""
+    many, judged = f"{folder}/many", {key: judged for key, (_, judged) in ASKED.items()}
+    model = random_model(tercet, "m3", f"{folder}/bge-m3")
+    for lang, asked in LANGUAGES.items():
+        os.makedirs(f"{many}/corpus-{lang}")
+        with open(f"{many}/corpus-{lang}/docs-0.jsonl", "w") as out:
+            for key, (title, text) in FACTS.items():
+                out.write(json.dumps({"docid": key, "title": title, "text": text}) + "\n")
+        with open(f"{many}/topics.miracl-v1.0-{lang}-dev.tsv", "w") as out:
+            out.writelines(f"{key}\t{ASKED[key][0]}\n" for key in asked)
+        with open(f"{many}/qrels.miracl-v1.0-{lang}-dev.tsv", "w") as out:
+            out.writelines(f"{key} Q0 {document} {grade}\n" for key in asked
+                           for document, grade in judged[key].items())
+    printed = run(tercet, "eval", "miracl", many, "--lang", ",".join(LANGUAGES), "--table", "--json",
+                  "-m", model, "--measures", "ndcg@10,map", "--run", f"{folder}/many.trec",
+                  "--per-query", f"{folder}/many.tsv", "--index", f"{folder}/many-index", "--report",
+                  f"{folder}/many.html", "--csv", f"{folder}/many.csv", "--markdown",
+                  f"{folder}/many.md")
+    return [json.loads(line) for line in printed.splitlines()]
+
+
 def reports(tercet, folder):
     """All that eval and compare write for it, in folder; what they printed, as rows. Compared are
     run.sparse.trec and b: what all modes found, but nothing for query 2."""

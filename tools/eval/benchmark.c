@@ -9,14 +9,14 @@
 static const struct {
     const char *name;
     benchmark_reader *read;
-    bool drops_itself, by_answer;
+    bool drops_itself, by_answer, has_languages;
     const char *measures;
 } kinds[] = {
-    {"beir", beir_read, true, false, "ndcg@10,recall@100,mrr@10,map"},
-    {"miracl", miracl_read, false, false, "ndcg@10,recall@100,mrr@10,map"},
-    {"mldr", mldr_read, false, false, "ndcg@10,recall@100,mrr@10,map"},
-    {"mkqa", mkqa_read, false, true, "hit@20,hit@100,mrr@10"},
-    {"msmarco", msmarco_read, false, false, "mrr@10,ndcg@10,recall@100,recall@1000,map"},
+    {"beir", beir_read, true, false, false, "ndcg@10,recall@100,mrr@10,map"},
+    {"miracl", miracl_read, false, false, true, "ndcg@10,recall@100,mrr@10,map"},
+    {"mldr", mldr_read, false, false, true, "ndcg@10,recall@100,mrr@10,map"},
+    {"mkqa", mkqa_read, false, true, true, "hit@20,hit@100,mrr@10"},
+    {"msmarco", msmarco_read, false, false, false, "mrr@10,ndcg@10,recall@100,recall@1000,map"},
 };
 
 const char *benchmark_kinds(void) {
@@ -27,6 +27,13 @@ bool benchmark_is_kind(const char *word) {
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (strcmp(kinds[i].name, word) == 0)
             return true;
+    return false;
+}
+
+bool benchmark_has_languages(const char *kind) {
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (strcmp(kinds[i].name, kind) == 0)
+            return kinds[i].has_languages;
     return false;
 }
 

@@ -35,6 +35,8 @@ bool benchmark_read(const char *kind, const char *folder, const char *split, con
 /* "beir, miracl, ..", and whether a word is one of them. */
 const char *benchmark_kinds(void);
 bool benchmark_is_kind(const char *word);
+/* Whether one folder holds several languages. */
+bool benchmark_has_languages(const char *kind);
 
 /* ---- for the readers, one file each ---- */
 

@@ -1,183 +1,50 @@
 /* tercet eval - runs a benchmark: its corpus into an index, its queries through search, and the
  * measures that papers print. */
-#include <stdio.h>
-#include <stdlib.h>
+#include <assert.h>
 #include <string.h>
 
 #include "tools/commands.h"
 #include "tools/eval/eval_commands.h"
 #include "tools/eval/evaluation.h"
 #include "tools/eval/report_eval.h"
+#include "tools/eval/report_sets.h"
 #include "tools/scratch.h"
 #include "tools/search_options.h"
 
 /* Deep enough for recall@100, and one more for a document that is its own query. */
 enum { DEPTH_DEFAULT = 101 };
 
-static int compare_doubles(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
+/* What all sets have in common. */
+struct parts {
+    const struct eval_settings *settings;
+    struct model *model, *reranker; /* reranker NULL: none is wanted */
+    struct index *index;            /* of the set in hand */
+};
 
-static void line_make(struct evaluation *e, size_t row, const char *model) {
-    const struct eval_settings *settings = e->settings;
-    const struct judged_queries *judged = &e->benchmark.judged;
-    struct eval_line *line = &e->lines[row];
-    size_t n = judged->n, measures_n = e->measures.n;
-    line->row = &e->rows[row];
-    e->values[row] = run_values(e->answers[row].run.queries, judged, &e->measures, &e->arena);
-    for (size_t i = 0; i < n; i++)
-        for (size_t m = 0; m < measures_n; m++)
-            line->means[m] += e->values[row][i * measures_n + m] / (double)n;
-    double *took = e->answers[row].took_ms;
-    qsort(took, n, sizeof *took, compare_doubles);
-    line->query_ms_p50 = took[n / 2];
-    line->query_ms_p99 = took[n - 1 - n / 100];
-    const struct eval_published_of of = {settings->kind, settings->folder, e->benchmark.lang, model,
-                                         e->reranker};
-    line->published = eval_published(&of, &e->rows[row].request);
-}
-
-/* Where nDCG@10 stands among the measures; -1: it was not asked for. */
-static int ndcg_10_of(const struct measure_list *measures) {
-    for (size_t m = 0; m < measures->n; m++)
-        if (measures->items[m].kind == MEASURE_NDCG && measures->items[m].depth == 10)
-            return (int)m;
-    return -1;
-}
-
-struct json *eval_line_json(const struct evaluation *e, const struct eval_line *line) {
-    struct json *json = json_new_object();
-    int ndcg = ndcg_10_of(&e->measures);
-    json_add_string(json, "dataset", e->settings->folder);
-    json_add_string(json, "split", e->benchmark.split);
-    if (*e->benchmark.lang)
-        json_add_string(json, "lang", e->benchmark.lang);
-    json_add_string(json, "modes", line->row->name);
-    if (line->row->request.rerank.wanted) {
-        json_add_string(json, "reranker", e->reranker);
-        json_add_number(json, "rerank_depth", line->row->request.rerank.top);
-    }
-    for (size_t m = 0; m < e->measures.n; m++) {
-        char name[MEASURE_NAME_BYTES];
-        measure_name(e->measures.items[m], name);
-        json_add_number(json, name, line->means[m]);
-    }
-    if (line->published > 0 && ndcg >= 0) {
-        json_add_number(json, "published_ndcg@10", line->published);
-        json_add_number(json, "difference", line->means[ndcg] - line->published);
-    }
-    json_add_number(json, "queries", (double)e->benchmark.judged.n);
-    json_add_number(json, "documents", (double)e->totals.documents_n);
-    json_add_number(json, "encode_tokens_per_s", e->totals.tokens_per_s);
-    json_add_number(json, "index_s", e->totals.seconds);
-    json_add_number(json, "query_ms_p50", line->query_ms_p50);
-    json_add_number(json, "query_ms_p99", line->query_ms_p99);
-    return json;
-}
-
-static void print_json(const struct evaluation *e, const struct eval_line *line) {
-    struct json *json = eval_line_json(e, line);
-    struct buf out = {0};
-    json_print(json, &out);
-    puts(out.data);
-    json_release(json);
-    buf_done(&out);
-}
-
-static void print_text(const struct evaluation *e) {
-    enum { COLUMNS = 13 };
-    const int name_columns = *e->reranker ? 25 : 18; /* of all modes' names */
-    const char *lang = e->benchmark.lang;
-    int ndcg = ndcg_10_of(&e->measures);
-    printf("%s (%s%s%s): %zu queries, %zu documents; index %.1f s, %.0f tokens/s\n",
-           e->settings->folder, lang, *lang ? " " : "", e->benchmark.split, e->benchmark.judged.n,
-           e->totals.documents_n, e->totals.seconds, e->totals.tokens_per_s);
-    if (*e->reranker)
-        printf("rerank: %s reads the best %u again\n", e->reranker,
-               e->settings->request.rerank.top);
-    printf("%-*s", name_columns, "");
-    for (size_t m = 0; m < e->measures.n; m++) {
-        char name[MEASURE_NAME_BYTES];
-        measure_name(e->measures.items[m], name);
-        printf(" %*s", COLUMNS - 1, name);
-    }
-    printf("   query ms p50 / p99\n");
-    for (size_t r = 0; r < e->rows_n; r++) {
-        const struct eval_line *line = &e->lines[r];
-        printf("%-*s", name_columns, line->row->name);
-        for (size_t m = 0; m < e->measures.n; m++)
-            printf(" %*.4f", COLUMNS - 1, line->means[m]);
-        printf("   %.1f / %.1f", line->query_ms_p50, line->query_ms_p99);
-        if (line->published > 0 && ndcg >= 0)
-            printf("   ndcg@10 published %.4f, difference %+.4f", line->published,
-                   line->means[ndcg] - line->published);
-        printf("\n");
-    }
-}
-
-/* "out.trec", or "out.dense,sparse.trec" for one of a table's rows. */
-static const char *file_of_row(struct evaluation *e, const char *path, size_t row) {
-    const char *slash = strrchr(path, '/'), *dot = strrchr(slash ? slash : path, '.');
-    size_t stem = dot ? (size_t)(dot - path) : strlen(path);
-    if (e->rows_n == 1)
-        return path;
-    return arena_format(&e->arena, "%.*s.%s%s", (int)stem, path, e->rows[row].name, dot ? dot : "");
-}
-
-/* A value a query, row and measure, for tables and plots made elsewhere. */
-static bool write_values(const struct evaluation *e, const char *path, struct error *err) {
-    FILE *out = fopen(path, "w");
-    if (!out)
-        return error_set_errno(err, "%s", path);
-    fprintf(out, "modes\tquery\tmeasure\tvalue\n");
-    for (size_t r = 0; r < e->rows_n; r++)
-        for (size_t i = 0; i < e->benchmark.judged.n; i++)
-            for (size_t m = 0; m < e->measures.n; m++) {
-                char name[MEASURE_NAME_BYTES];
-                measure_name(e->measures.items[m], name);
-                fprintf(out, "%s\t%s\t%s\t%.9g\n", e->rows[r].name,
-                        e->benchmark.judged.queries[i].id, name,
-                        e->values[r][i * e->measures.n + m]);
-            }
-    bool failed = ferror(out) != 0;
-    return (fclose(out) == 0 && !failed) || error_set_errno(err, "%s", path);
-}
-
-static bool write_files(struct evaluation *e, struct error *err) {
-    const struct eval_settings *settings = e->settings;
-    for (size_t r = 0; settings->run_file && r < e->rows_n; r++)
-        if (!run_write(file_of_row(e, settings->run_file, r), &e->answers[r].run, "tercet", err))
-            return false;
-    return !settings->values_file || write_values(e, settings->values_file, err);
-}
-
-/* Before the corpus is read, which may take hours. NULL: none is wanted. */
-static bool reranker_open_model(struct evaluation *e, struct model **out, struct error *err) {
-    struct model_options options = e->settings->model;
-    struct model *model = NULL;
-    e->reranker = "";
-    *out = NULL;
-    options.name = e->settings->reranker;
-    if (!options.name)
-        return true;
-    if (!model_open(&options, &model, err))
-        return error_wrap(err, "--rerank: ");
-    if (!model_info(model)->is_reranker) {
-        error_set(err, ERROR_UNSUPPORTED, "--rerank: %s is no cross-encoder", options.name);
-        model_close(model);
+/* Before a corpus is read, which may take hours. */
+static bool parts_open(struct parts *parts, struct error *err) {
+    struct model_options reranker = parts->settings->model;
+    reranker.name = parts->settings->reranker;
+    if (!model_open(&parts->settings->model, &parts->model, err))
         return false;
-    }
-    e->reranker = report_name_of(model_info(model)->name, &e->arena);
-    *out = model;
-    return true;
+    if (!reranker.name)
+        return true;
+    if (!model_open(&reranker, &parts->reranker, err))
+        return error_wrap(err, "--rerank: ");
+    return model_info(parts->reranker)->is_reranker ||
+           error_set(err, ERROR_UNSUPPORTED, "--rerank: %s is no cross-encoder", reranker.name);
 }
 
-static bool eval_in(struct evaluation *e, const char *folder, struct error *err) {
-    const struct eval_settings *settings = e->settings;
-    struct model *model = NULL, *reranker = NULL;
-    struct index *index = NULL;
-    struct ingest_job job = {
+static void parts_close(struct parts *parts) {
+    index_close(parts->index);
+    model_close(parts->reranker);
+    model_close(parts->model);
+}
+
+static bool fill_index(struct parts *parts, struct evaluation *e, const char *folder,
+                       struct error *err) {
+    const struct eval_settings *settings = parts->settings;
+    const struct ingest_job job = {
         .folder = folder,
         .paths = &e->benchmark.corpus,
         .paths_n = 1,
@@ -190,49 +57,88 @@ static bool eval_in(struct evaluation *e, const char *folder, struct error *err)
                     .pool_tokens = settings->pool_tokens},
         .threads = settings->threads,
     };
-    bool ok = model_open(&settings->model, &model, err) && reranker_open_model(e, &reranker, err) &&
-              ingest_job_run(&job, model, &index, &e->totals, err);
-    if (ok) {
-        e->rows_n = eval_rows(settings->kind, index_settings_of(index), &settings->request,
-                              settings->table, &e->arena, e->rows);
-        struct eval_asking asking = {index, model, e->rows, e->rows_n, reranker, settings->threads};
-        ok = eval_ask(&asking, &e->benchmark, &e->arena, e->answers, err);
+    index_close(parts->index);
+    parts->index = NULL;
+    return ingest_job_run(&job, parts->model, &parts->index, &e->totals, err);
+}
+
+/* Searched, judged, its files written and its table printed. */
+static bool eval_set(struct parts *parts, const struct eval_sets *sets, struct evaluation *e,
+                     struct error *err) {
+    const struct eval_settings *settings = parts->settings;
+    e->model = model_info(parts->model)->name;
+    if (parts->reranker)
+        e->reranker = report_name_of(model_info(parts->reranker)->name, &e->arena);
+    e->index = *index_settings_of(parts->index);
+    e->rows_n = eval_rows(settings->kind, &e->index, &settings->request, settings->table, &e->arena,
+                          e->rows);
+    assert(e->rows_n == sets->items[0].rows_n); /* offered by the model, which is one */
+    struct eval_asking asking = {parts->index, parts->model,    e->rows,
+                                 e->rows_n,    parts->reranker, settings->threads};
+    if (!eval_ask(&asking, &e->benchmark, &e->arena, e->answers, err))
+        return false;
+    eval_lines_make(e);
+    if (!eval_write_files(e, err))
+        return false;
+    eval_print(e);
+    return true;
+}
+
+/* One corpus lies in the folder itself, several in folders below it, named as their first set. */
+static const char *index_folder_of(struct eval_sets *sets, size_t i, const char *folder) {
+    size_t first = 0, shared_n = 0;
+    while (!eval_sets_share(sets, first, i))
+        first++;
+    for (size_t j = 0; j < sets->n; j++)
+        shared_n += eval_sets_share(sets, 0, j);
+    return shared_n == sets->n
+               ? folder
+               : arena_format(&sets->arena, "%s/%s", folder, sets->items[first].label);
+}
+
+/* pages: an array, to which each set's is added as long as its index is open. */
+static bool eval_sets(struct eval_sets *sets, struct parts *parts, const char *folder, bool keep,
+                      struct json *pages, struct error *err) {
+    bool ok = true;
+    for (size_t i = 0; i < sets->n && ok; i++) {
+        struct evaluation *e = &sets->items[i];
+        const char *own = index_folder_of(sets, i, folder);
+        struct json *page = NULL;
+        if (i > 0 && eval_sets_share(sets, i, i - 1))
+            e->totals = sets->items[i - 1].totals;
+        else
+            ok = fill_index(parts, e, own, err);
+        ok = ok && eval_set(parts, sets, e, err) &&
+             (!parts->settings->report.html ||
+              report_eval_page(e, parts->index, model_info(parts->model), &page, err));
+        if (page)
+            json_push(pages, page);
+        /* The corpora of 18 languages are more than a disk of temporary files may hold. */
+        if (!keep && ok && i + 1 < sets->n && !eval_sets_share(sets, i, i + 1)) {
+            index_close(parts->index);
+            parts->index = NULL;
+            scratch_remove(own);
+        }
     }
-    if (ok) {
-        for (size_t r = 0; r < e->rows_n; r++)
-            line_make(e, r, model_info(model)->name);
-        ok = write_files(e, err);
-    }
-    if (ok && settings->json)
-        for (size_t r = 0; r < e->rows_n; r++)
-            print_json(e, &e->lines[r]);
-    else if (ok)
-        print_text(e);
-    /* Last: what took hours to measure is printed even when these files cannot be written. */
-    ok = ok && report_eval(e, index, model, err);
-    index_close(index);
-    model_close(reranker);
-    model_close(model);
     return ok;
 }
 
-static int eval(const struct eval_settings *settings) {
-    struct evaluation e = {.settings = settings};
-    struct error err;
-    const char *folder = settings->index;
+static bool eval(const struct eval_settings *settings, struct eval_sets *sets, struct error *err) {
+    struct parts parts = {.settings = settings};
+    struct json *pages = json_new_array();
     char temporary[SCRATCH_PATH_MAX] = "";
-    bool ok = benchmark_read(settings->kind, settings->folder, settings->split, settings->lang,
-                             &e.arena, &e.benchmark, &err) &&
-              measures_parse(settings->measures ? settings->measures : e.benchmark.measures,
-                             &e.measures, &err);
-    if (ok && !folder) {
-        ok = scratch_make("eval", temporary, &err);
-        folder = temporary;
-    }
-    ok = ok && eval_in(&e, folder, &err);
+    bool ok = eval_sets_read(sets, err) && parts_open(&parts, err) &&
+              (settings->index || scratch_make("eval", temporary, err)) &&
+              eval_sets(sets, &parts, settings->index ? settings->index : temporary,
+                        settings->index != NULL, pages, err);
+    if (ok && sets->n > 1)
+        eval_sets_print(sets);
+    /* Last: what took hours to measure is printed even when these files cannot be written. */
+    ok = ok && report_sets(sets, pages, model_info(parts.model), err);
+    parts_close(&parts);
     scratch_remove(temporary);
-    arena_done(&e.arena);
-    return ok ? EXIT_DONE : command_failed(&err);
+    json_release(pages);
+    return ok;
 }
 
 static int run_benchmark(int argc, char **argv) {
@@ -240,13 +146,18 @@ static int run_benchmark(int argc, char **argv) {
                                      .chunk_overlap = INGEST_OVERLAP_DEFAULT};
     struct search_request *request = &settings.request;
     struct search_options words = {0};
+    struct eval_sets sets;
+    const char *lang = NULL;
     const struct option table[] = {
         {"split", OPTION_TEXT, &settings.split, "NAME", "judgments to use (default: test)", 0, 0,
          0},
-        {"lang", OPTION_TEXT, &settings.lang, "CODE", "of a benchmark of several languages", 0, 0,
-         0},
+        {"lang", OPTION_TEXT, &lang, "CODE",
+         "of a benchmark of several languages; several, as ar,en: a table each and one of all", 0,
+         0, 0},
         {"index", OPTION_TEXT, &settings.index, "INDEX",
-         "keep the index there, and use it again (default: a temporary one)", 0, 0, 0},
+         "keep the index there, and use it again (default: a temporary one); of several sets, each "
+         "below it",
+         0, 0, 0},
         {"model", OPTION_TEXT, &settings.model.name, "M", "folder or name of a model", 0, 0, 'm'},
         {"table", OPTION_FLAG, &settings.table, NULL,
          "dense, sparse, multi and what they give together, in one pass", 0, 0, 0},
@@ -285,7 +196,7 @@ static int run_benchmark(int argc, char **argv) {
     int status = options_parse(&command_eval, table, argc, argv, &words_n);
     if (status >= 0)
         return status;
-    if (words_n != 2 || !benchmark_is_kind(argv[0]))
+    if (words_n < 2 || !benchmark_is_kind(argv[0]))
         return options_wrong(&command_eval, "a kind of benchmark (%s) and its folder are needed",
                              benchmark_kinds());
     if (request->rerank.top && !settings.reranker)
@@ -293,10 +204,14 @@ static int run_benchmark(int argc, char **argv) {
     request->rerank.wanted = settings.reranker != NULL;
     request->rerank.top = request->rerank.top ? request->rerank.top : EVAL_RERANK_DEPTH;
     settings.kind = argv[0];
-    settings.folder = argv[1];
     if (!search_options_apply(&words, request, &settings.model, &err))
         return options_wrong(&command_eval, "%s", err.message);
-    return eval(&settings);
+    if (!eval_sets_make(&settings, argv + 1, words_n - 1, lang, &sets, &err))
+        status = options_wrong(&command_eval, "%s", err.message);
+    else
+        status = eval(&settings, &sets, &err) ? EXIT_DONE : command_failed(&err);
+    eval_sets_done(&sets);
+    return status;
 }
 
 /* What needs no index has commands of its own. */
@@ -312,5 +227,5 @@ static int run(int argc, char **argv) {
 }
 
 const struct command command_eval = {
-    "eval", "KIND FOLDER | run | compare | fuse | sts | pairs | rerank | cluster | classify",
+    "eval", "KIND FOLDER... | run | compare | fuse | sts | pairs | rerank | cluster | classify",
     "measures quality: beir, miracl, mldr, mkqa, msmarco, TREC runs, MTEB's other tasks", run};

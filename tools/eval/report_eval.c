@@ -11,7 +11,7 @@
 enum { HARDEST_MAX = 12 }; /* of each row: an evening's reading */
 
 static const char *name_of(struct evaluation *e) {
-    return report_name_of(e->settings->folder, &e->arena);
+    return report_name_of(e->folder, &e->arena);
 }
 
 /* ---- the head ---- */
@@ -41,7 +41,7 @@ static void facts_of_model(struct json *facts, struct evaluation *e,
                     index->chunk_overlap);
 }
 
-static void facts_of_run(struct json *facts, const struct evaluation *e) {
+static void facts_of_search(struct json *facts, const struct evaluation *e) {
     const struct search_request *request = &e->settings->request;
     report_fact(facts, "Hits a query", "%u", request->k);
     report_fact(facts, "Candidates", "%u a mode",
@@ -51,30 +51,32 @@ static void facts_of_run(struct json *facts, const struct evaluation *e) {
     if (*e->reranker)
         report_fact(facts, "Reranker", "%s, the best %u of a query", e->reranker,
                     request->rerank.top);
-    if (e->totals.seconds > 0 && e->totals.tokens_per_s > 0)
-        report_fact(facts, "Indexing", "%.1f s, %.0f tokens/s", e->totals.seconds,
-                    e->totals.tokens_per_s);
     report_fact(facts, "Processor", "%s kernels", cpu_level_name(cpu_level()));
 }
 
-static struct json *facts_of(struct evaluation *e, const struct index_settings *index,
-                             const struct model_info *model) {
+void report_eval_facts(struct json *facts, struct evaluation *e, const struct model_info *model) {
+    facts_of_model(facts, e, &e->index, model);
+    facts_of_search(facts, e);
+}
+
+static struct json *facts_of(struct evaluation *e, const struct model_info *model) {
     struct json *facts = json_new_array();
     report_fact(facts, "Benchmark", "%s, %s", e->settings->kind, name_of(e));
     report_fact(facts, "Split", "%s", e->benchmark.split ? e->benchmark.split : "");
     report_fact(facts, "Language", "%s", e->benchmark.lang);
     report_fact(facts, "Queries", "%zu", e->benchmark.judged.n);
     report_fact(facts, "Documents", "%zu", e->totals.documents_n);
-    facts_of_model(facts, e, index, model);
-    facts_of_run(facts, e);
+    report_eval_facts(facts, e, model);
+    if (e->totals.seconds > 0 && e->totals.tokens_per_s > 0)
+        report_fact(facts, "Indexing", "%.1f s, %.0f tokens/s", e->totals.seconds,
+                    e->totals.tokens_per_s);
     return facts;
 }
 
 /* ---- a row: how it searched, and how long that took ---- */
 
 /* "zscore: dense 0.40, sparse 0.25, multi 0.35"; "" for one mode alone. */
-static const char *weights_of(struct evaluation *e, const struct eval_row *row,
-                              const struct index_settings *index) {
+static const char *weights_of(struct evaluation *e, const struct eval_row *row) {
     struct search_request request = row->request;
     struct search_plan plan;
     struct error ignored;
@@ -83,7 +85,7 @@ static const char *weights_of(struct evaluation *e, const struct eval_row *row,
     request.rerank.wanted = false; /* by nobody, here */
     request.query = "any";         /* a plan is made of a whole request alone */
     request.query_len = strlen(request.query);
-    if (!plan_make(&request, index, &plan, &field, &ignored) || (modes & (modes - 1)) == 0)
+    if (!plan_make(&request, &e->index, &plan, &field, &ignored) || (modes & (modes - 1)) == 0)
         return "";
     for (int mode = 0; mode < FUSE_MODES_N; mode++)
         if (modes & (1u << mode))
@@ -93,23 +95,22 @@ static const char *weights_of(struct evaluation *e, const struct eval_row *row,
     return arena_format(&e->arena, "%s%s", fuse_method_name(plan.fuse.method), text);
 }
 
-static const char *fusion_of(struct evaluation *e, const struct eval_row *row,
-                             const struct index_settings *index) {
-    const char *weights = weights_of(e, row, index);
+static const char *fusion_of(struct evaluation *e, const struct eval_row *row) {
+    const char *weights = weights_of(e, row);
     if (!row->request.rerank.wanted)
         return weights;
     return arena_format(&e->arena, "%s%sthe best %u reranked", weights, *weights ? "; " : "",
                         row->request.rerank.top);
 }
 
-static struct json *ways_of(struct evaluation *e, const struct index_settings *index) {
+static struct json *ways_of(struct evaluation *e) {
     struct json *ways = json_new_array();
     size_t n = e->benchmark.judged.n;
     for (size_t r = 0; r < e->rows_n; r++) {
         const double *took = e->answers[r].took_ms;
         struct json *way = json_new_object();
         json_add_string(way, "name", e->rows[r].name);
-        json_add_string(way, "fusion", fusion_of(e, &e->rows[r], index));
+        json_add_string(way, "fusion", fusion_of(e, &e->rows[r]));
         json_add_number(way, "p50", e->lines[r].query_ms_p50);
         json_add_number(way, "p90", took[n - 1 - n / 10]);
         json_add_number(way, "p99", e->lines[r].query_ms_p99);
@@ -208,8 +209,33 @@ static void hardest_add(struct json *report, struct evaluation *e, struct report
 
 /* ---- all of it ---- */
 
-static bool page_write(struct evaluation *e, struct json *rows, struct index *index,
-                       const struct model *model, struct error *err) {
+struct json *report_eval_rows(struct evaluation *e) {
+    struct json *rows = json_new_array();
+    for (size_t r = 0; r < e->rows_n; r++) {
+        struct json *row = eval_line_json(e, &e->lines[r]);
+        json_add_string(row, "dataset", name_of(e));
+        json_push(rows, row);
+    }
+    return rows;
+}
+
+const char *report_eval_caption(struct evaluation *e) {
+    const char *reranked = *e->reranker ? arena_format(&e->arena, ", rerank: the best %u by %s",
+                                                       e->settings->request.rerank.top, e->reranker)
+                                        : "";
+    return arena_format(&e->arena, "%s (%s%s%s): %zu queries, %zu documents, %s%s, tercet %s",
+                        name_of(e), e->benchmark.lang, *e->benchmark.lang ? " " : "",
+                        e->benchmark.split, e->benchmark.judged.n, e->totals.documents_n,
+                        report_name_of(e->model, &e->arena), reranked, TERCET_VERSION);
+}
+
+const char *const report_eval_left_out[] = {"dataset",   "split",        "lang",
+                                            "reranker",  "rerank_depth", "queries",
+                                            "documents", "index_s",      "encode_tokens_per_s",
+                                            NULL};
+
+bool report_eval_page(struct evaluation *e, struct index *index, const struct model_info *model,
+                      struct json **out, struct error *err) {
     struct report_texts documents = {.arena = &e->arena};
     const struct run_query *runs[EVAL_ROWS_MAX];
     const char *lang = e->benchmark.lang;
@@ -218,46 +244,20 @@ static bool page_write(struct evaluation *e, struct json *rows, struct index *in
     struct json *report =
         report_begin("eval", arena_format(&e->arena, "%s%s%s", name_of(e), *lang ? ", " : "", lang),
                      TERCET_VERSION);
-    json_add(report, "facts", facts_of(e, index_settings_of(index), model_info(model)));
+    json_add(report, "facts", facts_of(e, model));
     json_add(report, "measures", report_measures(&e->measures));
-    json_add(report, "rows", json_copy_of(rows));
-    json_add(report, "ways", ways_of(e, index_settings_of(index)));
+    json_add(report, "rows", report_eval_rows(e));
+    json_add(report, "ways", ways_of(e));
     report_recall_add(report, runs, e->rows_n, &e->benchmark.judged, e->benchmark.by_answer,
                       e->settings->request.k);
     hardest_add(report, e, &documents);
     bool ok = report_texts_from_index(&documents, index, err);
-    if (ok) {
+    if (ok)
         json_add(report, "documents", report_texts_json(&documents));
-        ok = report_write_page(e->settings->report.html, report, err);
-    }
     report_texts_done(&documents);
-    json_release(report);
-    return ok;
-}
-
-bool report_eval(struct evaluation *e, struct index *index, const struct model *model,
-                 struct error *err) {
-    static const char *const in_caption[] = {"dataset",   "split",        "lang",
-                                             "reranker",  "rerank_depth", "queries",
-                                             "documents", "index_s",      "encode_tokens_per_s",
-                                             NULL};
-    const struct report_files *files = &e->settings->report;
-    struct json *rows = json_new_array();
-    for (size_t r = 0; r < e->rows_n; r++) {
-        struct json *row = eval_line_json(e, &e->lines[r]);
-        json_add_string(row, "dataset", name_of(e));
-        json_push(rows, row);
-    }
-    const char *caption = arena_format(
-        &e->arena, "%s (%s%s%s): %zu queries, %zu documents, %s%s%s, tercet %s", name_of(e),
-        e->benchmark.lang, *e->benchmark.lang ? " " : "", e->benchmark.split, e->benchmark.judged.n,
-        e->totals.documents_n, report_name_of(model_info(model)->name, &e->arena),
-        *e->reranker
-            ? arena_format(&e->arena, ", rerank: the best %u by ", e->settings->request.rerank.top)
-            : "",
-        e->reranker, TERCET_VERSION);
-    bool ok = report_write_tables(files, rows, caption, in_caption, err) &&
-              (!files->html || page_write(e, rows, index, model, err));
-    json_release(rows);
+    if (ok)
+        *out = report;
+    else
+        json_release(report);
     return ok;
 }

@@ -172,13 +172,17 @@ function evalHardest() {
   return made;
 }
 
-function showEval() {
+function evalLead() {
   const row = report.rows[report.rows.length - 1];
   const model = report.facts.find((fact) => fact.name === "Model");
-  $("lead").textContent =
+  return (
     `${queries(row.queries)} over ` +
-    `${plural(row.documents, "document")}, searched with ${model.value}.`;
-  $("main").append(
+    `${plural(row.documents, "document")}, searched with ${model.value}.`
+  );
+}
+
+function evalSections() {
+  return [
     evalTable(),
     evalBars(),
     recallSection(
@@ -190,5 +194,10 @@ function showEval() {
     ),
     evalHardest(),
     evalLatency(),
-  );
+  ];
+}
+
+function showEval() {
+  $("lead").textContent = evalLead();
+  $("main").append(...evalSections());
 }

@@ -1,9 +1,20 @@
 /* start.js - reads the data and draws it. */
 
-const report = JSON.parse($("data").textContent);
+/* Of several sets: the one that is looked at, once it is drawn (sets.js). */
+let report = JSON.parse($("data").textContent);
 
 /* The first of them are seen at once, all of them when asked for. */
-const FACTS_FIRST = ["Model", "Fingerprint", "Precision", "A", "B", "Judgments", "Made"];
+const FACTS_FIRST = [
+  "Model",
+  "Fingerprint",
+  "Precision",
+  "Languages",
+  "Sets",
+  "A",
+  "B",
+  "Judgments",
+  "Made",
+];
 
 function factList(facts) {
   return make(
@@ -38,4 +49,5 @@ $("title").textContent = report.title;
 $("kind").textContent = report.kind === "compare" ? "comparison" : "evaluation";
 showFacts();
 if (report.kind === "compare") showCompare();
+else if (report.kind === "sets") showSets();
 else showEval();
