@@ -105,18 +105,18 @@ static void append_character(struct buf *out, uint32_t character) {
 
 void charset_feed(struct charset *charset, const char *bytes, size_t len, struct buf *out) {
     uint32_t character;
+    size_t taken;
     buf_reserve(out, len * 2);       /* three bytes for two is what most scripts need at most */
     while (charset->left_n && len) { /* byte by byte until the one left over is whole */
         charset->left[charset->left_n++] = *bytes++;
         len--;
-        size_t taken = decode(charset, charset->left, charset->left_n, &character);
-        if (!taken)
-            continue;
-        append_character(out, character);
-        charset->left_n -= taken; /* behind half a pair the next unit has begun */
-        memmove(charset->left, charset->left + taken, charset->left_n);
+        while ((taken = decode(charset, charset->left, charset->left_n, &character)) > 0) {
+            append_character(out, character);
+            charset->left_n -= taken; /* behind half a pair stands the next character */
+            memmove(charset->left, charset->left + taken, charset->left_n);
+        }
     }
-    for (size_t taken; (taken = decode(charset, bytes, len, &character)) > 0;) {
+    while ((taken = decode(charset, bytes, len, &character)) > 0) {
         append_character(out, character);
         bytes += taken;
         len -= taken;

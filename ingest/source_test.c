@@ -207,8 +207,10 @@ static void wide_texts_become_utf8(void) {
 
 /* However a stream is cut, its text is the same. */
 static void wide_texts_in_pieces(void) {
-    static const char bytes[] = "h\0\x3d\xd8\0\xde\x3d\xd8\x3d\xd8\0\xde!\0\0\xde\x2d\x4e";
-    static const char expected[] = "h\xf0\x9f\x98\x80\xff\xf0\x9f\x98\x80!\xff\xe4\xb8\xad";
+    static const char bytes[] = "h\0\x3d\xd8\0\xde\x3d\xd8\x3d\xd8\0\xde!\0\0\xde\x2d\x4e"
+                                "\x3d\xd8!\0"; /* half a pair and the last character */
+    static const char expected[] = "h\xf0\x9f\x98\x80\xff\xf0\x9f\x98\x80!\xff\xe4\xb8\xad"
+                                   "\xff!";
     size_t len = sizeof bytes - 1;
     for (size_t step = 1; step <= len; step++) {
         struct charset *charset = charset_open("UTF-16LE");
