@@ -94,7 +94,10 @@ uint8_t posting_list_table_code(const struct posting_list *list, float weight, f
     float value = !(norm.base > 0)   ? weight
                   : isfinite(weight) ? weight / (weight + (norm.base + norm.slope * length))
                                      : 1;
-    return posting_code(value, list->table_scale);
+    if (!(value > 0)) /* a damaged list's */
+        return 1;
+    return posting_scale(value) > list->table_scale ? UINT8_MAX
+                                                    : posting_code(value, list->table_scale);
 }
 
 /* Appends the table and returns its scale. */

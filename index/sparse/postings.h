@@ -114,7 +114,8 @@ static inline uint32_t posting_list_last(const struct posting_list *list, uint32
     return get_u32(list->headers + (size_t)b * POSTINGS_BLOCK_HEADER_BYTES);
 }
 
-/* The code that the list's table must have at least where such a posting is; weight: as read. */
+/* The code that the list's table must have at least where such a posting is; weight: as read. For
+ * what no sound list of that scale holds, the largest one. */
 uint8_t posting_list_table_code(const struct posting_list *list, float weight, float length);
 
 /* The first block whose last docid is >= docid; blocks_n: none. */

@@ -198,6 +198,17 @@ static void notices_damage(const struct buf *list, unsigned long long *seed, boo
     }
 }
 
+/* Whatever a damaged head says, who checks a list gets a code to compare. */
+static void damaged_tables_have_codes(void) {
+    struct posting_list list = {.table_scale = 100};
+    CHECK_EQUAL(posting_list_table_code(&list, 3e38f, 0), UINT8_MAX);
+    CHECK_EQUAL(posting_list_table_code(&list, NAN, 0), 1);
+    list.table_norm = (struct posting_norm){.base = 1, .slope = -1e9f};
+    CHECK_EQUAL(posting_list_table_code(&list, 5, 1000), 1);
+    list.table_norm = (struct posting_norm){.base = 1e-3f, .slope = -1};
+    CHECK_EQUAL(posting_list_table_code(&list, 1, 1), UINT8_MAX);
+}
+
 /* A block whose sum was right once is not summed again; one that was wrong is refused again. */
 static void checked_blocks_are_remembered(void) {
     struct posting postings[200];
@@ -239,6 +250,7 @@ int main(void) {
             notices_damage(&bytes, &seed, bytes.len < 1500);
         buf_done(&bytes);
     }
+    damaged_tables_have_codes();
     checked_blocks_are_remembered();
     return check_result();
 }
