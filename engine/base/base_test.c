@@ -198,6 +198,10 @@ static void json_reads_and_checks(void) {
     const char *bad[] = {"", "{", "[1,]", "{\"a\":1}x", "\"\xff\"", "nul", "[1e999]"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         CHECK(!json_parse(bad[i], strlen(bad[i]), &err));
+    const char *rude = "{\"a\":\x1b[2J\xc2\x9b\xf0\x9f}", *quoted = "[\xc3\xa9]";
+    CHECK(!json_parse(rude, strlen(rude), &err)); /* no escape reaches a terminal */
+    CHECK(err.message[strcspn(err.message, "\x1b\x9b\xf0")] == '\0');
+    CHECK(!json_parse(quoted, strlen(quoted), &err) && strchr(err.message, '\xc3'));
     char deep[200];
     memset(deep, '[', 100);
     memset(deep + 100, ']', 100);

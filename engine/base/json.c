@@ -42,6 +42,21 @@ static bool depth_is_fine(const char *text, size_t len) {
     return true;
 }
 
+/* The library quotes the text as it is. What is no UTF-8, and what would do something to a
+ * terminal, becomes question marks. */
+static void clean(char *message) {
+    utf8proc_uint8_t *at = (utf8proc_uint8_t *)message;
+    while (*at) {
+        utf8proc_int32_t c;
+        utf8proc_ssize_t n = utf8proc_iterate(at, -1, &c);
+        bool fine = n > 0 && c >= 0x20 && (c < 0x7f || c >= 0xa0);
+        n = n > 0 ? n : 1;
+        if (!fine)
+            memset(at, '?', (size_t)n);
+        at += n;
+    }
+}
+
 struct json *json_parse(const char *text, size_t len, struct error *err) {
     if (!depth_is_fine(text, len)) {
         error_set(err, ERROR_LIMIT, "JSON is nested deeper than %d levels", JSON_DEPTH_MAX);
@@ -49,9 +64,11 @@ struct json *json_parse(const char *text, size_t len, struct error *err) {
     }
     json_error_t why;
     json_t *root = json_loadb(text, len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &why);
-    if (!root)
+    if (!root) {
+        clean(why.text);
         error_set(err, ERROR_INVALID, "not valid JSON: line %d, column %d: %s", why.line,
                   why.column, why.text);
+    }
     return (struct json *)root;
 }
 
