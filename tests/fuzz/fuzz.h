@@ -57,7 +57,7 @@ static inline size_t fuzz_damage(struct fuzz_input *input, size_t patches_max, u
 
 /* In a block of its own size, so that a sanitizer sees a read behind the end. */
 static inline void *fuzz_copy(const void *bytes, size_t len) {
-    void *copy = malloc(len ? len : 1);
+    void *copy = calloc(len ? len : 1, 1);
     if (!copy)
         abort();
     if (len)
