@@ -42,11 +42,14 @@ static bool one_matches(const char *pattern, char c, const char **after) {
  * before it only the last `**` can still help where a slash stopped a `*`, so two places to go back
  * to are enough. */
 static bool matches(const char *pattern, const char *path) {
+    const char *const begin = pattern;
     const char *star = NULL, *star_path = NULL, *stars = NULL, *stars_path = NULL, *after;
+    bool folders = false;
     for (;;) {
         if (pattern[0] == '*' && pattern[1] == '*') {
-            pattern += 2;
-            pattern += *pattern == '/'; /* "**" and a slash: any folders, or none */
+            /* Between slashes: any folders, or none, so what follows begins where one does. */
+            folders = pattern[2] == '/' && (pattern == begin || pattern[-1] == '/');
+            pattern += folders ? 3 : 2;
             stars = pattern;
             stars_path = path;
             star = NULL;
@@ -62,8 +65,11 @@ static bool matches(const char *pattern, const char *path) {
             pattern = star;
             path = ++star_path;
         } else if (stars && *stars_path) {
+            stars_path += folders ? strcspn(stars_path, "/") : 1;
+            if (folders && !*stars_path++)
+                return false;
             pattern = stars;
-            path = ++stars_path;
+            path = stars_path;
             star = NULL;
         } else {
             return false;

@@ -21,6 +21,12 @@ static void patterns_that_people_write(void) {
         {"drafts", "drafts", true, true},
         {"docs/**/x.txt", "docs/x.txt", false, true},
         {"docs/**/x.txt", "docs/a/b/x.txt", false, true},
+        {"docs/**/x.txt", "docs/ax.txt", false, false},
+        {"docs/**/x.txt", "docs/a/bx.txt", false, false},
+        {"**/x.txt", "a/x.txt", false, true},
+        {"**/x.txt", "ax.txt", false, false},
+        {"docs/a**/x.txt", "docs/abx.txt", false, false},
+        {"docs/a**/x.txt", "docs/ab/c/x.txt", false, true},
         {"docs/**", "docs/a/b/x.txt", false, true},
         {"docs/**", "docs", true, false},
         {"**/build/*.log", "a/b/build/x.log", false, true},
@@ -43,26 +49,27 @@ static void patterns_that_people_write(void) {
     }
 }
 
-/* Tries every length of every star. */
-static bool slow(const char *pattern, const char *path) {
-    if (pattern[0] == '*' && pattern[1] == '*') {
-        const char *rest = pattern + 2 + (pattern[2] == '/');
+/* Tries every length of every star; before: what stands in front of the pattern. */
+static bool slow(char before, const char *pattern, const char *path) {
+    if (pattern[0] == '*' && pattern[1] == '*' && pattern[2] == '/' && before == '/') {
         for (const char *at = path;; at++)
-            if (slow(rest, at))
+            if ((at == path || at[-1] == '/') && slow('/', pattern + 3, at))
                 return true;
             else if (!*at)
                 return false;
     }
     if (*pattern == '*') {
+        bool any = pattern[1] == '*';
         for (const char *at = path;; at++)
-            if (slow(pattern + 1, at))
+            if (slow('*', pattern + 1 + any, at))
                 return true;
-            else if (!*at || *at == '/')
+            else if (!*at || (*at == '/' && !any))
                 return false;
     }
     if (!*pattern || !*path)
         return !*pattern && !*path;
-    return (*pattern == '?' ? *path != '/' : *pattern == *path) && slow(pattern + 1, path + 1);
+    return (*pattern == '?' ? *path != '/' : *pattern == *path) &&
+           slow(*pattern, pattern + 1, path + 1);
 }
 
 static void random_patterns_as_the_slow_matcher(void) {
@@ -80,8 +87,8 @@ static void random_patterns_as_the_slow_matcher(void) {
             path[i] = "ab/"[check_random(&state) % 3];
         path[len] = '\0';
         const char *slash = strrchr(path, '/');
-        bool expected = !strchr(pattern, '/') ? slow(pattern, slash ? slash + 1 : path)
-                                              : slow(pattern + (pattern[0] == '/'), path);
+        bool expected = !strchr(pattern, '/') ? slow('/', pattern, slash ? slash + 1 : path)
+                                              : slow('/', pattern + (pattern[0] == '/'), path);
         bool found = glob_matches(pattern, path, false);
         CHECK_EQUAL(found, expected);
         matched += found;
