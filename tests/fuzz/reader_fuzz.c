@@ -2,7 +2,7 @@
  *
  * Built once for each format (FUZZ_FORMAT, tests/fuzz/meson.build). The first byte of an input
  * chooses options, a bit each; the rest is the file. Beside the sanitizers this checks what
- * ingest/reader.h promises: rows are UTF-8 without NULs with a key and a title or text, their
+ * ingest/reader.h promises: rows are UTF-8 without NULs with a key and something to say, their
  * fields are an object of JSON, a file has no more rows than bytes, and no more than HELD_BASE +
  * n * HELD_FACTOR bytes of memory are held at once. Run it: docs/fuzzing.md. */
 #include <assert.h>
