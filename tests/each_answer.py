@@ -21,7 +21,7 @@ import urllib.parse
 import tiny_model
 from answers_wanted import NOTES, WANTED, Model, start_model
 from openapi_kit import Description
-from served import Answer, Server, check, random_model
+from served import SKIP, Answer, Server, check, random_model
 
 TERCET = sys.argv[1]
 FOREIGN = {"Origin": "http://evil.example"}
@@ -189,6 +189,33 @@ def check_heads(tally, server):
     tally.part("400, 405, 413, 414, 415, 417, 421, 431, 501 and 505 of every route")
 
 
+def methods_of(description, path):
+    """By the shape of paths: /documents/delete is also the document of that id."""
+    def fits(template):
+        parts = list(zip(template.split("/"), path.split("/"), strict=True))
+        return all(part == there or part.startswith("{") for part, there in parts)
+
+    return {method_of(operation) for operation in description.operations
+            if operation.count("/") == path.count("/") and fits(operation.split()[1])}
+
+
+def check_other_methods(tally, server):
+    """Not described, but told in docs/http-api.md: HEAD where GET is, and OPTIONS everywhere."""
+    for operation in tally.description.operations:
+        path = path_of(operation)
+        answer = server.ask("OPTIONS", path)
+        methods = methods_of(tally.description, path)
+        wanted = methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())
+        if answer.status != 204 or set(answer.headers["Allow"].split(", ")) != wanted:
+            tally.faults.append(f"OPTIONS {path}: {answer.status}, {answer.headers['Allow']}")
+        if "GET" in methods:
+            answer, whole = server.ask("HEAD", path), server.ask("GET", path)
+            if (answer.status, answer.body) != (whole.status, b"") or (
+                    answer.headers["Content-Type"] != whole.headers["Content-Type"]):
+                tally.faults.append(f"HEAD {path}: {answer.status}, {len(answer.body)} bytes")
+    tally.part("HEAD and OPTIONS")
+
+
 def check_packed(tally, server):
     """Found out on a worker's thread: our own form of an error, whatever form the route's have."""
     for operation in tally.description.operations:
@@ -277,12 +304,12 @@ def check_locked(tally, server, data):
 
 def check_queues(tally, server):
     """Each lane has something to do for as long as this takes, and then as much as may wait."""
-    text = "the sea and the moon " * 40
+    text = "the sea and the moon " * 120
     with contextlib.ExitStack() as stack:
         lines = send(server, "POST /v1/collections/{c}/answer", {"question": "stall"}, 4)
         lines += send(server, "POST /v1/encode", {"texts": [text] * 1024, "modes": ["dense"]})
         lines += send(server, "POST /v1/collections/{c}/documents",
-                      [{"id": i, "text": f"{i} {text}"} for i in range(4096)])
+                      [{"id": i, "text": f"{i} {text}"} for i in range(2048)])
         await_metric(server, "tercet_requests_running", len(lines))
         for lane in QUEUES:
             await_metric(server, QUEUE.format(lane), 0)
@@ -332,6 +359,9 @@ def check_complete(tally):
 
 def raise_files():
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if hard < sum(QUEUES.values()) + 2 * FILES_SPARE:
+        print(f"only {hard} files may be open: too few to fill a queue")
+        sys.exit(SKIP)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, CONNECTIONS_MAX + 2 * FILES_SPARE), hard))
 
 
@@ -349,7 +379,7 @@ def main():
 
         servers = {
             "main": serve("main", "--model", model, "--reranker", reranker, *chat,
-                          "--answer-wait-s", "1"),
+                          "--answer-wait-s", "2"),
             "bare": serve("bare", "--model", small),
             "keys": serve("keys", "--model", small, "--api-key-file", folder + "/key-file"),
             "full": serve("full", "--model", model, "--threads", "1", *chat)}
@@ -363,6 +393,7 @@ def main():
         check_keys(tally, servers["keys"])
         check_pages(tally, servers["main"])
         check_heads(tally, servers["main"])
+        check_other_methods(tally, servers["main"])
         check_packed(tally, servers["main"])
         check_locked(tally, servers["full"], folder + "/full/data")
         check_queues(tally, servers["full"])

@@ -87,7 +87,9 @@ class Description:
         return found
 
     def member_misfits(self, value, schema, at):
-        known, rest = schema.get("properties", {}), schema.get("additionalProperties", True)
+        """Stricter than JSON Schema: where members are described, all of them are to be."""
+        known = schema.get("properties", {})
+        rest = schema.get("additionalProperties", not known)
         found = [f"{at} has no {name}" for name in schema.get("required", []) if name not in value]
         for name, each in value.items():
             if name in known:
