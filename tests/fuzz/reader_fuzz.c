@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "ingest/reader.h"
+#include "ingest/ready.h"
 
 #ifndef FUZZ_FORMAT
 #define FUZZ_FORMAT "jsonl"
@@ -45,6 +46,31 @@ static void note_free(const volatile void *block) {
     held -= block ? __sanitizer_get_allocated_size(block) : 0;
 }
 
+/* Representations of the row's own, for an index that may want them. */
+static void use_ready(const struct ready *ready) {
+    const struct index_settings kinds[] = {
+        {.dense_dim = 2, .multi_dim = 2, .lexical = INDEX_LEXICAL_BM25, .analyzer = "words:en"},
+        {.dense_dim = 2, .lexical = INDEX_LEXICAL_LEARNED, .analyzer = "head"},
+        {.dense_dim = 2, .multi_dim = 2, .analyzer = "model", .chunk_tokens = 8},
+    };
+    struct arena arena = {0};
+    struct error err;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        struct encoding encoding;
+        if (!ready_encoding(ready, &kinds[i], &arena, &encoding, &err)) {
+            assert(err.code == ERROR_INVALID && err.message[0]);
+            continue;
+        }
+        const struct record_passage *passages = ready_passages(ready, &arena);
+        for (size_t p = 0; p < ready->passages_n; p++)
+            assert(passages[p].begin < passages[p].end);
+        for (size_t t = 0; t < encoding.lexical.n; t++)
+            assert(encoding.lexical.terms[t].weight > 0);
+    }
+    assert(ready_hash(ready, 1) == ready_hash(ready, 1) && ready_bytes(ready) < 1 << 30);
+    arena_done(&arena);
+}
+
 static void use_row(const struct row *row) {
     struct error err;
     bool ok = row_check(row, &err) && row_text_check(row->key, row->key_len, "key", &err) &&
@@ -58,6 +84,8 @@ static void use_row(const struct row *row) {
         json_release(fields);
     }
     row_hash(row);
+    if (row->ready)
+        use_ready(row->ready);
 }
 
 static void read_all(const char *path, size_t size, const struct reader_options *options) {
