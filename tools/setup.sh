@@ -156,13 +156,16 @@ distribution_sources() {
 
 # ---- libraries built here --------------------------------------------------------------------
 
-# Names what a built library depends on: the release, the compiler, what -march=native means on
-# this processor, and the flags. A cache folder carried to another machine is not used by mistake.
+# Built for any processor of this architecture, as Tercet is, and hardened like it (meson.build).
+library_flags=(-O3 -fPIC -fstack-protector-strong -fstack-clash-protection -U_FORTIFY_SOURCE
+    -D_FORTIFY_SOURCE=3)
+
+# Names what a built library depends on: the release, the architecture, the compiler, the flags. A
+# cache folder carried to another machine is not used by mistake.
 build_key() {
     {
-        echo "$os_id $os_version $*"
+        echo "$os_id $os_version $(uname -m) ${library_flags[*]} $*"
         gcc -dumpfullversion
-        gcc -march=native -Q --help=target
     } | sha256sum | cut -c1-12
 }
 
@@ -194,7 +197,7 @@ build_llhttp() {
     dpkg-deb -x node-llhttp_*.deb unpacked
     mkdir -p out/lib out/include
     cp unpacked/usr/share/include/llhttp/llhttp.h out/include/
-    logged llhttp gcc -O3 -march=native -fPIC -Iout/include -c \
+    logged llhttp gcc "${library_flags[@]}" -Iout/include -c \
         unpacked/usr/share/llhttp/{api,http,llhttp}.c
     ar rcs out/lib/libllhttp.a api.o http.o llhttp.o
 }

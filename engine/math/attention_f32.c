@@ -339,8 +339,8 @@ static void weigh_row(struct tile *tile, size_t row, size_t keys, bool first) {
         scores[j] = -FLT_MAX;
     for (size_t j = 0; j < padded; j += LANES)
         most = larger(most, load(scores + j));
-    float maximum = lanes_max(most), before = tile->maxima[row];
-    maximum = first || maximum > before ? maximum : before;
+    float maximum = lanes_max(most), before = first ? -FLT_MAX : tile->maxima[row];
+    maximum = maximum > before ? maximum : before;
     for (size_t j = 0; j < padded; j += LANES) {
         vec weight = exp2_negative(load(scores + j) - maximum);
         store(scores + j, weight);
