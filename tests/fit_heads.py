@@ -109,17 +109,14 @@ with tempfile.TemporaryDirectory() as scratch:
           "the model asks for z-scores")
     m3 = random_model(TERCET, "m3", str(home / "m3"))
     documents = lines(home / "documents.jsonl",
-                      [{"id": str(i), **text} for i, text in enumerate(texts[:40])])
+                      [{"id": str(i), **text} for i, text in enumerate(texts[:20])])
     for name, model, method in (("fitted", str(out), "zscore"), ("raw", m3, "weighted")):
         index = str(home / name)
         run(TERCET, "ingest", index, documents, "-m", model)
         check(json.loads(run(TERCET, "info", index, "--json"))["fusion"] == method,
               f"{name}: the index knows {method}")
-        answer = json.loads(run(TERCET, "search", index, "Which lock is first?", "--json", "--explain"))
+        answer = json.loads(run(TERCET, "search", index, "Which lock is first?", "--json"))
         check(answer["fusion"] == method, f"and its searches take it: {answer['weights']}")
-        for words, taken in ((["--fusion", "rrf"], "rrf"), (["--weights", "1,.3,1"], method)):
-            answer = json.loads(run(TERCET, "search", index, "Which lock?", "--json", *words))
-            check(answer["fusion"] == taken, f"with {' '.join(words)}: {taken}")
     # As with MLDR's published weights, which are BGE-M3's.
     (home / "mldr").mkdir()
     lines(home / "mldr" / "corpus.jsonl",
