@@ -1,6 +1,7 @@
 /* tercet.json: what a model's other files have no place for. `tercet model merge` writes it: a
  * folder's name tells its family's analyzer (model_family.h), and the result may have any name; and
  * `tercet model fit-heads`, whose heads have scores of other scales than BGE-M3's. */
+#include <stdio.h>
 #include <string.h>
 
 #include "engine/config_parts.h"
@@ -31,6 +32,7 @@ bool config_read_own(struct model_files *files, struct model_config *config, str
             return error_wrap(err, "%s: ", file.path);
     }
     if (!config->analyzer[0])
-        strcpy(config->analyzer, model_family_analyzer(model_files_name(files)));
+        snprintf(config->analyzer, sizeof config->analyzer, "%s",
+                 model_family_analyzer(model_files_name(files)));
     return true;
 }

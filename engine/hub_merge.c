@@ -63,7 +63,8 @@ static bool same_vocabulary(const struct merging *merging, struct error *err) {
     for (size_t i = 1; ok && i < merging->n; i++) {
         buf_clear(&other);
         ok = vocabulary_of(merging->files[i], &other, err);
-        if (ok && (first.len != other.len || memcmp(first.data, other.data, first.len) != 0))
+        if (ok && (first.len != other.len ||
+                   (first.len > 0 && memcmp(first.data, other.data, first.len) != 0)))
             ok = error_set(err, ERROR_INVALID,
                            "%s and %s have different vocabularies: a mean of their word vectors "
                            "would mean nothing",

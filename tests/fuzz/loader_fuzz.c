@@ -107,10 +107,13 @@ static void write_file(const char *name, struct part part) {
     }
 }
 
-static const char *const config_names[] = {
-    "config.json",           "modules.json",
-    "1_Pooling/config.json", "sentence_bert_config.json",
-    "tokenizer_config.json", "config_sentence_transformers.json"};
+static const char *const config_names[] = {"config.json",
+                                           "modules.json",
+                                           "1_Pooling/config.json",
+                                           "sentence_bert_config.json",
+                                           "tokenizer_config.json",
+                                           "config_sentence_transformers.json",
+                                           "tercet.json"};
 static const char *const shard_names[2][3] = {
     {SHARDS_SAFETENSORS_INDEX, "model-00001-of-00002.safetensors",
      "model-00002-of-00002.safetensors"},
