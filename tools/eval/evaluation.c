@@ -117,6 +117,7 @@ void eval_print(const struct evaluation *e) {
         print_text(e);
     for (size_t r = 0; e->settings->json && r < e->rows_n; r++)
         eval_print_object(eval_line_json(e, &e->lines[r]));
+    fflush(stdout); /* into a file, too: the next set may take hours, or be stopped */
 }
 
 /* "out.trec"; "out.de.trec" of one set among several; "out.de.dense,sparse.trec" of one of its
