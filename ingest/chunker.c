@@ -257,7 +257,10 @@ size_t chunk_text(const char *text, size_t len, const struct token_range *tokens
             chunks = more;
             cap *= 2;
         }
-        chunks[n++] = trimmed(&cutter, begin, end);
+        struct chunk made = trimmed(&cutter, begin, end);
+        /* Behind trimmed blanks both begin with the same word: the later one holds the other. */
+        n -= n > 0 && made.begin <= chunks[n - 1].begin;
+        chunks[n++] = made;
         begin = end < tokens_n ? find_begin(&cutter, begin, end) : tokens_n;
     }
     *out = chunks;

@@ -136,6 +136,24 @@ static void test_random(void) {
 }
 
 /* A long run of white space or of one letter is no reason to take long. */
+/* A tokenizer may make a token of a blank. Where a passage would begin with it and the next one
+ * with the word behind it, both would begin at the word. */
+static void test_blank_tokens(void) {
+    static const char text[] = "a b c d";
+    struct token_range tokens[] = {{0, 1}, {1, 2}, {2, 3}, {3, 4}, {4, 5}, {5, 6}, {6, 7}};
+    struct arena arena = {0};
+    for (uint32_t size = 1; size <= 5; size++)
+        for (uint32_t overlap = 0; overlap < size; overlap++) {
+            struct chunk *chunks;
+            size_t n = chunk_text(text, sizeof text - 1, tokens, 7,
+                                  (struct chunk_rule){size, overlap}, &arena, &chunks);
+            CHECK(n > 0 && chunks[n - 1].end == 7);
+            for (size_t i = 1; i < n; i++)
+                CHECK(chunks[i].begin > chunks[i - 1].begin && chunks[i].end >= chunks[i - 1].end);
+        }
+    arena_done(&arena);
+}
+
 static void test_long(void) {
     enum { BYTES = 4 << 20 };
     char *text = malloc(BYTES + 1);
@@ -177,6 +195,7 @@ int main(void) {
     test_breaks();
     test_cuts();
     test_random();
+    test_blank_tokens();
     test_long();
     return check_result();
 }
