@@ -25,7 +25,7 @@ struct collections {
     size_t workers_n;
     char *data;
     pthread_mutex_t lock; /* guards the list */
-    struct collection *items[COLLECTIONS_MAX];
+    struct collection *items[COLLECTION_NAMES_MAX];
     size_t n;
 };
 
@@ -220,14 +220,47 @@ static bool revive(struct collection *collection, struct opened *opened) {
     return dead;
 }
 
+static bool is_there(struct collection *collection) {
+    pthread_mutex_lock(&collection->lock);
+    bool there = collection->opened != NULL;
+    pthread_mutex_unlock(&collection->lock);
+    return there;
+}
+
+/* Under the lock. known: of that name, deleted; NULL: there never was one. */
+static bool has_room(const struct collections *collections, const struct collection *known,
+                     struct error *err) {
+    size_t living_n = 0;
+    for (size_t i = 0; i < collections->n; i++)
+        living_n += is_there(collections->items[i]);
+    if (living_n >= COLLECTIONS_MAX)
+        return error_set(err, ERROR_LIMIT, "%s holds %d collections, the most there can be",
+                         collections->data, COLLECTIONS_MAX);
+    return known || collections->n < COLLECTION_NAMES_MAX ||
+           error_set(err, ERROR_LIMIT,
+                     "%d names of collections have been in use since the start, the most that are "
+                     "remembered: take one of them, or start again",
+                     COLLECTION_NAMES_MAX);
+}
+
+bool collections_have_room(struct collections *collections, const char *name, struct error *err) {
+    pthread_mutex_lock(&collections->lock);
+    struct collection *known = lookup(collections, name);
+    bool room = (known && is_there(known)) || has_room(collections, known, err);
+    pthread_mutex_unlock(&collections->lock);
+    return room;
+}
+
 bool collections_add(struct collections *collections, const char *name, struct index *index,
                      struct collection **out, struct error *err) {
     struct opened *opened = opened_new(index, collections->workers_n);
     index_yield(index);
     pthread_mutex_lock(&collections->lock);
     struct collection *collection = lookup(collections, name);
-    bool taken = collection && revive(collection, opened);
-    if (!collection && collections->n < COLLECTIONS_MAX) {
+    bool there = collection && is_there(collection);
+    bool room = there || has_room(collections, collection, err);
+    bool taken = room && collection && revive(collection, opened);
+    if (room && !collection) {
         collection = collection_new(collections, name, opened);
         collections->items[collections->n++] = collection;
         taken = true;
@@ -235,23 +268,13 @@ bool collections_add(struct collections *collections, const char *name, struct i
     pthread_mutex_unlock(&collections->lock);
     if (!taken)
         opened_free(opened, collections->workers_n);
-    if (collection) {
+    if (room)
         *out = collection;
-        return true;
-    }
-    return error_set(err, ERROR_LIMIT, "%s holds %d collections, the most there can be",
-                     collections->data, COLLECTIONS_MAX);
+    return room;
 }
 
 static int compare_names(const void *a, const void *b) {
     return strcmp((*(struct collection *const *)a)->name, (*(struct collection *const *)b)->name);
-}
-
-static bool is_there(struct collection *collection) {
-    pthread_mutex_lock(&collection->lock);
-    bool there = collection->opened != NULL;
-    pthread_mutex_unlock(&collection->lock);
-    return there;
 }
 
 static struct collection *find_known(struct collections *collections, const char *name) {

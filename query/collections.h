@@ -21,6 +21,8 @@ struct collections;
 
 enum {
     COLLECTIONS_MAX = 1000, /* each holds an LMDB environment: descriptors and address space */
+    /* Names that a process remembers, those of deleted ones too. */
+    COLLECTION_NAMES_MAX = 16 * COLLECTIONS_MAX,
     COLLECTION_NAME_MAX = 64,
 };
 
@@ -39,8 +41,11 @@ struct collection *collections_find(struct collections *collections, const char 
 void collections_look(struct collections *collections);
 const char *collection_name(const struct collection *collection);
 
-/* Takes over an index made for writing, and gives its lock back. ERROR_LIMIT when there are
- * COLLECTIONS_MAX: the index is closed then. */
+/* Whether there is room for one of that name: to be asked before its folder is made. ERROR_LIMIT. */
+bool collections_have_room(struct collections *collections, const char *name, struct error *err);
+
+/* Takes over an index made for writing, and gives its lock back. ERROR_LIMIT when there is no room:
+ * the index is closed then. */
 bool collections_add(struct collections *collections, const char *name, struct index *index,
                      struct collection **out, struct error *err);
 

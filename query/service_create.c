@@ -24,6 +24,8 @@ struct collection *service_collection_ensure(struct service *service, const char
     *made_out = !collection;
     if (collection)
         return collection;
+    if (!collections_have_room(service->collections, name, err))
+        return NULL;
     buf_format(&folder, "%s/%s", service->data, name);
     if (service->options.writer.create(service->options.writer.context, folder.data,
                                        choices ? choices : &usual, &index, err))

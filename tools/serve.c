@@ -70,6 +70,7 @@ static bool parts_open(struct parts *parts, const struct serve_settings *setting
     };
     size_t n;
     parts->settings = settings;
+    server_allow_files(server);
     if (!access_open(settings->key_file, settings->hosts, settings->cors_origins, &parts->access,
                      err) ||
         !file_make_folder(settings->data, err) ||

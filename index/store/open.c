@@ -24,10 +24,13 @@ enum {
 
 /* The map is address space, not disk and not memory: data.mdb grows only as pages are written.
  * Reserving more than any index needs means that it never has to be enlarged, which LMDB allows
- * only while no transaction is open. 1 TiB is 1/128 of an x86-64 address space, so one process can
- * hold a hundred indexes; where so much is refused (ulimit -v, a sanitizer) less is tried. */
+ * only while no transaction is open. 1 TiB is 1/128 of an x86-64 address space, so only a process'
+ * first indexes get so much; of a thousand the others get 64 GiB, or four times what they are.
+ * Where that is refused (ulimit -v, a sanitizer) less is tried. */
 static const size_t map_bytes_first = (size_t)1 << 40;
+static const size_t map_bytes_further = (size_t)1 << 36;
 static const size_t map_bytes_least = (size_t)1 << 30;
+enum { ROOMY_STORES_MAX = 32, MAP_GROWTH = 4 };
 
 /* The folders that this process has open. */
 static pthread_mutex_t open_stores_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -271,6 +274,23 @@ static bool check_metas(struct store *store, enum store_mode mode, struct error 
     return truncate(path, 0) == 0 || error_set_errno(err, "%s", path);
 }
 
+static size_t map_bytes_wanted(const struct store *store) {
+    char path[PATH_BYTES_MAX];
+    struct stat data;
+    struct error ignored;
+    size_t stores_n = 0, bytes = map_bytes_further;
+    pthread_mutex_lock(&open_stores_lock);
+    for (const struct store *at = open_stores; at; at = at->next_open)
+        stores_n++;
+    pthread_mutex_unlock(&open_stores_lock);
+    if (stores_n <= ROOMY_STORES_MAX) /* this one is among them */
+        return map_bytes_first;
+    if (join_path(store->folder, "data.mdb", path, &ignored) && stat(path, &data) == 0)
+        while (bytes < map_bytes_first && bytes / MAP_GROWTH < (size_t)data.st_size)
+            bytes *= 2;
+    return bytes;
+}
+
 static bool open_data(struct store *store, enum store_mode mode, struct error *err) {
     if (!check_metas(store, mode, err))
         return false;
@@ -278,7 +298,7 @@ static bool open_data(struct store *store, enum store_mode mode, struct error *e
      * NORDAHEAD: forward rows are read at random; read-ahead would fill memory with strangers. */
     unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | (mode == STORE_READ ? MDB_RDONLY : 0);
     int rc = 0;
-    for (size_t bytes = map_bytes_first; bytes >= map_bytes_least; bytes /= 4) {
+    for (size_t bytes = map_bytes_wanted(store); bytes >= map_bytes_least; bytes /= 4) {
         rc = open_environment(store, bytes, flags);
         if (rc != ENOMEM && rc != EINVAL)
             break;

@@ -22,8 +22,8 @@ enum {
     /* The clock looks for expired deadlines at least and at most this often. */
     TICK_MS_MIN = 5,
     TICK_MS_MAX = 250,
-    /* Files beside the connections: index, models, logs. */
-    FILES_SPARE = 512,
+    /* Files beside the connections: a thousand collections of up to seven, models, logs. */
+    FILES_SPARE = 8192,
     SIGNALS_N = 3,
 };
 
@@ -73,7 +73,8 @@ static bool uv_error(struct error *err, const char *what, int code) {
     return error_set(err, ERROR_IO, "%s: %s", what, uv_strerror(code));
 }
 
-static void allow_files(size_t wanted) {
+void server_allow_files(const struct server_options *options) {
+    size_t wanted = options->connections_max + FILES_SPARE;
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
         return;
@@ -429,7 +430,7 @@ bool server_run(const struct server_options *options, const struct server_route 
     pthread_mutex_init(&server->done_lock, NULL);
     set_timeouts(server);
     set_date(server);
-    allow_files(options->connections_max + FILES_SPARE);
+    server_allow_files(options);
     sigset_t before;
     block_sigpipe(&before);
 

@@ -328,6 +328,10 @@ struct server_load {
 };
 void server_load(struct server *server, struct server_load *out);
 
+/* Raises the process' limit of open files to what so many connections and collections need, as far
+ * as it may. server_run does; who opens collections before does it before. */
+void server_allow_files(const struct server_options *options);
+
 /* What server_run looks at before it listens, without listening: options, routes, certificate. */
 bool server_check(const struct server_options *options, const struct server_route *routes,
                   size_t routes_n, struct error *err);
