@@ -161,6 +161,12 @@ def over_http(folder):
         check("has no model" in refused["error"]["message"], "a mode that nobody can make")
         like = server.post(base + "/search", {"like": "d3", "k": 5})
         check("d3" not in [hit["id"] for hit in like["hits"]], "more like one")
+        for dim in range(1, 13):  # more kinds than the writer keeps ready, and back to the first
+            server.ask("PUT", f"/v1/collections/dim{dim}", {"model": None, "dense_dim": dim})
+        kept = [server.ask("POST", f"/v1/collections/dim{dim}/documents",
+                           [{"id": "a", "text": "x", "dense": [1] * dim}]).json()["stored"]
+                for dim in [*range(1, 13), *range(1, 13)]]
+        check(kept == [1] * 12 + [0] * 12, "each of a dozen kinds takes its documents")
         usual = server.post("/v1/collections/usual/documents", [{"id": "a", "text": TIDES}])
         check(usual["stored"] == 1 and
               server.ask("GET", "/v1/collections/usual").json()["model"] is not None,

@@ -11,13 +11,19 @@
 #include "ingest/pipeline.h"
 #include "ingest/settings.h"
 
-/* Rows of one request. A body of 32 MiB holds at most so many that say anything. */
-enum { ROWS_MAX = 1 << 20 };
+enum {
+    /* Rows of one request. A body of 32 MiB holds at most so many that say anything. */
+    ROWS_MAX = 1 << 20,
+    /* Each holds an encoder and three windows, some 20 MB. A server has few kinds of collections,
+     * but whoever may make collections may make them of any analyzer and any dimensions. */
+    INGESTS_MAX = 8,
+};
 
 struct serve_writer {
     const struct model *model;
-    struct pool *pool;       /* opened by the writer lane's thread, which gives way to queries */
-    struct ingest **ingests; /* [ingests_n] one for each kind of index: it holds an encoder */
+    struct pool *pool; /* opened by the writer lane's thread, which gives way to queries */
+    /* [ingests_n] one for each kind of index, the one that was used last behind the others */
+    struct ingest *ingests[INGESTS_MAX];
     size_t ingests_n;
 };
 
@@ -34,7 +40,6 @@ void serve_writer_close(struct serve_writer *writer) {
         return;
     for (size_t i = 0; i < writer->ingests_n; i++)
         ingest_close(writer->ingests[i]);
-    free(writer->ingests);
     pool_close(writer->pool);
     free(writer);
 }
@@ -62,20 +67,33 @@ static void give_way(struct serve_writer *writer) {
     writer->pool = pool_open(0);
 }
 
+/* Takes number i out of the row. */
+static struct ingest *take_ingest(struct serve_writer *writer, size_t i) {
+    struct ingest *ingest = writer->ingests[i];
+    writer->ingests_n--;
+    memmove(writer->ingests + i, writer->ingests + i + 1,
+            (writer->ingests_n - i) * sizeof *writer->ingests);
+    return ingest;
+}
+
 /* To be turned away from the index before its lock is given back. */
 static struct ingest *ingest_for(struct serve_writer *writer, struct index *index,
                                  struct error *err) {
-    struct ingest *ingest;
+    struct ingest *ingest = NULL;
     give_way(writer);
-    for (size_t i = 0; i < writer->ingests_n; i++)
-        if (ingest_suits(writer->ingests[i], index)) {
-            ingest_turn(writer->ingests[i], index);
-            return writer->ingests[i];
-        }
-    const struct model *model = index_has_model(index_settings_of(index)) ? writer->model : NULL;
-    if (!ingest_open(index, model, writer->pool, &ingest, err))
-        return NULL;
-    writer->ingests = mem_realloc(writer->ingests, writer->ingests_n + 1, sizeof *writer->ingests);
+    for (size_t i = 0; i < writer->ingests_n && !ingest; i++)
+        if (ingest_suits(writer->ingests[i], index))
+            ingest = take_ingest(writer, i);
+    if (ingest) {
+        ingest_turn(ingest, index);
+    } else {
+        const struct model *model =
+            index_has_model(index_settings_of(index)) ? writer->model : NULL;
+        if (writer->ingests_n == INGESTS_MAX)
+            ingest_close(take_ingest(writer, 0));
+        if (!ingest_open(index, model, writer->pool, &ingest, err))
+            return NULL;
+    }
     writer->ingests[writer->ingests_n++] = ingest;
     return ingest;
 }
