@@ -41,7 +41,7 @@ struct collection *collections_find(struct collections *collections, const char 
 void collections_look(struct collections *collections);
 const char *collection_name(const struct collection *collection);
 
-/* Whether there is room for one of that name: to be asked before its folder is made. ERROR_LIMIT. */
+/* Whether there is room for one of that name: asked before its folder is made. ERROR_LIMIT. */
 bool collections_have_room(struct collections *collections, const char *name, struct error *err);
 
 /* Takes over an index made for writing, and gives its lock back. ERROR_LIMIT when there is no room:
