@@ -64,9 +64,21 @@ bool ingest_suits(const struct ingest *ingest, const struct index *index) {
            a->lexical == b->lexical;
 }
 
+/* Between requests no more is held than a usual one needs, however large one was. */
+static void rest(struct ingest *ingest) {
+    enum { KEEP_BYTES_MAX = 1 << 20 };
+    for (size_t w = 0; w < WINDOWS_N; w++)
+        arena_trim(&ingest->windows[w].texts, KEEP_BYTES_MAX);
+    arena_trim(&ingest->batch, KEEP_BYTES_MAX);
+    arena_trim(&ingest->scratch, KEEP_BYTES_MAX);
+    arena_trim(&ingest->cutter.scratch, KEEP_BYTES_MAX);
+}
+
 void ingest_turn(struct ingest *ingest, struct index *index) {
     writer_close(ingest->writer);
     ingest->writer = NULL; /* writer_ready opens one */
+    if (!index)
+        rest(ingest);
     ingest->index = index;
     if (index)
         ingest->settings = *index_settings_of(index); /* of another, texts are cut otherwise */

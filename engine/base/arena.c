@@ -36,6 +36,12 @@ void arena_reset(struct arena *arena) {
     arena->chunk = newest;
 }
 
+void arena_trim(struct arena *arena, size_t bytes_max) {
+    arena_reset(arena);
+    if (arena->chunk && arena->chunk->size > bytes_max)
+        arena_done(arena);
+}
+
 static void arena_grow(struct arena *arena, size_t bytes) {
     size_t size = arena->chunk ? arena->chunk->size * 2 : CHUNK_BYTES_MIN;
     if (size < bytes)

@@ -19,6 +19,10 @@ void arena_done(struct arena *arena);
 /* Forgets everything; keeps the largest chunk for the next round. */
 void arena_reset(struct arena *arena);
 
+/* The same, but a chunk of more than bytes_max is given back: for who may once have needed much,
+ * and then rests. */
+void arena_trim(struct arena *arena, size_t bytes_max);
+
 /* Aligned to 64 bytes, contents undefined / zero. */
 void *arena_alloc(struct arena *arena, size_t count, size_t size);
 void *arena_zalloc(struct arena *arena, size_t count, size_t size);

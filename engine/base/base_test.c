@@ -45,6 +45,12 @@ static void arena_aligns_and_keeps(void) {
     }
     CHECK_TEXT(arena_format(&arena, "%d-%s", 5, "a"), "5-a");
     CHECK_TEXT(arena_text(&arena, "abcdef", 3), "abc");
+    const void *kept = arena.chunk;
+    arena_trim(&arena, 1 << 20);
+    CHECK(arena.chunk == kept);
+    arena_alloc(&arena, 2 << 20, 1);
+    arena_trim(&arena, 1 << 20);
+    CHECK(!arena.chunk);
     arena_done(&arena);
 }
 

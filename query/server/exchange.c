@@ -8,9 +8,12 @@
 
 enum {
     /* Exchanges kept for the next requests: more than run at once in an ordinary hour. */
-    FREE_MAX = 64,
-    /* One that held a body larger than this gives its memory back first. */
-    KEEP_BYTES_MAX = 1 << 20,
+    FREE_MAX = 32,
+    /* One that held a body larger than this gives its memory back first; and what its handler
+     * needed beyond the second. A search and its answer stay below both, so 32 rest on some 20 MB
+     * however large a request once was. */
+    KEEP_BYTES_MAX = 128 << 10,
+    KEEP_ARENA_BYTES_MAX = 1 << 20,
 };
 
 struct exchange *exchange_take(struct server *server, struct connection *connection) {
@@ -76,7 +79,7 @@ void exchange_give_back(struct exchange *exchange) {
         exchange->response.body.cap > KEEP_BYTES_MAX || exchange->unpacked.cap > KEEP_BYTES_MAX ||
         exchange->spare.cap > KEEP_BYTES_MAX || exchange->sealed.cap > KEEP_BYTES_MAX)
         release(exchange);
-    arena_reset(&exchange->arena);
+    arena_trim(&exchange->arena, KEEP_ARENA_BYTES_MAX);
     buf_clear(&exchange->head_out);
     exchange->connection = NULL;
     exchange->next = server->free_exchanges;
